@@ -1,0 +1,35 @@
+# make quickstart: set up and run the main job. make test: set up and run the tests. The rest is for those who build Noria.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: install quickstart test check prove clean
+
+install: $(STAMP)
+
+# torch comes first and through the constraints: a bare torch brings gigabytes of CUDA to a machine without a GPU.
+$(STAMP): pyproject.toml constraints.txt
+	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	touch $(STAMP)
+
+quickstart: install
+	$(BIN)/python scripts/run.py experiment=quickstart
+
+test: install
+	$(BIN)/python -m pytest
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# Proofs that are too slow for every change: wheels, sweeps, killed runs.
+prove: install
+	for proof in scripts/prove/*.py; do $(BIN)/python $$proof || exit 1; done
+
+clean:
+	rm -rf $(VENV) build dist

@@ -1,0 +1,1 @@
+"""Hydra finds plugins here. Thin classes only: they are imported at every start."""

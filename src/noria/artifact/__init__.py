@@ -1,0 +1,1 @@
+"""All that leaves training: a folder that `transformers` opens, and `noria.yaml` beside the weights."""

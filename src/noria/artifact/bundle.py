@@ -1,0 +1,104 @@
+"""Saves and opens an artifact. Opening one from a stranger runs none of its code."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from torch import nn
+
+from noria.common.errors import UserError
+from noria.model.pretrained import Pretrained
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+FILE = "noria.yaml"
+FORMAT = 1
+NEEDED = ("format", "kind", "labels", "max_length", "precision", "config", "data")
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """An opened artifact: the network, its tokenizer, and what `noria.yaml` says of them."""
+
+    folder: Path
+    facts: dict[str, Any]
+    network: nn.Module
+    tokenizer: PreTrainedTokenizerBase
+
+    @property
+    def kind(self) -> str:
+        return str(self.facts["kind"])
+
+    @property
+    def labels(self) -> list[str]:
+        return list(self.facts["labels"])
+
+
+def save(folder: Path, network: nn.Module, tokenizer: PreTrainedTokenizerBase, facts: dict[str, Any]) -> None:
+    """Writes the folder beside its place and moves it there whole.
+
+    Args:
+        network: a transformers model (it saves itself as safetensors with its config).
+        facts: what `noria.yaml` holds besides the format: kind, labels, max_length, config, metrics, data, versions.
+    """
+    building = folder.with_name(f".{folder.name}.{os.getpid()}")
+    shutil.rmtree(building, ignore_errors=True)
+    network.save_pretrained(building)  # type: ignore[operator]
+    tokenizer.save_pretrained(building)
+    write_facts(building, {"format": FORMAT, **facts})
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(building, folder)
+
+
+def write_facts(folder: Path, facts: dict[str, Any]) -> None:
+    """Writes `noria.yaml` in one move."""
+    new = folder / f".{FILE}.{os.getpid()}"
+    new.write_text(yaml.safe_dump(facts, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    os.replace(new, folder / FILE)
+
+
+def read_facts(folder: Path) -> dict[str, Any]:
+    """What `noria.yaml` says, checked for form. Its config is not to be used before `config.trust` has passed it.
+
+    Raises:
+        UserError: no artifact, one of a newer format, or a broken file.
+    """
+    path = folder / FILE
+    try:
+        facts = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(
+            f"artifact={folder} is no artifact: it holds no {FILE}. A fit leaves one in <run folder>/artifact."
+        ) from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
+    if not isinstance(facts, dict) or (missing := [key for key in NEEDED if key not in facts]):
+        lacking = f"it lacks {', '.join(missing)}" if isinstance(facts, dict) else "it is no mapping"
+        raise UserError(f"{path} does not describe an artifact: {lacking}.")
+    if facts["format"] != FORMAT:
+        raise UserError(f"{path} has format {facts['format']}; this Noria reads format {FORMAT}. Update Noria.")
+    return facts
+
+
+def open_artifact(folder: Path) -> Artifact:
+    """Opens the network in fp32 and in evaluation mode.
+
+    Raises:
+        UserError: as `read_facts`, or the weights do not fit the labels or the config.
+    """
+    facts = read_facts(folder)
+    pretrained = Pretrained(name=str(folder))
+    tokenizer = pretrained.tokenizer()
+    network = pretrained.classifier(list(facts["labels"]), str(facts["kind"]), tokenizer.pad_token_id)
+    return Artifact(folder, facts, network.eval(), tokenizer)
+
+
+def open_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """The artifact's tokenizer alone."""
+    return Pretrained(name=str(folder)).tokenizer()

@@ -1,0 +1,65 @@
+"""The best checkpoints by the monitored metric, and the last one for resuming. Knows nothing of artifacts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import lightning.pytorch as pl
+from annotated_types import Ge, Gt
+from lightning.pytorch.callbacks import Callback, Checkpoint, ModelCheckpoint
+
+LAST = "last.ckpt"
+
+
+def checkpoints(
+    *,
+    directory: str,
+    monitor: str,
+    mode: Literal["max", "min"],
+    keep: Annotated[int, Ge(1)] = 1,
+    every_n_steps: Annotated[int, Gt(0)] | None = 500,
+) -> list[Callback]:
+    """Two callbacks: one keeps the best, one the last.
+
+    Args:
+        directory: where the files go.
+        keep: how many of the best are kept.
+        every_n_steps: optimiser steps between two writes of the last; it is also written after each epoch.
+    """
+    best = ModelCheckpoint(
+        dirpath=directory,
+        filename="best-{epoch}-{step}",
+        monitor=monitor,
+        mode=mode,
+        save_top_k=keep,
+        save_on_train_epoch_end=False,  # after each validation, also in mid-epoch
+        save_weights_only=True,  # resuming takes the last one
+        auto_insert_metric_name=True,
+    )
+    return [best, LastCheckpoint(Path(directory) / LAST, every_n_steps)]
+
+
+class LastCheckpoint(Checkpoint):
+    """Writes everything that resuming needs, every n optimiser steps and after each epoch, over the last one.
+
+    Lightning writes to memory first and moves a finished file into place, so that a run killed while
+    writing leaves the one before.
+    """
+
+    def __init__(self, path: Path, every_n_steps: int | None) -> None:
+        self._path = path
+        self._every = every_n_steps
+        self._saved_at = -1
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        step = trainer.global_step
+        if self._every and step and step % self._every == 0 and step != self._saved_at:
+            self._save(trainer)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._save(trainer)
+
+    def _save(self, trainer: pl.Trainer) -> None:
+        self._saved_at = trainer.global_step
+        trainer.save_checkpoint(self._path)

@@ -1,0 +1,128 @@
+"""What a command starts from: the shipped config, or the config that an artifact or a run folder has saved.
+
+`artifact=…` and `resume=<folder>` make the saved config the primary one; what is typed overrides it as usual.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from noria.common.errors import UserError
+from noria.common.paths import conf_dir
+from noria.config.trust import refuse_untrusted
+
+# Not taken over: they belong to the machine and the moment, or say where a run keeps its own files.
+OF_THE_MOMENT = ("stage", "paths", "resume", "artifact", "input")
+OF_A_FIT = ("logger", "callback")
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where Hydra begins.
+
+    Args:
+        config_dir, config_name: the primary config.
+        argv: the command line.
+        choices: the group choices that a saved config was made with.
+        resumed: the saved config of the run that is to go on.
+    """
+
+    config_dir: Path
+    config_name: str
+    argv: list[str]
+    choices: dict[str, Any] = field(default_factory=dict)
+    resumed: dict[str, Any] | None = None
+
+    def clean_up(self) -> None:
+        """Removes a primary config that was made for this command."""
+        if self.config_dir != conf_dir():
+            shutil.rmtree(self.config_dir, ignore_errors=True)
+
+
+def find_start(argv: list[str]) -> Start:
+    """Reads `artifact=` and `resume=` off the command line.
+
+    Raises:
+        UserError: the saved config cannot be read, or would run a stranger's code.
+    """
+    typed = dict(word.split("=", 1) for word in argv if "=" in word and not word.startswith("-"))
+    artifact, resume = _folder(typed.get("artifact")), _folder(typed.get("resume"))
+    if artifact is not None and (artifact / "noria.yaml").is_file():
+        saved = _read(artifact / "noria.yaml")
+        config, choices = saved.get("config"), saved.get("choices") or {}
+        where = str(artifact / "noria.yaml")
+    elif resume is not None and (resume / "config.yaml").is_file():
+        config, choices, where = _read(resume / "config.yaml"), _choices(resume), str(resume / "config.yaml")
+    else:  # the check says what is wrong with a folder that is neither
+        return Start(conf_dir(), "config", argv)
+    if not isinstance(config, dict):
+        raise UserError(f"{where} holds no config.")
+    dropped = (*OF_THE_MOMENT, *(OF_A_FIT if artifact is not None else ()))
+    replaced = [group for group in _groups() if group in typed]
+    base = {key: value for key, value in config.items() if key not in dropped and key not in replaced}
+    refuse_untrusted(base, where)
+    if resume is not None:
+        argv = [*argv, f"paths.run_dir={_quoted(resume)}"]
+    logger = "wandb" if "wandb" in (config.get("logger") or {}) else None
+    folder = _write_primary(base, logger, "fit" if resume is not None else "evaluate")
+    return Start(folder, "saved", argv, choices, config if resume is not None else None)
+
+
+def _folder(value: str | None) -> Path | None:
+    if not value or value in ("null", "auto"):
+        return None
+    path = Path(value.strip("'\""))
+    return path if path.is_dir() else None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} holds no config.")
+    return content
+
+
+def _choices(run: Path) -> dict[str, Any]:
+    record = run / "record.json"
+    return dict(_read(record).get("choices") or {}) if record.is_file() else {}  # JSON is YAML
+
+
+def _groups() -> list[str]:
+    return sorted(path.name for path in conf_dir().iterdir() if path.is_dir() and path.name not in ("hydra", "local"))
+
+
+def _write_primary(base: dict[str, Any], logger: str | None, stage: str) -> Path:
+    """A primary config whose own values come first, so that a group that is typed goes over them."""
+    shipped = _read(conf_dir() / "config.yaml")
+    defaults: list[Any] = ["_self_"]
+    for entry in shipped["defaults"]:
+        if not isinstance(entry, dict):
+            continue
+        group = next(iter(entry))
+        if group.startswith(("override ", "optional ")) or group == "paths":
+            defaults.append(entry)
+        elif group == "stage":
+            defaults.append({"stage": stage})
+        elif group == "logger" and "logger" not in base:
+            defaults.append({"logger": logger})
+        else:
+            defaults.append({group: None})
+    hydra = {**shipped["hydra"], "searchpath": [f"file://{conf_dir()}"]}
+    own = {key: value for key, value in shipped.items() if key in OF_THE_MOMENT}
+    folder = Path(tempfile.mkdtemp(prefix="noria-"))
+    primary = {"defaults": defaults, **own, **base, "hydra": hydra}
+    (folder / "saved.yaml").write_text(yaml.safe_dump(primary, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    return folder
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "\\'") + "'"

@@ -1,0 +1,183 @@
+"""The single entry: compose, check, run one stage, and end with the right status.
+
+0 done, 1 failed, 2 a user's mistake, 130 interrupted, 143 terminated.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from noria.cli.base import Start, find_start
+from noria.cli.names import register_resolvers
+from noria.cli.resume import find_unfinished, refuse_changes
+from noria.common.errors import RunError, Terminated, UserError
+from noria.common.paths import conf_dir
+from noria.config.check import check
+from noria.config.messages import explain
+
+CHILD = "NORIA_CHILD"  # set for the other ranks of a run: the run's folder and choices, as JSON
+
+
+class StageFailed(Exception):
+    """An error of Hydra's or OmegaConf's that a stage raised: not a mistake in the config."""
+
+
+def entry() -> None:
+    """What `noria` and `scripts/run.py` call."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(argv: list[str]) -> int:
+    """Runs one command line; returns its exit status."""
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        if CHILD in os.environ and "LOCAL_RANK" in os.environ:
+            _run_child(json.loads(os.environ[CHILD]))
+        else:
+            _load_dotenv()
+            _run_hydra(argv)
+    except UserError as error:
+        return _say(error, 2)
+    except (HydraException, OmegaConfBaseException) as error:
+        return _say(UserError(explain(error, conf_dir())), 2)
+    except RunError as error:
+        return _say(error, 1)
+    except KeyboardInterrupt:
+        return _say("Interrupted. resume=<run folder> goes on from the last checkpoint.", 130)
+    except Terminated:
+        return _say("Terminated. resume=<run folder> goes on from the last checkpoint.", 143)
+    except SystemExit as stop:  # Hydra's own --help and the like
+        return stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 2
+    except Exception:
+        traceback.print_exc()
+        return _say("This is a fault in Noria or in a component of yours, not in the config.", 1)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    return 0
+
+
+def _run_hydra(argv: list[str]) -> None:
+    import hydra
+
+    register_resolvers()
+    start = find_start(argv)
+    full_error, arguments = os.environ.get("HYDRA_FULL_ERROR"), sys.argv
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises in place of printing and leaving
+    sys.argv = [arguments[0], *start.argv]
+    try:
+        hydra.main(version_base="1.3", config_path=str(start.config_dir), config_name=start.config_name)(
+            lambda cfg: _task(cfg, start)
+        )()
+    finally:
+        sys.argv = arguments
+        start.clean_up()
+        if full_error is None:
+            del os.environ["HYDRA_FULL_ERROR"]
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = full_error
+
+
+def _task(cfg: DictConfig, start: Start) -> None:
+    hydra_config = HydraConfig.get()
+    output_dir = Path(hydra_config.runtime.output_dir)
+    try:
+        OmegaConf.set_struct(cfg, False)
+        cfg.paths.run_dir = _relative(output_dir)
+        choices = {k: v for k, v in hydra_config.runtime.choices.items() if not k.startswith("hydra/")}
+        choices = {**start.choices, **{k: v for k, v in choices.items() if v is not None}}
+        config = check(cfg, choices)
+        if start.resumed is not None:
+            refuse_changes(start.resumed, config)
+        if cfg.resume == "auto":
+            unfinished = find_unfinished(config, output_dir)
+            cfg.resume = None if unfinished is None else str(unfinished)
+            if unfinished is not None:
+                cfg.paths.run_dir = str(unfinished)
+            config = check(cfg, choices)
+        os.environ[CHILD] = json.dumps({"run_dir": config["paths"]["run_dir"], "choices": choices})
+        try:
+            run_stage(config, choices, multirun=hydra_config.mode == RunMode.MULTIRUN)
+        except (HydraException, OmegaConfBaseException) as error:
+            raise _unwrapped(error) from error
+        finally:
+            del os.environ[CHILD]
+    finally:
+        _remove_if_empty(output_dir)
+
+
+def run_stage(config: dict[str, Any], choices: dict[str, Any], *, multirun: bool) -> None:
+    """Imports the verb and runs it; torch comes in here and not before."""
+    import importlib
+
+    from noria.common.console import set_up_logging
+
+    set_up_logging()
+    keys = dict(config["stage"])
+    module, _, name = keys.pop("_target_").rpartition(".")
+    verb: Callable[..., None] = getattr(importlib.import_module(module), name)
+    verb(OmegaConf.create(config), choices, multirun, **keys)
+
+
+def _run_child(run: dict[str, Any]) -> None:
+    """Another rank of a run that is under way: its config is resolved, checked and saved."""
+    config = OmegaConf.load(Path(run["run_dir"]) / "config.yaml")
+    run_stage(OmegaConf.to_container(config), run["choices"], multirun=False)  # type: ignore[arg-type]
+
+
+def _unwrapped(error: Exception) -> Exception:
+    """Hydra wraps what a component's constructor raises; a user's mistake comes out again as itself."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, UserError | RunError):
+            return cause
+        cause = cause.__cause__
+    return StageFailed(str(error))
+
+
+def _relative(folder: Path) -> str:
+    """Relative to the working directory where it lies inside, for paths that people read and move."""
+    with suppress(ValueError):
+        return str(folder.resolve().relative_to(Path.cwd()))
+    return str(folder)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    """Hydra makes the run folder before the config is checked; a run that never began leaves none."""
+    for path in (folder, folder.parent, folder.parent.parent):
+        try:
+            path.rmdir()
+        except OSError:
+            return
+
+
+def _load_dotenv() -> None:
+    if Path(".env").is_file():
+        from dotenv import load_dotenv
+
+        load_dotenv(Path(".env"))
+
+
+def _terminate(*_: Any) -> None:
+    raise Terminated
+
+
+def _say(message: object, status: int) -> int:
+    from rich.console import Console
+
+    style = "yellow" if status in (130, 143) else "red"
+    Console(stderr=True, soft_wrap=True).print(str(message), style=style, highlight=False, markup=False)
+    return status

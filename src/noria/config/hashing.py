@@ -1,0 +1,92 @@
+"""What of a config decides what a run computes, and a short hash of it. Knows nothing of run folders."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+DOES_NOT_MATTER = (
+    # where things go and what they are called
+    "paths",
+    "logger",
+    "tags",
+    "notes",
+    # what is opened or read, not how it is learnt from
+    "resume",
+    "artifact",
+    "input",
+    # what a stage shows or leaves behind; its `_target_` stays
+    "stage.test",
+    "stage.batch_size",
+    "stage.output",
+    "stage.split",
+    # callbacks that only watch, and how often the checkpoints are written
+    "callback.progress",
+    "callback.learning_rate",
+    "callback.gradient_norm",
+    "callback.stop_on_nan",
+    "callback.throughput",
+    "callback.checkpoint",
+    # speed and logging
+    "data.num_workers",
+    "trainer.log_every_n_steps",
+    "trainer.profiler",
+    "trainer.detect_anomaly",
+)
+"""Dotted keys that are left out: a run may be resumed with another value of any of them."""
+
+
+class _Absent:
+    def __repr__(self) -> str:
+        return "(not set)"
+
+
+ABSENT = _Absent()
+"""Stands for the value of a key that one of two configs lacks."""
+
+
+def what_matters(config: dict[str, Any]) -> dict[str, Any]:
+    """The resolved config without `DOES_NOT_MATTER`."""
+    return _without(config, "")
+
+
+def config_hash(config: dict[str, Any]) -> str:
+    """16 hexadecimal digits that two configs share if and only if they compute the same."""
+    text = json.dumps(
+        what_matters(config), sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str
+    )
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def differences(old: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, Any, Any]]:
+    """(dotted key, old value, new value) of what matters and differs; `ABSENT` where a key is not set."""
+    before, after = _flat(what_matters(old), ""), _flat(what_matters(new), "")
+    keys = sorted({*before, *after})
+    pairs = ((key, before.get(key, ABSENT), after.get(key, ABSENT)) for key in keys)
+    return [(key, was, now) for key, was, now in pairs if not _same(was, now)]
+
+
+def _without(value: dict[str, Any], prefix: str) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    for name, item in value.items():
+        key = f"{prefix}{name}"
+        if key in DOES_NOT_MATTER:
+            continue
+        kept[name] = _without(item, f"{key}.") if isinstance(item, dict) else item
+    return kept
+
+
+def _flat(value: dict[str, Any], prefix: str) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, item in value.items():
+        if isinstance(item, dict) and item:
+            flat |= _flat(item, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = item
+    return flat
+
+
+def _same(was: object, now: object) -> bool:
+    """Whether two values are written alike: 1 and 1.0 are not, to Lightning they are batches and a share."""
+    return was is now or json.dumps(was, default=repr) == json.dumps(now, default=repr)

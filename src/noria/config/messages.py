@@ -1,0 +1,260 @@
+"""Turns what Hydra and OmegaConf say of a config that cannot be composed into one sentence with the way out.
+Knows their exceptions, never a component."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.errors import MissingConfigException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import (
+    GrammarParseError,
+    InterpolationKeyError,
+    InterpolationToMissingValueError,
+    OmegaConfBaseException,
+    UnsupportedInterpolationType,
+)
+
+from noria.common.errors import UserError, did_you_mean, nearest
+from noria.config.signature import read
+
+FROM_OUTSIDE = {"hydra"}  # a group that Hydra brings along, hardly ever the one that was meant
+
+
+def explain(error: BaseException, conf_dir: Path) -> str:
+    """What was wrong with a command line or a YAML file, where, and what would be right.
+
+    Args:
+        error: what Hydra's composition raised.
+        conf_dir: the folder of the configs: its groups are what a misspelt name may mean.
+    """
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, OverrideParseException):
+        return _unreadable_override(error.override, str(error))
+    if isinstance(error, MissingConfigException):
+        return _missing_config(error, conf_dir)
+    if isinstance(error, yaml.YAMLError):
+        return _bad_yaml(error, conf_dir)
+    cause = error.__cause__
+    if isinstance(cause, GrammarParseError):
+        return broken_interpolation(cause)
+    text = str(error)
+    for pattern, say in SAYINGS:
+        if match := re.search(pattern, text, re.DOTALL):
+            return say(match, cause, conf_dir)
+    if isinstance(error, OmegaConfBaseException):
+        return broken_interpolation(error)
+    more = f" ({_first_line(cause)})" if cause else ""
+    return f"The config cannot be composed: {_first_line(error)}{more}."
+
+
+def broken_interpolation(error: OmegaConfBaseException) -> str:
+    """What is wrong with a `${…}` that could not be resolved."""
+    key, said = error.full_key or "A value of the config", _first_line(error)
+    if isinstance(error, InterpolationKeyError):
+        wanted = _quoted(said)
+        meant = _meant(wanted, _all_keys(error))
+        return f"{key} refers to ${{{wanted}}}, which is not in the config. {meant}".rstrip()
+    if isinstance(error, InterpolationToMissingValueError):
+        wanted = said.rpartition(": ")[2]
+        return f"{key} refers to ${{{wanted}}}, which is required: type {wanted}=…"
+    if isinstance(error, UnsupportedInterpolationType):
+        name = said.rpartition(" ")[2]
+        return f"{key} uses ${{{name}:…}}, and there is no such resolver. For a key, write ${{dotted.key}}."
+    if isinstance(error, GrammarParseError):
+        return (
+            f"{key} = {error.value!r} cannot be read: a reference is ${{dotted.key}}, a plain ${{ is \\${{."
+        )
+    if "Recursive interpolation" in said:
+        return (
+            f"{key} refers to itself, perhaps through other keys: give one of them a value instead of ${{…}}."
+        )
+    return f"{key}: {said}."
+
+
+def _unreadable_override(override: str, said: str) -> str:
+    key, is_pair, value = override.partition("=")
+    if not is_pair:
+        return f"'{override}' is not key=value. Type a key of the config (seed=1) or a choice (model=minilm)."
+    if not re.fullmatch(r"[+~]*[\w@./:\-]+", key):
+        return f"'{override}' cannot be read: '{key}' is no key. Type key=value, such as optimizer.lr=1e-4."
+    quote = "'" if '"' in value else '"'
+    outer = '"' if quote == "'" else "'"
+    return (
+        f"'{override}' cannot be read. A value with a comma, =, quotes or brackets needs quotes of its own: "
+        f"{outer}{key}={quote}{value.strip(chr(34) + chr(39))}{quote}{outer}"
+    )
+
+
+def _missing_config(error: MissingConfigException, conf_dir: Path) -> str:
+    group, _, choice = (error.missing_cfg_file or "").rpartition("/")
+    options = sorted(error.options or [])
+    if options and group:
+        match = nearest(choice, options)
+        meant = f"Did you mean '{match}'? " if match else ""
+        return f"{group}={choice}: there is no such {group}. {meant}There are: {', '.join(options)}."
+    place = re.match(r"In '([^']+)'", str(error))
+    named_in = f" (named in {place[1]}.yaml)" if place else ""
+    if not group:
+        return f"There is no config '{choice}' in {conf_dir}{named_in}."
+    wanted = group.rpartition("/")[2]
+    said = f"There is no '{group}/{choice}' in {conf_dir}{named_in}"
+    if wanted in _groups(conf_dir):
+        return f"{said}: a group at the top is written /{wanted}."
+    return f"{said}. {_meant(wanted, _groups(conf_dir))}".rstrip()
+
+
+def _bad_yaml(error: yaml.YAMLError, conf_dir: Path) -> str:
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    said = getattr(error, "problem", None) or _first_line(error)
+    if mark is None:
+        return f"A config file is not YAML: {said}."
+    file = Path(mark.name)
+    shown = file.relative_to(conf_dir.parent) if file.is_relative_to(conf_dir.parent) else file
+    return f"{shown}, line {mark.line + 1}: this is not YAML: {said}."
+
+
+def _unknown_key(match: re.Match[str], cause: BaseException | None, conf_dir: Path) -> str:
+    """`key=value` where the config has no such key."""
+    full = match[1]
+    bad = str(getattr(cause, "full_key", None) or full)
+    parent = getattr(cause, "parent_node", None)
+    above, _, name = bad.rpartition(".")
+    siblings = {str(key) for key in parent} if isinstance(parent, DictConfig) else set()
+    if not above:
+        return _unknown_at_top(full, name, siblings | set(_groups(conf_dir)))
+    takes = _keys_of_target(parent)
+    if name in takes:
+        return f"{bad} is not in the YAML of {above}, but {above} takes it: type +{full}=…"
+    rest = full.removeprefix(bad)
+    known = {key for key in siblings | takes if not key.startswith("_")}
+    close = nearest(name, known)
+    plus = "" if close in siblings else "+"
+    meant = f"Did you mean '{plus}{above}.{close}{rest}'?" if close else did_you_mean(name, known)
+    return f"{full} is not a key of the config. {meant}".rstrip()
+
+
+def _unknown_at_top(full: str, name: str, known: set[str]) -> str:
+    known = {key for key in known if key not in FROM_OUTSIDE} if not name.startswith("hydra") else known
+    close = nearest(name, known)
+    rest = full.removeprefix(name)
+    meant = f"Did you mean '{close}{rest}'?" if close else f"There are: {', '.join(sorted(known))}."
+    return f"'{name}' is neither a key nor a group of the config. {meant}"
+
+
+def _unknown_group(match: re.Match[str], cause: BaseException | None, conf_dir: Path) -> str:
+    """`override /group: choice` in a file, or `group=choice`, where the config does not choose the group."""
+    place, group = match[1], match[2]
+    where = f"{place}.yaml overrides '{group}'" if place else f"'{group}' cannot be overridden"
+    if group in _groups(conf_dir):
+        return f"{where}, for which the config makes no choice. Add one: +{group}=…"
+    return f"{where}, and there is no such group. {_meant(group, _groups(conf_dir))}".rstrip()
+
+
+def _ambiguous(match: re.Match[str], cause: BaseException | None, conf_dir: Path) -> str:
+    key, _, value = match[1].partition("=")
+    return (
+        f"'{key}={value}' gives several values. For a sweep over them add -m; for a list type "
+        f"'{key}=[{value}]'; for one text with a comma type '{key}=\"{value}\"'."
+    )
+
+
+def _nothing_to_delete(match: re.Match[str], cause: BaseException | None, conf_dir: Path) -> str:
+    name = match[1]
+    meant = _meant(name, _groups(conf_dir)) if "." not in name else ""
+    return f"~{name}: the config holds no '{name}'. {meant}".rstrip()
+
+
+Saying = Callable[[re.Match[str], BaseException | None, Path], str]
+
+SAYINGS: tuple[tuple[str, Saying], ...] = (
+    (r"^(?:In '([^']+)': )?Could not override '([^']+)'\. No match in the defaults list", _unknown_group),
+    (
+        r"^Could not override '([^']+)'\.\s+Did you mean to override (\S+?)\?",
+        lambda m, _, __: f"'{m[1]}' is not chosen anywhere. Did you mean '{m[2]}'?",
+    ),
+    (r"^Could not override '([^']+)'", _unknown_key),
+    (r"^Ambiguous value for argument '(.+?)'\n", _ambiguous),
+    (r"^Sweep parameters '(.+?)' requires", _ambiguous),
+    (
+        r"^Could not append to config\. An item is already at '([^']+)'\.\s+Either remove .*?: '(.+?)'\n",
+        lambda m, _, __: f"{m[1]} is in the config already: type {m[2]} without the +.",
+    ),
+    (r"^Could not delete from config\. '([^']+)' does not exist", _nothing_to_delete),
+    (r"^Could not delete\. No match for '([^']+)' in the defaults list", _nothing_to_delete),
+    (
+        r"Multiple values for (\S+)\. To override",
+        lambda m, _, __: (
+            f"{m[1]} is chosen already: type {m[1]}=… without the +; in a file, 'override /{m[1]}: …'."
+        ),
+    ),
+    (
+        r"(\S+) appears more than once in the final defaults list",
+        lambda m, _, __: (
+            f"{m[1]} is chosen twice. In an experiment or another overlay, write 'override /{m[1]}: …'."
+        ),
+    ),
+    (
+        r"You must specify '([^']+)'.*?Available options:\n(.*)",
+        lambda m, _, __: f"{m[1]} must be chosen: type {m[1]}=… There are: {', '.join(m[2].split())}.",
+    ),
+    (
+        r"Config group override must be a string or a list",
+        lambda _, __, ___: (
+            "A group takes the name of a choice (model=minilm), not a number or null. "
+            "To leave a group out, type ~group."
+        ),
+    ),
+    (
+        r"^Error merging override (.+)$",
+        lambda m, cause, _: f"{m[1]}: {_first_line(cause) if cause else 'this value does not fit'}.",
+    ),
+)
+"""What Hydra says, as a pattern, and how we say it."""
+
+
+def _groups(conf_dir: Path) -> list[str]:
+    """The groups of a config folder: its folders with a YAML file inside."""
+    return sorted(folder.name for folder in conf_dir.glob("*/") if any(folder.glob("*.yaml")))
+
+
+def _keys_of_target(node: Any) -> set[str]:
+    target = node._get_node("_target_") if isinstance(node, DictConfig) else None
+    try:
+        return set(read(str(target._value())).keys) if target is not None else set()
+    except UserError:
+        return set()
+
+
+def _all_keys(error: OmegaConfBaseException) -> set[str]:
+    """Every dotted key of the config in which an interpolation failed."""
+    root = error.parent_node._get_root() if error.parent_node is not None else None
+    keys: set[str] = set()
+
+    def collect(node: object, prefix: str) -> None:
+        for name, item in node.items() if isinstance(node, dict) else ():
+            keys.add(f"{prefix}{name}")
+            collect(item, f"{prefix}{name}.")
+
+    collect(OmegaConf.to_container(root, resolve=False) if isinstance(root, DictConfig) else {}, "")
+    return keys
+
+
+def _meant(name: str, options: Iterable[str]) -> str:
+    match = nearest(name, options)
+    return f"Did you mean '{match}'?" if match else ""
+
+
+def _quoted(text: str) -> str:
+    found = re.search(r"'([^']*)'", text)
+    return found[1] if found else text
+
+
+def _first_line(error: BaseException | None) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0].rstrip(".") if text else type(error).__name__

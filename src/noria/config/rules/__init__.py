@@ -1,0 +1,9 @@
+"""Combinations that cannot work: each rule is one small function.
+
+They know the config, never an object made from it.
+"""
+
+from noria.config.rules import files, hardware, stages, task, training  # noqa: F401 - to register their rules
+from noria.config.rules.registry import RULES, broken, rule, table
+
+__all__ = ["RULES", "broken", "rule", "table"]

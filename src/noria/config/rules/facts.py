@@ -1,0 +1,86 @@
+"""What several rules ask of a config. Every question has an answer for a config that lacks the key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from noria.common.hardware import Machine
+from noria.config.signature import class_attributes
+
+
+def at(config: dict[str, Any], key: str) -> Any:
+    """The value at a dotted key, None where there is none."""
+    value: Any = config
+    for part in key.split("."):
+        if not isinstance(value, dict):
+            return None
+        value = value.get(part)
+    return value
+
+
+def is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def target_name(value: object) -> str:
+    """The last part of a component's `_target_`; empty for anything else."""
+    target = value.get("_target_") if isinstance(value, dict) else None
+    return target.rpartition(".")[2] if isinstance(target, str) else ""
+
+
+def stage(config: dict[str, Any]) -> str:
+    """The verb: fit, evaluate, predict, …"""
+    return target_name(config.get("stage"))
+
+
+def trains(config: dict[str, Any]) -> bool:
+    return stage(config) in ("fit", "")
+
+
+def attributes(component: object) -> dict[str, object]:
+    """The literal class attributes of a component, read from its source."""
+    target = component.get("_target_") if isinstance(component, dict) else None
+    return class_attributes(target) if isinstance(target, str) else {}
+
+
+def kind(config: dict[str, Any]) -> str | None:
+    """What the task predicts: single_label, multi_label, regression, or a kind of the task's own."""
+    found = at(config, "task.kind") or attributes(config.get("task")).get("kind")
+    return found if isinstance(found, str) else None
+
+
+def metrics(config: dict[str, Any]) -> dict[str, Any]:
+    group = config.get("metric")
+    return group if isinstance(group, dict) else {}
+
+
+def accelerator(config: dict[str, Any], machine: Machine) -> str:
+    """What Lightning would run on: gpu, mps, cpu or another name given outright."""
+    given = at(config, "trainer.accelerator") or "auto"
+    if given == "cuda":
+        return "gpu"
+    if given in ("auto", "gpu") and not machine.gpu_count and machine.has_mps:
+        return "mps"
+    if given == "auto":
+        return "gpu" if machine.gpu_count else "cpu"
+    return str(given)
+
+
+def devices(config: dict[str, Any], machine: Machine) -> int | list[int]:
+    """How many devices of a node, or which ones, by Lightning's reading of `trainer.devices`."""
+    given = at(config, "trainer.devices")
+    if isinstance(given, str) and "," in given:
+        given = [int(part) for part in given.split(",") if part.strip().lstrip("-").isdecimal()]
+    elif isinstance(given, str) and given.lstrip("-").isdecimal():
+        given = int(given)
+    if isinstance(given, list) and given != [-1]:
+        return given
+    if isinstance(given, int) and given != -1:
+        return given
+    return max(machine.gpu_count, 1) if accelerator(config, machine) == "gpu" else 1
+
+
+def is_fsdp(config: dict[str, Any]) -> bool:
+    strategy = at(config, "trainer.strategy") or config.get("strategy")
+    name = strategy.get("_target_") if isinstance(strategy, dict) else strategy
+    return isinstance(name, str) and "fsdp" in name.lower()

@@ -1,0 +1,103 @@
+"""Rules on files and folders that must be there. They look whether, never what is inside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from noria.common.errors import UserError, nearest
+from noria.common.hardware import Machine
+from noria.common.paths import PACKAGE_PREFIX, packaged
+from noria.config.rules.facts import at, stage, trains
+from noria.config.rules.registry import rule
+
+ARTIFACT_FILE = "noria.yaml"
+LAST_CHECKPOINT = Path("checkpoints") / "last.ckpt"
+STANDARD_INPUT = "-"
+NAMED_NOT_STORED = ("noria.data.hub.HubData",)  # their `path` may also be a name on the hub
+
+
+@rule
+def artifact_that_is_not_there(config: dict[str, Any], machine: Machine) -> str | None:
+    """`artifact=` names no folder with a `noria.yaml`."""
+    given = config.get("artifact")
+    if not isinstance(given, str):
+        return None
+    folder = Path(given).expanduser()
+    if not folder.is_dir():
+        return f"artifact={given}: there is no such folder.{_close_by(folder)}"
+    if not (folder / ARTIFACT_FILE).is_file():
+        inner = folder / "artifact"
+        way = (
+            f"Did you mean artifact={inner}?"
+            if (inner / ARTIFACT_FILE).is_file()
+            else "A fit leaves one in <run>/artifact."
+        )
+        return f"artifact={given} holds no {ARTIFACT_FILE}, so it is no artifact. {way}"
+    return None
+
+
+@rule
+def resume_from_what_is_not_there(config: dict[str, Any], machine: Machine) -> str | None:
+    """`resume=` names no run folder with `checkpoints/last.ckpt` (`auto` looks for one itself)."""
+    given = config.get("resume")
+    if not isinstance(given, str) or given == "auto":
+        return None
+    folder = Path(given).expanduser()
+    if folder.is_file():
+        return f"resume={given} is a file: name the run's folder, not the checkpoint in it."
+    if not folder.is_dir():
+        return f"resume={given}: there is no such folder.{_close_by(folder)}"
+    if not (folder / LAST_CHECKPOINT).is_file():
+        return f"resume={given} holds no {LAST_CHECKPOINT}: nothing to go on from. resume=auto finds a run."
+    return None
+
+
+@rule
+def input_that_is_not_there(config: dict[str, Any], machine: Machine) -> str | None:
+    """`input=` of `stage=predict` names no file (`-` is standard input)."""
+    given = config.get("input")
+    if stage(config) != "predict" or not isinstance(given, str) or given == STANDARD_INPUT:
+        return None
+    path = Path(given).expanduser()
+    if path.is_dir():
+        return f"input={given} is a folder: name a file, or - for standard input."
+    return None if path.exists() else f"input={given}: there is no such file.{_close_by(path)}"
+
+
+@rule
+def data_that_is_not_there(config: dict[str, Any], machine: Machine) -> str | None:
+    """`data.path`, `data.val_path` or `data.test_path` of Noria's own data names no file or folder."""
+    target = at(config, "data._target_")
+    is_ours = isinstance(target, str) and target.startswith("noria.") and target not in NAMED_NOT_STORED
+    if not is_ours or not (trains(config) or stage(config) == "evaluate"):
+        return None
+    keys = [
+        key for key in ("data.path", "data.val_path", "data.test_path") if isinstance(at(config, key), str)
+    ]
+    found = (_missing_data(key, at(config, key)) for key in keys)
+    return next((message for message in found if message), None)
+
+
+def _missing_data(key: str, given: str) -> str | None:
+    if given.startswith(PACKAGE_PREFIX):
+        try:
+            packaged(given.removeprefix(PACKAGE_PREFIX))
+        except UserError as error:
+            return f"{key}={given}: {error}"
+        return None
+    path = Path(given).expanduser()
+    if "://" in given or path.exists():
+        return None
+    place = "" if path.is_absolute() else f" (looked in {Path.cwd()})"
+    return f"{key}={given}: there is no such file or folder{place}.{_close_by(path)}"
+
+
+def _close_by(path: Path) -> str:
+    """The name beside it that was probably meant."""
+    try:
+        there = [entry.name for entry in path.parent.iterdir()]
+    except OSError:  # no such folder either, or not ours to read
+        there = []
+    match = nearest(path.name, there)
+    return f" Did you mean {path.parent / match}?" if match else ""

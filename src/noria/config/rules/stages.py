@@ -1,0 +1,69 @@
+"""Rules on what a stage is given: resume, artifact, input. Do not look into the files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from noria.common.hardware import Machine
+from noria.config.rules.facts import stage, trains
+from noria.config.rules.registry import rule
+
+READS_ARTIFACT = ("evaluate", "predict")
+
+
+@rule
+def resume_without_fit(config: dict[str, Any], machine: Machine) -> str | None:
+    """`resume=` with a stage other than fit."""
+    if config.get("resume") is None or trains(config):
+        return None
+    return (
+        f"resume={config['resume']} goes on with training, and the stage is {stage(config)}: leave one out."
+    )
+
+
+@rule
+def resume_with_artifact(config: dict[str, Any], machine: Machine) -> str | None:
+    """`resume=` and `artifact=` together."""
+    resume, artifact = config.get("resume"), config.get("artifact")
+    if resume is None or artifact is None:
+        return None
+    return (
+        f"resume={resume} goes on with a run, artifact={artifact} opens a finished one: give one of the two."
+    )
+
+
+@rule
+def stage_without_artifact(config: dict[str, Any], machine: Machine) -> str | None:
+    """`stage=evaluate` or `stage=predict` without `artifact=`."""
+    if stage(config) not in READS_ARTIFACT or config.get("artifact") is not None:
+        return None
+    return (
+        f"stage={stage(config)} needs a model to open: type artifact=runs/latest/artifact, or another run's."
+    )
+
+
+@rule
+def artifact_that_is_not_read(config: dict[str, Any], machine: Machine) -> str | None:
+    """`artifact=` with `stage=fit`, which would train without looking at it."""
+    if stage(config) != "fit" or config.get("artifact") is None or config.get("resume") is not None:
+        return None
+    return (
+        f"artifact={config['artifact']} is not read by stage=fit: add stage=evaluate or stage=predict, or "
+        "leave it out. To train on from it, name the folder as the model: model=hub model.name=<folder>."
+    )
+
+
+@rule
+def predict_without_input(config: dict[str, Any], machine: Machine) -> str | None:
+    """`stage=predict` without `input=`."""
+    if stage(config) != "predict" or config.get("input") is not None:
+        return None
+    return "stage=predict needs texts: type input=texts.txt, or input=- for standard input."
+
+
+@rule
+def input_that_is_not_read(config: dict[str, Any], machine: Machine) -> str | None:
+    """`input=` with `stage=fit` or `stage=evaluate`, which take their rows from `data`."""
+    if stage(config) not in ("fit", "evaluate") or config.get("input") is None:
+        return None
+    return f"input={config['input']} is only read by stage=predict, not by {stage(config)}: leave it out."

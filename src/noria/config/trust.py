@@ -1,0 +1,135 @@
+"""Decides whether a config that came with an artifact or a checkpoint may be used: one that could run a
+stranger's code may not. Reads source files and knows nothing of the objects that a config describes."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from typing import Any
+
+from omegaconf.errors import GrammarParseError
+from omegaconf.grammar.gen.OmegaConfGrammarParser import OmegaConfGrammarParser
+from omegaconf.grammar_parser import parse
+
+from noria.common.errors import UserError
+from noria.config import source
+from noria.config.signature import HOUSE
+from noria.config.source import Definition
+
+TRUSTED = (
+    "noria.callback",
+    "noria.data",
+    "noria.metric",
+    "noria.model",
+    "noria.optimizer",
+    "noria.scheduler",
+    "noria.task",
+    "noria.trainer",
+    "noria.tracking.csv_logger",
+    "noria.tracking.wandb_logger",
+    "lightning.pytorch.callbacks",
+    "lightning.pytorch.loggers",
+    "lightning.pytorch.profilers",
+    "lightning.pytorch.strategies",
+    "torch.nn",
+    "torch.optim",
+    "torchmetrics",
+    "transformers.optimization",
+)
+"""Packages and modules whose classes and functions a stranger's config may name."""
+
+STAGES = (
+    "noria.stage"  # only as `stage._target_`: it says how the artifact was made, and is never called from it
+)
+
+RESOLVERS = ("oc.select", "oc.dict.keys", "oc.dict.values")
+"""They look at the config itself and nowhere else. `oc.env`, for one, would read the environment."""
+
+
+def untrusted_targets(config: dict[str, Any]) -> list[tuple[str, str]]:
+    """(dotted key, target) of every `_target_`, at any depth, that is no component of a trusted library."""
+    found = ((key, value) for key, value in _leaves(config, "") if key.rpartition(".")[2] == "_target_")
+    return [(key, str(value)) for key, value in found if not _is_trusted(key, value)]
+
+
+def untrusted_interpolations(config: dict[str, Any]) -> list[tuple[str, str]]:
+    """(dotted key, text) of every value that calls a resolver which is not on the list, or cannot be read."""
+    texts = ((key, value) for key, value in _leaves(config, "") if isinstance(value, str) and "${" in value)
+    return [(key, text) for key, text in texts if not set(_resolvers(text)) <= set(RESOLVERS)]
+
+
+def refuse_untrusted(config: dict[str, Any], where: str) -> None:
+    """Checks a config, not yet resolved, that someone else may have written.
+
+    Args:
+        where: the file or artifact it came from.
+
+    Raises:
+        UserError: it names the key and what stands there.
+    """
+    named = [f"{key} = {target!r}" for key, target in untrusted_targets(config)]
+    called = [f"{key} = {text!r}" for key, text in untrusted_interpolations(config)]
+    if not named and not called:
+        return
+    what = "could run code that is not a component of Noria or of the libraries it builds on"
+    if not named:
+        what = "would read what lies outside the config"
+    raise UserError(
+        f"{where} is not trusted: {'; '.join([*named, *called])} {what}. If the file is your own, write a "
+        "component of Noria or a plain value there."
+    )
+
+
+def _is_trusted(key: str, target: object) -> bool:
+    """Whether a target is, by its name and by where it is defined, a component of a trusted library."""
+    if not isinstance(target, str) or any(not part or part.startswith("_") for part in target.split(".")):
+        return False
+    trusted = (STAGES,) if key == "stage._target_" else TRUSTED
+    if not _within(target, trusted):
+        return False
+    found = source.find(target)
+    if not isinstance(found, Definition) or found.owner is not None or not _within(found.path, trusted):
+        return False
+    if (
+        isinstance(found.node, ast.ClassDef)
+        or key == "stage._target_"
+        or not found.path.startswith(f"{HOUSE}.")
+    ):
+        return True
+    return bool(
+        found.node.args.kwonlyargs
+    )  # the config keys of a component; a function without any is a helper
+
+
+def _within(path: str, packages: tuple[str, ...]) -> bool:
+    return any(path.startswith(f"{package}.") for package in packages)
+
+
+def _leaves(value: object, key: str) -> Iterator[tuple[str, object]]:
+    if isinstance(value, dict):
+        for name, item in value.items():
+            if name == "_target_" and isinstance(item, dict | list):
+                yield f"{key}.{name}".lstrip("."), str(item)
+            yield from _leaves(item, f"{key}.{name}".lstrip("."))
+            yield from (
+                _leaves(name, f"{key}.{name}".lstrip(".")) if isinstance(name, str) and "${" in name else ()
+            )
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _leaves(item, f"{key}[{index}]")
+    else:
+        yield key, value
+
+
+def _resolvers(text: str) -> Iterator[str]:
+    """The names of the resolvers that a text calls; a name that no list holds where it cannot be read."""
+    try:
+        pending: list[Any] = [parse(text)]
+    except GrammarParseError:
+        yield text
+        return
+    while pending:
+        node: Any = pending.pop()
+        if isinstance(node, OmegaConfGrammarParser.InterpolationResolverContext):
+            yield node.resolverName().getText()
+        pending.extend(getattr(node, "children", None) or [])

@@ -1,0 +1,116 @@
+"""Text data through the `datasets` library: a data set of the Hugging Face hub, or a local folder of files.
+
+Knows no data set by name. `datasets` is imported when a data set is loaded, not before.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute
+
+from noria.common.errors import UserError, did_you_mean
+from noria.data.rows import Rows, from_table, text_columns
+from noria.data.text import TextData
+
+pc: Any = pyarrow.compute  # its functions are made when it is imported: type checkers see none
+
+COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+class HubData(TextData):
+    """Splits of a data set, under their names there; a split named null is cut from train.
+
+    Args:
+        path: the data set's name on the hub, or a local folder.
+        name: its configuration.
+        revision: a branch, tag or commit; pin a commit to get the same rows for ever.
+        text: the column of the texts, or the two columns of a pair.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        tokenizer: Any,
+        seed: int,
+        labels: list[str] | None = None,
+        *,
+        path: str,
+        name: str | None = None,
+        revision: str | None = None,
+        train_split: str = "train",
+        val_split: str | None = "validation",
+        test_split: str | None = "test",
+        text: str | list[str] = "text",
+        label: str = "label",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(kind, tokenizer, seed, labels, **kwargs)
+        self.path = path
+        self.name_ = name
+        self.revision = revision
+        self.split_names = {"train": train_split, "val": val_split, "test": test_split}
+        self.text = text_columns(text)
+        self.label = label
+
+    def read(self) -> dict[str, Rows]:
+        names = {split: name for split, name in self.split_names.items() if name is not None}
+        rows, self.report["revision"] = load(
+            self.path, self.name_, self.revision, names, self.text, self.label
+        )
+        return rows
+
+
+def load(
+    path: str, name: str | None, revision: str | None, splits: dict[str, str], text: list[str], label: str
+) -> tuple[dict[str, Rows], str | None]:
+    """The rows of each split (our name -> its name there), and the revision where it is known.
+
+    Raises:
+        UserError: there is no such data set, configuration, split or column, or no way to the hub.
+    """
+    import datasets
+    from datasets.exceptions import DatasetsError
+
+    try:
+        builder = datasets.load_dataset_builder(path, name, revision=revision)
+        builder.download_and_prepare()
+        found: Any = builder.as_dataset()
+    except (DatasetsError, OSError, ValueError, RuntimeError) as error:
+        what = f"'{path}'" + (f" ({name})" if name else "") + (f" at {revision}" if revision else "")
+        raise UserError(
+            f"The data set {what} cannot be loaded: {error} Check its name, configuration and revision, "
+            "and the way to the hub; data=table reads local files."
+        ) from error
+    rows = {}
+    for ours, theirs in splits.items():
+        if theirs not in found:
+            raise UserError(
+                f"'{path}' has no split '{theirs}'. {did_you_mean(theirs, found)} "
+                f"data.{ours}_split={'null cuts one from train.' if ours != 'train' else 'names it.'}"
+            )
+        table = found[theirs].with_format("arrow")[:]
+        features = found[theirs].features
+        label_names = None
+        if isinstance(features.get(label), datasets.ClassLabel):
+            label_names = tuple(features[label].names)
+            # -1 marks rows without a label
+            table = _masked(table, label)
+        rows[ours] = from_table(
+            table,
+            source=theirs,
+            where=f"{path}, split {theirs}",
+            text=text,
+            label=label,
+            label_names=label_names,
+        )
+    known = builder.hash if builder.repo_id and COMMIT.fullmatch(builder.hash or "") else revision
+    return rows, known
+
+
+def _masked(table: pa.Table, label: str) -> pa.Table:
+    column = table[label]
+    place = table.column_names.index(label)
+    return table.set_column(place, label, pc.if_else(pc.less(column, 0), None, column))

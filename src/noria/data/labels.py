@@ -1,0 +1,217 @@
+"""Labels: from a raw column to class names and numbers, for one label, several labels, or a value.
+
+Knows nothing of models; a label it does not know is the user's mistake and is named with its row.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+
+from noria.common.errors import UserError
+from noria.data.rows import NO_LABEL, Rows, blank
+
+pc: Any = pyarrow.compute  # its functions are made when it is imported: type checkers see none
+
+Kind = Literal["single_label", "multi_label", "regression"]
+MAX_CLASSES = 1000
+INTEGER = re.compile(r"-?\d+")
+
+
+def clean(rows: Rows, kind: str, separator: str, declared: Sequence[str] | None) -> Rows:
+    """The rows with labels of one type a kind: string, list of strings, or float64 (finite).
+
+    Rows whose label is blank (for a value: NaN or infinite) are left out and counted. `declared` names the
+    labels 0, 1, 2, ...: a number that is not itself such a name becomes the name at its place.
+
+    Raises:
+        UserError: a label is not of this kind.
+    """
+    if kind == "regression":
+        return _values(rows)
+    if kind == "multi_label":
+        return rows.with_labels(_lists(rows, separator, declared))
+    rows = _names(rows, checked=declared is None)
+    if declared is None:
+        return rows
+    return rows.with_labels(_renamed(rows.table["label"].combine_chunks(), declared))
+
+
+def names_of(train: Rows, kind: str) -> list[str]:
+    """The class names in a cleaned train split, sorted; by value where all of them are integers.
+
+    Raises:
+        UserError: there are too many or too few, which means that the column is not one of classes.
+    """
+    column = train.table["label"].combine_chunks()
+    names = pc.unique(column.flatten() if kind == "multi_label" else column).to_pylist()
+    if len(names) > MAX_CLASSES:
+        raise UserError(
+            f"{train.where}: {len(names)} different labels (at most {MAX_CLASSES}). Is this the right column?"
+        )
+    if kind == "single_label" and len(names) == len(train) >= 10:
+        raise UserError(f"{train.where}: every row has a label of its own. Is this the right column?")
+    if kind == "single_label" and len(names) == 1:
+        raise UserError(f"{train.where}: every row has the label '{names[0]}': there is nothing to learn.")
+    if not names:
+        raise UserError(f"{train.where}: no row has a label.")
+    if all(INTEGER.fullmatch(name) for name in names):
+        return sorted(names, key=lambda name: (int(name), name))
+    return sorted(names)
+
+
+def encode(rows: Rows, kind: str, names: Sequence[str]) -> np.ndarray:
+    """Targets of cleaned rows: int64 (n,), float32 (n, labels) of zeros and ones, or float32 (n,).
+
+    Raises:
+        UserError: a label is not among the names.
+    """
+    column = rows.table["label"].combine_chunks()
+    if kind == "regression":
+        return column.to_numpy().astype(np.float32)
+    known = pa.array(names, pa.string())
+    if kind == "single_label":
+        found = pc.index_in(column, value_set=known)
+        _refuse_unknown(rows, column, np.arange(len(rows)), found, names)
+        return found.to_numpy().astype(np.int64)
+    flat, parents = column.flatten(), pc.list_parent_indices(column).to_numpy()
+    found = pc.index_in(flat, value_set=known)
+    _refuse_unknown(rows, flat, parents, found, names)
+    targets = np.zeros((len(rows), len(names)), np.float32)
+    targets[parents, found.to_numpy()] = 1.0
+    return targets
+
+
+def as_text(rows: Rows, kind: str) -> list[str]:
+    """Each cleaned label as one string, for fingerprints."""
+    labels = rows.table["label"].to_pylist()
+    return labels if kind == "single_label" else [json.dumps(label) for label in labels]
+
+
+def _refuse_unknown(
+    rows: Rows, labels: pa.Array, parents: np.ndarray, found: pa.Array, names: Sequence[str]
+) -> None:
+    if not found.null_count:
+        return
+    place = int(np.flatnonzero(found.is_null().to_numpy(zero_copy_only=False))[0])
+    row = rows.table["id"][int(parents[place])].as_py()
+    label = labels[place].as_py()
+    shown = ", ".join(names[:20]) + (f", ... ({len(names)} in all)" if len(names) > 20 else "")
+    hint = ""
+    if INTEGER.fullmatch(label) and not any(INTEGER.fullmatch(name) for name in names):
+        hint = " If the labels are numbers for these names, list the names in data.label_names."
+    raise UserError(
+        f"{rows.where}, row {row}: the label '{label}' is not among the known ones: {shown}.{hint}"
+    )
+
+
+def _names(rows: Rows, checked: bool) -> Rows:
+    """One label a row as strings: integers without a point, booleans as true and false."""
+    column = rows.table["label"]
+    kind = column.type
+    if pa.types.is_nested(kind):
+        raise UserError(
+            f"{rows.where}: the label column holds {kind} values. For several labels a row choose a "
+            "multi-label task; otherwise name a column of single labels."
+        )
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        column = column.cast(pa.float64())
+        rows = rows.with_labels(column)
+        rows = rows.without(~np.isfinite(column.to_numpy()), NO_LABEL)
+        _refuse_fractions(rows, rows.table["label"])
+        return rows.with_labels(rows.table["label"].cast(pa.int64()).cast(pa.string()))
+    rows = rows.with_labels(column.cast(pa.string()))
+    rows = rows.without(blank(rows.table["label"]), NO_LABEL)
+    try:
+        numbers = rows.table["label"].cast(pa.float64())
+    except pa.ArrowInvalid:
+        return rows
+    if checked and pc.all(pc.is_finite(numbers)).as_py():
+        _refuse_fractions(rows, numbers)
+    # a column of integers with a gap comes out of pandas as 0.0, 1.0, ...
+    column = rows.table["label"]
+    whole = pc.match_substring_regex(column, r"^-?\d+\.0+$")
+    return rows.with_labels(pc.if_else(whole, pc.replace_substring_regex(column, r"\.0+$", ""), column))
+
+
+def _refuse_fractions(rows: Rows, numbers: pa.ChunkedArray) -> None:
+    values = numbers.to_numpy()
+    fractions = np.flatnonzero(values != np.round(values))
+    if len(fractions):
+        row = int(fractions[0])
+        raise UserError(
+            f"{rows.where}, row {rows.table['id'][row]}: the label {values[row]:g} is a number, not a class. "
+            "To predict numbers choose task=text_regression."
+        )
+
+
+def _renamed(labels: pa.Array, declared: Sequence[str]) -> pa.Array:
+    """Numbers replaced by the declared name at that place; other labels, known or not, stay."""
+    if len(set(declared)) < len(declared):
+        raise UserError(f"data.label_names names a label twice: {', '.join(declared)}.")
+    encoded = labels.dictionary_encode()
+    names = []
+    for name in encoded.dictionary.to_pylist():
+        numbered = name not in declared and name.isdecimal() and int(name) < len(declared)
+        names.append(declared[int(name)] if numbered else name)
+    return pa.array(names, pa.string()).take(encoded.indices)
+
+
+def _lists(rows: Rows, separator: str, declared: Sequence[str] | None) -> pa.Array:
+    """Several labels a row as lists of strings: a list column, or strings cut at the separator."""
+    column = rows.table["label"]
+    kind = column.type
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        inner = kind.value_type
+        if pa.types.is_nested(inner) or pa.types.is_floating(inner):
+            raise UserError(f"{rows.where}: the label lists hold {inner} values, not names.")
+        column = column.cast(pa.list_(pa.string()))
+        raw = [[name for name in names if name is not None] for names in column.to_pylist()]
+    else:
+        if pa.types.is_nested(kind) or pa.types.is_floating(kind):
+            raise UserError(f"{rows.where}: the label column holds {kind} values, not lists of labels.")
+        if not separator:
+            raise UserError("data.label_separator is empty: give the sign that stands between two labels.")
+        raw = [
+            [name for part in text.split(separator) if (name := part.strip())]
+            for text in column.cast(pa.string()).to_pylist()
+        ]
+    lists = pa.array([list(dict.fromkeys(names)) for names in raw], pa.list_(pa.string()))
+    if declared is None:
+        return lists
+    return pa.ListArray.from_arrays(lists.offsets, _renamed(lists.values, declared))
+
+
+def _values(rows: Rows) -> Rows:
+    """A number a row as float64."""
+    column = rows.table["label"]
+    kind = column.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        rows = rows.without(blank(column), NO_LABEL)
+        column = pc.utf8_trim_whitespace(rows.table["label"])
+        try:
+            column = column.cast(pa.float64())
+        except pa.ArrowInvalid:
+            column = _parsed(rows, column)
+    elif pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        column = column.cast(pa.float64())
+    else:
+        raise UserError(f"{rows.where}: the label column holds {kind} values, not numbers.")
+    rows = rows.with_labels(column)
+    return rows.without(~np.isfinite(column.to_numpy()), NO_LABEL)
+
+
+def _parsed(rows: Rows, column: pa.ChunkedArray) -> pa.Array:
+    values = []
+    for row, text in zip(rows.ids, column.to_pylist(), strict=True):
+        try:
+            values.append(float(text))
+        except ValueError:
+            raise UserError(f"{rows.where}, row {row}: the label '{text}' is not a number.") from None
+    return pa.array(values, pa.float64())

@@ -1,0 +1,80 @@
+"""A DataLoader that can say which batch of which epoch comes next, and go on from there.
+
+Knows nothing of what a batch holds. Lightning saves and loads its state with every checkpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from noria.common.errors import UserError
+from noria.data.batches import LengthGroupedBatches
+from noria.data.encoded import Encoded
+
+
+class ResumableLoader(DataLoader[dict[str, torch.Tensor]]):
+    """Loads the batches of a `LengthGroupedBatches`.
+
+    The state is {"epoch": e, "position": n, "asked": a}: n batches of epoch e were handed out (not merely
+    prefetched) while the sampler's epoch was set to a. The pass after `load_state_dict` starts at batch n of
+    epoch e if the sampler still stands at a, else at the start of epoch e + 1; later passes start at 0.
+    The trainer must not put in a sampler of its own (`use_distributed_sampler=False`).
+    """
+
+    sampler: LengthGroupedBatches
+
+    def __init__(self, dataset: Encoded, batches: LengthGroupedBatches, num_workers: int = 0) -> None:
+        super().__init__(
+            dataset,
+            batch_size=None,
+            sampler=batches,
+            num_workers=num_workers,
+            # its own generator: making an iterator must not draw from the global one
+            generator=torch.Generator(),
+            persistent_workers=num_workers > 0,
+        )
+        self._state: dict[str, int] | None = None
+        self._resume: dict[str, int] | None = None
+        # Lightning (2.6), resumed from the end of an epoch under max_steps, ends that epoch a second time and
+        # from then on sets epochs that are one too high
+        self._shift = 0
+
+    def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:  # type: ignore[override]
+        """A pass over the sampler's epoch.
+
+        A generator on purpose: Lightning makes the first iterator before it calls `set_epoch`, and with
+        workers an eager one would already be fetching the wrong epoch.
+        """
+        resume, self._resume = self._resume, None
+        asked, position = self.sampler.epoch, 0
+        if resume and resume["asked"] == asked:
+            self._shift, position = resume["epoch"] - asked, resume["position"]
+        elif resume:
+            self._shift = resume["epoch"] + 1 - asked
+        state = self._state = {"epoch": asked + self._shift, "position": position, "asked": asked}
+        self.sampler.set_epoch(state["epoch"])
+        self.sampler.skip = position
+        batches = super().__iter__()
+        self.sampler.set_epoch(asked)
+        self.sampler.skip = 0
+        for batch in batches:
+            state["position"] += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        epoch = self.sampler.epoch
+        return dict(self._resume or self._state or {"epoch": epoch, "position": 0, "asked": epoch})
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Raises a UserError where the saved position does not fit these batches."""
+        if state_dict["position"] > len(self.sampler):
+            raise UserError(
+                f"The checkpoint stands at batch {state_dict['position']}, but an epoch has "
+                f"{len(self.sampler)} batches here. Resume with that run's data, batch size and devices."
+            )
+        self._resume = {name: int(state_dict[name]) for name in ("epoch", "position", "asked")}
+        self.sampler.set_epoch(self._resume["asked"])

@@ -1,0 +1,173 @@
+"""Validated rows: a split's ids, texts and labels as one Arrow table, with what was left out counted.
+
+Knows neither where a table came from nor what its labels mean.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+
+from noria.common.errors import UserError, nearest
+
+pc: Any = pyarrow.compute  # its functions are made when it is imported: type checkers see none
+
+NO_TEXT = "no_text"
+NO_LABEL = "no_label"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of one split.
+
+    `table` has the columns `id` (string, "<source>:<row>", rows counted from 1, a header not counted),
+    `text` (string), `text_pair` (string; only for pairs) and `label` (raw until `labels.clean` has seen it).
+    `where` names the file or data set in messages, `dropped` counts the rows left out by reason, and
+    `label_names` are the names that the source itself declares for the labels 0, 1, 2, ...
+    """
+
+    table: pa.Table
+    where: str
+    dropped: dict[str, int] = field(default_factory=dict)
+    label_names: tuple[str, ...] | None = None
+
+    def __len__(self) -> int:
+        return self.table.num_rows
+
+    @property
+    def ids(self) -> list[str]:
+        return self.table["id"].to_pylist()
+
+    @property
+    def texts(self) -> list[str]:
+        return self.table["text"].to_pylist()
+
+    @property
+    def pairs(self) -> list[str] | None:
+        """The second texts, or None where there is one text a row."""
+        return self.table["text_pair"].to_pylist() if "text_pair" in self.table.column_names else None
+
+    def select(self, mask: np.ndarray) -> Rows:
+        """The rows for which `mask` (bool, one value a row) holds."""
+        return replace(self, table=self.table.filter(pa.array(mask)))
+
+    def head(self, count: int) -> Rows:
+        return replace(self, table=self.table.slice(0, count))
+
+    def with_labels(self, labels: pa.Array | pa.ChunkedArray) -> Rows:
+        column = self.table.column_names.index("label")
+        return replace(self, table=self.table.set_column(column, "label", labels))
+
+    def without(self, missing: np.ndarray, reason: str) -> Rows:
+        """These rows less those for which `missing` (bool) holds, counted under `reason`.
+
+        Raises:
+            UserError: no row would be left.
+        """
+        count = int(missing.sum())
+        if not count:
+            return self
+        dropped = {**self.dropped, reason: self.dropped.get(reason, 0) + count}
+        if count == len(self):
+            counts = ", ".join(f"{reason.replace('_', ' ')}: {count}" for reason, count in dropped.items())
+            raise UserError(f"{self.where}: every row was left out ({counts}). Are these the right columns?")
+        return replace(self.select(~missing), dropped=dropped)
+
+
+def from_table(
+    table: pa.Table,
+    *,
+    source: str,
+    where: str,
+    text: Sequence[str],
+    label: str,
+    numbers: np.ndarray | None = None,
+    label_names: tuple[str, ...] | None = None,
+) -> Rows:
+    """Rows out of a raw table; those with a blank text or a null label are left out and counted.
+
+    Args:
+        source: the file's or split's name, the first part of every row's id.
+        where: what messages call the table.
+        text: the text's column, or the two columns of a pair.
+        numbers: each row's number in the source, from 1; by default the rows are the whole source.
+
+    Raises:
+        UserError: a column is missing or holds no text, or no row is left.
+    """
+    require_columns(table.column_names, [*text, label], where)
+    if not table.num_rows:
+        raise UserError(f"{where} holds no rows.")
+    numbers = np.arange(1, table.num_rows + 1) if numbers is None else numbers
+    columns = {"id": pc.binary_join_element_wise(source, pa.array(numbers).cast(pa.string()), ":")}
+    for name, column in zip(("text", "text_pair"), text, strict=False):
+        columns[name] = _texts(table[column], column, where)
+    columns["label"] = _plain(table[label])
+    rows = Rows(pa.table(columns), where, label_names=label_names)
+    no_text = np.logical_or.reduce([blank(columns[name]) for name in columns if name.startswith("text")])
+    rows = rows.without(no_text, NO_TEXT)
+    return rows.without(rows.table["label"].is_null().to_numpy(), NO_LABEL)
+
+
+def text_columns(text: str | list[str]) -> list[str]:
+    """The columns that `data.text` names: one, or the two of a pair; a UserError for any other number."""
+    names = [text] if isinstance(text, str) else list(text)
+    if len(names) not in (1, 2):
+        raise UserError(f"data.text names {len(names)} columns: name one, or the two of a pair.")
+    return names
+
+
+def require_columns(names: Sequence[str], wanted: Sequence[str], where: str) -> None:
+    """Raises a UserError unless each wanted column is there, and there once."""
+    for name in wanted:
+        count = list(names).count(name)
+        if count > 1:
+            raise UserError(f"{where} has {count} columns named '{name}'.")
+        if not count:
+            close = nearest(name, names)
+            hint = f" Did you mean '{close}'?" if close else ""
+            raise UserError(
+                f"{where} has no column '{name}'. Its columns: {', '.join(names) or 'none'}.{hint}"
+            )
+
+
+def blank(column: pa.ChunkedArray) -> np.ndarray:
+    """Which strings are null or nothing but white space (bool, one a row)."""
+    trimmed = pc.utf8_trim_whitespace(column.fill_null(""))
+    return pc.equal(pc.binary_length(trimmed), 0).to_numpy()
+
+
+def digest(columns: Iterable[Iterable[str]]) -> str:
+    """The sha256 (hex) of columns of strings: equal for equal values, however the columns are chunked."""
+    whole = hashlib.sha256()
+    for column in columns:
+        lengths, content = hashlib.sha256(), hashlib.sha256()
+        for value in column:
+            data = value.encode()
+            lengths.update(len(data).to_bytes(8, "little"))
+            content.update(data)
+        whole.update(lengths.digest() + content.digest())
+    return whole.hexdigest()
+
+
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The column without dictionary encoding (pandas' categories in a Parquet file)."""
+    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+
+
+def _texts(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
+    column = _plain(column)
+    kind = column.type
+    if not (_is_string(kind) or pa.types.is_null(kind)):
+        raise UserError(f"{where}: the column '{name}' holds {kind} values, not text.")
+    return column.cast(pa.string())
+
+
+def _is_string(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)

@@ -1,0 +1,195 @@
+"""Texts to token ids, kept on disk by what they were made of and read back through a memory map.
+
+Knows nothing of labels, splits or batches. Rows are truncated but never padded here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from noria.common.errors import UserError
+from noria.common.paths import cache_dir
+from noria.data.rows import digest
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1
+CHUNK = 8192  # rows a record batch
+SANE_LENGTH = 1_000_000  # tokenizers without a limit say 1e30
+
+
+class Tokens:
+    """The token ids of rows, in memory or in a mapped file.
+
+    `lengths` (int32, one a row) counts tokens, special ones included; `truncated` counts the rows cut short.
+    """
+
+    def __init__(self, batches: Sequence[pa.RecordBatch]) -> None:
+        self._ids = [_flat(batch.column("input_ids")) for batch in batches]
+        self.has_types = bool(batches) and "token_type_ids" in batches[0].schema.names
+        self._types = [_flat(batch.column("token_type_ids")) for batch in batches] if self.has_types else []
+        lengths = [np.diff(offsets) for _, offsets in self._ids]
+        self.lengths = np.concatenate([np.empty(0, np.int32), *lengths]).astype(np.int32)
+        self.truncated = sum(batch.column("truncated").true_count for batch in batches)
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def ids(self, row: int) -> np.ndarray:
+        """A row's token ids, int32 (length,), a view."""
+        return _row(self._ids, row)
+
+    def types(self, row: int) -> np.ndarray:
+        """A row's token type ids, int8 (length,), a view; only where the tokenizer makes them."""
+        return _row(self._types, row)
+
+
+def tokenise(
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int
+) -> Tokens:
+    """Tokens of texts or pairs, made anew and kept in memory.
+
+    Raises:
+        UserError: the tokenizer is not a fast one.
+    """
+    return Tokens(_batches(tokenizer, texts, pairs, max_length))
+
+
+def cached_tokens(
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int
+) -> Tokens:
+    """Tokens of texts or pairs from the cache folder, made and put there first where they are missing.
+
+    Safe where several processes do it at once. Where the folder cannot be written the tokens stay in memory.
+
+    Raises:
+        UserError: the tokenizer is not a fast one.
+    """
+    path = cache_dir() / "tokens" / f"{cache_key(tokenizer, texts, pairs, max_length)}.arrow"
+    if (found := _read(path, len(texts))) is not None:
+        return found
+    batches = _batches(tokenizer, texts, pairs, max_length)
+    try:
+        _write(path, batches)
+    except OSError as error:
+        log.warning("Tokens are kept in memory, %s cannot be written: %s", path.parent, error)
+        return Tokens(batches)
+    return _read(path, len(texts)) or Tokens(batches)
+
+
+def cache_key(
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int
+) -> str:
+    """The sha256 (hex) of all that decides the tokens."""
+    state = json.loads(_backend(tokenizer).to_str())
+    # what the last call asked for, not what the tokenizer is
+    state.pop("truncation", None)
+    state.pop("padding", None)
+    parts = {
+        "format": FORMAT,
+        "class": type(tokenizer).__name__,
+        "state": state,
+        "special": {name: str(token) for name, token in tokenizer.special_tokens_map.items()},
+        "inputs": list(tokenizer.model_input_names),
+        "sides": tokenizer.truncation_side,
+        "max_length": _limit(tokenizer, max_length),
+        "texts": digest([texts] if pairs is None else [texts, pairs]),
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _backend(tokenizer: PreTrainedTokenizerBase) -> Any:
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        raise UserError(
+            f"The tokenizer {type(tokenizer).__name__} is not a fast one (it has no tokenizer.json). "
+            "Choose a model whose folder holds a tokenizer.json."
+        )
+    return backend
+
+
+def _limit(tokenizer: PreTrainedTokenizerBase, max_length: int) -> int:
+    own = tokenizer.model_max_length
+    return min(max_length, own) if own and own < SANE_LENGTH else max_length
+
+
+def _batches(
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int
+) -> list[pa.RecordBatch]:
+    _backend(tokenizer)
+    limit = _limit(tokenizer, max_length)
+    batches = []
+    for start in range(0, len(texts), CHUNK):
+        made = tokenizer(
+            list(texts[start : start + CHUNK]),
+            None if pairs is None else list(pairs[start : start + CHUNK]),
+            truncation=True,
+            max_length=limit,
+            padding=False,
+            return_attention_mask=False,
+            verbose=False,
+        )
+        columns = {"input_ids": pa.array(made["input_ids"], pa.list_(pa.int32()))}
+        if "token_type_ids" in made:
+            columns["token_type_ids"] = pa.array(made["token_type_ids"], pa.list_(pa.int8()))
+        columns["truncated"] = pa.array([bool(encoding.overflowing) for encoding in made.encodings])
+        batches.append(pa.RecordBatch.from_pydict(columns))
+    return batches
+
+
+def _write(path: Path, batches: list[pa.RecordBatch]) -> None:
+    """Writes beside the goal and then renames, so that a reader sees a whole file or none."""
+    if not batches:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.stem[:16]}-", suffix=".tmp", dir=path.parent)
+    os.close(handle)
+    try:
+        with pa.OSFile(temporary, "wb") as sink, pa.ipc.new_file(sink, batches[0].schema) as writer:
+            for batch in batches:
+                writer.write_batch(batch)
+        os.replace(temporary, path)
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+
+
+def _read(path: Path, rows: int) -> Tokens | None:
+    if not path.is_file():
+        return None
+    try:
+        reader = pa.ipc.open_file(pa.memory_map(str(path)))
+        batches = [reader.get_batch(place) for place in range(reader.num_record_batches)]
+        for batch in batches:
+            batch.validate()
+        tokens = Tokens(batches)
+        if len(tokens) != rows:
+            raise pa.ArrowInvalid(f"{len(tokens)} rows instead of {rows}")
+        return tokens
+    except (pa.ArrowInvalid, OSError, KeyError) as error:
+        log.warning("The cached tokens %s are unreadable and are made again: %s", path, error)
+        return None
+
+
+def _flat(column: pa.ListArray) -> tuple[np.ndarray, np.ndarray]:
+    return column.values.to_numpy(zero_copy_only=True), column.offsets.to_numpy(zero_copy_only=True)
+
+
+def _row(chunks: list[tuple[np.ndarray, np.ndarray]], row: int) -> np.ndarray:
+    chunk, place = divmod(row, CHUNK)
+    values, offsets = chunks[chunk]
+    return values[offsets[place] : offsets[place + 1]]

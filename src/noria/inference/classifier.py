@@ -1,0 +1,78 @@
+"""Runs an artifact's classifier over texts. Knows neither where they come from nor what is right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from noria.artifact.bundle import Artifact
+from noria.data.batches import epoch_batches
+from noria.data.encoded import Encoded
+from noria.task.objective import Objective
+from noria.task.text_classification import NETWORK_INPUTS
+
+
+class Classifier:
+    """Logits, scores and predictions of one artifact on one device.
+
+    Args:
+        artifact: the opened artifact; its network is moved to the device.
+        device: where to run; by default a GPU if there is one.
+        precision: a name of Lightning's: `32-true`, `bf16-mixed`, `bf16-true`, `16-mixed`.
+    """
+
+    def __init__(self, artifact: Artifact, precision: str, device: torch.device) -> None:
+        self.objective = Objective(artifact.kind)
+        self.labels = artifact.labels
+        self._device = device
+        self._precision = precision
+        dtype = torch.bfloat16 if precision == "bf16-true" else torch.float32
+        self._network = artifact.network.to(device, dtype).eval()
+
+    @torch.inference_mode()
+    def logits(
+        self, encoded: Encoded, batch_size: int, advance: Callable[[int], Any] = lambda rows: None
+    ) -> Tensor:
+        """Logits (rows, labels) in fp32, in the order of the rows.
+
+        Batches are of near-equal length, so that little is computed on padding.
+
+        Args:
+            advance: told the number of rows after each batch, for a progress bar.
+        """
+        out = torch.empty(len(encoded), len(self.labels))
+        for indices in epoch_batches(np.asarray(encoded.lengths), batch_size, seed=0, epoch=0, shuffle=False):
+            batch = encoded[list(indices)]
+            inputs = {key: batch[key].to(self._device) for key in NETWORK_INPUTS if key in batch}
+            with self._autocast():
+                out[torch.as_tensor(indices)] = self._network(**inputs).logits.float().cpu()
+            advance(len(indices))
+        return out
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        if not self._precision.endswith("-mixed"):
+            return nullcontext()
+        dtype = torch.bfloat16 if self._precision.startswith("bf16") else torch.float16
+        return torch.autocast(self._device.type, dtype=dtype)
+
+    def decide(self, scores: Tensor) -> list[Any]:
+        """What is predicted from scores: a label's name, a list of names, or a number, for each row."""
+        if self.objective.kind == "single_label":
+            return [self.labels[i] for i in scores.argmax(-1).tolist()]
+        if self.objective.kind == "multi_label":
+            return [[self.labels[i] for i in np.flatnonzero(row)] for row in (scores >= 0.5).numpy()]
+        return [float(value) for value in scores.tolist()]
+
+
+def pick_device(accelerator: str) -> torch.device:
+    """The device that Lightning's accelerator name means for a single process."""
+    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+        return torch.device("cuda")
+    if accelerator in ("auto", "gpu", "mps") and torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")

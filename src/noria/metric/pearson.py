@@ -1,0 +1,28 @@
+"""Pearson's correlation between true and predicted values.
+
+Knows nothing of the unit of the values.
+"""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor
+from torchmetrics.functional.regression import pearson_corrcoef
+
+from noria.metric.base import Metric, constant
+
+
+class Pearson(Metric):
+    """Pearson's correlation between true and predicted values, in [-1, 1].
+
+    NaN when either is the same for all rows: then no correlation is defined.
+    """
+
+    kinds = ("regression",)
+    mode = "max"
+
+    def compute(self, prepared: Tensor, labels: Tensor) -> float:
+        if constant(prepared) or constant(labels):
+            return math.nan
+        return float(pearson_corrcoef(prepared, labels))

@@ -1,0 +1,1 @@
+"""Pure `nn.Module`s: pretrained models and their heads. Knows no loss, no data and no config."""

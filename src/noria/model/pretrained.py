@@ -1,0 +1,173 @@
+"""A pretrained model, by package, local folder or hub name. Knows neither data nor loss."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import torch
+from annotated_types import Ge
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+from noria.common.errors import UserError
+from noria.common.paths import PACKAGE_PREFIX, packaged
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+PROBLEM_TYPES: dict[str, Any] = {
+    "single_label": "single_label_classification",
+    "multi_label": "multi_label_classification",
+    "regression": "regression",
+}
+BLOCK = re.compile(r"\.(?:layers?|h|blocks?)\.(\d+)\.")
+
+
+class Pretrained:
+    """Opens the tokenizer and the network of one pretrained model.
+
+    Args:
+        name: `package:<package>/<folder>`, a local folder, or a name on the hub.
+        architecture: what the model is; says which tasks it can do.
+        revision: a branch, tag or commit on the hub.
+        trust_remote_code: run Python that came with the model. Refused unless asked for.
+        new_head: replace a head whose shape does not fit the labels.
+        freeze: what is not trained: `embeddings`, the whole `backbone`, or a number: the embeddings
+            and that many of the first layers.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        architecture: Literal["encoder", "decoder", "both"] = "encoder",
+        revision: str | None = None,
+        trust_remote_code: bool = False,
+        new_head: bool = False,
+        freeze: Literal["none", "embeddings", "backbone"] | Annotated[int, Ge(0)] = "none",
+    ) -> None:
+        self.name = name
+        self.architecture = architecture
+        self.new_head = new_head
+        self.freeze = freeze
+        self.source = str(packaged(name.removeprefix(PACKAGE_PREFIX))) if name.startswith(PACKAGE_PREFIX) else name
+        self._options = {"revision": revision, "trust_remote_code": trust_remote_code}
+        self._config: PretrainedConfig | None = None
+
+    @property
+    def config(self) -> PretrainedConfig:
+        """The model's own config, read once."""
+        if self._config is None:
+            self._config = self._open(AutoConfig)
+        return self._config
+
+    @property
+    def revision(self) -> str | None:
+        """The commit that was opened, for a model from the hub."""
+        return getattr(self.config, "_commit_hash", None)
+
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The model's tokenizer; one without a padding token pads with its end-of-sequence token."""
+        tokenizer = self._open(AutoTokenizer)
+        if tokenizer.pad_token is None:
+            tokenizer.pad_token = tokenizer.eos_token
+        return tokenizer
+
+    def classifier(self, labels: list[str], kind: str, pad_token_id: int | None = None) -> PreTrainedModel:
+        """The network in fp32, with the head that its own library defines for sequences.
+
+        Its forward takes input_ids and attention_mask (batch, seq) and gives logits (batch, labels); a
+        regression has no labels and one logit.
+
+        Raises:
+            UserError: the model has no such head, or its weights do not fit.
+        """
+        config = self.config
+        names = labels or ["value"]
+        config.num_labels = len(names)
+        config.id2label = dict(enumerate(names))
+        config.label2id = {name: index for index, name in enumerate(names)}
+        config.problem_type = PROBLEM_TYPES[kind]
+        if getattr(config, "pad_token_id", None) is None:
+            config.pad_token_id = pad_token_id
+        if type(config) not in AutoModelForSequenceClassification._model_mapping and not getattr(config, "auto_map", None):
+            raise UserError(
+                f"model.name={self.name}: transformers has no sequence classification head for "
+                f"a '{config.model_type}' model. Choose another model."
+            )
+        network, loading = self._open(
+            AutoModelForSequenceClassification,
+            config=config,
+            dtype=torch.float32,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+        )
+        self._check_weights(network, loading)
+        freeze(network, self.freeze)
+        return network
+
+    def _check_weights(self, network: PreTrainedModel, loading: dict[str, Any]) -> None:
+        backbone = network.base_model_prefix + "."
+        wrong_shape = sorted(key for key, *_ in loading["mismatched_keys"])
+        if body := [key for key in wrong_shape if key.startswith(backbone)]:
+            raise UserError(f"model.name={self.name}: the weights have another shape than the config says: {body[0]}.")
+        if wrong_shape and not self.new_head:
+            raise UserError(
+                f"model.name={self.name} comes with a head for other labels than these "
+                f"{network.config.num_labels} ({wrong_shape[0]}). model.new_head=true trains a new one."
+            )
+        # A pooler is part of the head's path and missing from some encoders: it is trained from scratch.
+        missing = [k for k in loading["missing_keys"] if k.startswith(backbone) and "pooler" not in k]
+        if missing:
+            raise UserError(
+                f"model.name={self.name}: {len(missing)} weights of its body are missing ({sorted(missing)[0]}, …): "
+                "this is not a checkpoint of that architecture."
+            )
+
+    def _open(self, auto_class: Any, **more: Any) -> Any:
+        verbosity = transformers_logging.get_verbosity()
+        transformers_logging.set_verbosity_error()  # what it would warn of, _check_weights says better
+        transformers_logging.disable_progress_bar()
+        try:
+            return auto_class.from_pretrained(self.source, **self._options, **more)
+        except (OSError, ValueError, KeyError, RuntimeError, json.JSONDecodeError) as error:
+            raise UserError(self._explain(error)) from error
+        finally:
+            transformers_logging.set_verbosity(verbosity)
+
+    def _explain(self, error: Exception) -> str:
+        text = str(error).strip()
+        first = text.splitlines()[0] if text else type(error).__name__
+        if "trust_remote_code" in text:
+            return (
+                f"model.name={self.name} wants to run Python of its own. If you trust its author, say "
+                "model=hub model.trust_remote_code=true (and pin model.revision)."
+            )
+        if Path(self.source).is_dir():
+            return f"model.name={self.name}: transformers cannot open this folder: {first}"
+        if "/" in self.name and Path(self.name).parts[0] in (".", "..", "/", "~"):
+            return f"model.name={self.name}: there is no such folder."
+        return (
+            f"model.name={self.name} is not a local folder and could not be had from the hub: {first} "
+            "Without a network, name a folder that holds the model (model.name=<folder>)."
+        )
+
+
+def freeze(network: PreTrainedModel, what: str | int) -> None:
+    """Stop the training of `embeddings`, of the `backbone`, or of the embeddings and the first n layers."""
+    if what == "none":
+        return
+    prefix = network.base_model_prefix + "."
+    for name, parameter in network.named_parameters():
+        if not name.startswith(prefix):
+            continue
+        block = BLOCK.search(name)
+        frozen = what == "backbone"
+        if block:
+            frozen = frozen or (isinstance(what, int) and int(block.group(1)) < what)
+        else:
+            frozen = frozen or "embed" in name or name.removeprefix(prefix).startswith(("wte", "wpe", "shared"))
+        parameter.requires_grad_(not frozen)

@@ -1,0 +1,1 @@
+"""Functions from a network to a torch optimizer with named parameter groups."""

@@ -1,0 +1,1 @@
+"""Learning-rate schedules, stepped once per optimizer step."""

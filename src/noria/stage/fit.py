@@ -1,0 +1,157 @@
+"""`stage=fit`: train, keep the best, save the artifact, look at the test set once, at the end."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from hydra.utils import instantiate
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+from omegaconf import DictConfig
+from rich import get_console
+
+from noria.artifact import bundle
+from noria.callback.checkpoint import LAST
+from noria.callback.rng_state import RngState
+from noria.callback.throughput import Throughput
+from noria.common.errors import RunError, Terminated
+from noria.stage import show
+from noria.stage.parts import load_weights, make_callbacks, make_loggers, make_metrics, summary_modes
+from noria.stage.report import data_facts, evaluate_and_record
+from noria.stage.run import open_record, plain, recording
+from noria.tracking.environment import versions
+from noria.tracking.epoch_table import EpochTable
+from noria.tracking.run_info import RunInfo
+from noria.trainer.build import compile_network
+from noria.trainer.steps import total_steps
+
+
+def fit(cfg: DictConfig, choices: dict[str, Any], multirun: bool, *, test: bool = True) -> None:
+    """Trains from the config to the artifact.
+
+    Args:
+        choices: the choice made in each config group.
+        multirun: a trial of a sweep: it reports validation only.
+        test: evaluate the test set at the end.
+    """
+    record = open_record(cfg, "fit", choices)
+    with recording(record):
+        show.config(cfg, choices)
+        pl.seed_everything(cfg.seed, workers=True, verbose=False)
+
+        pretrained = instantiate(cfg.model)
+        tokenizer = pretrained.tokenizer()
+        data = instantiate(cfg.data, cfg.task.kind, tokenizer, cfg.seed)
+        data.setup()
+        show.data(data)
+        record.update(data=data_facts(data), model={"revision": pretrained.revision})
+
+        metrics = make_metrics(cfg.metric, cfg.task.kind, data.num_labels)
+        modes = summary_modes(metrics)
+        info = RunInfo(record.folder, record.data["experiment"], "fit", record.data["wandb"]["id"], plain(cfg), modes)
+        table, throughput = EpochTable(), Throughput()
+        callbacks = [throughput, table, RngState(), *make_callbacks(cfg.callback)]
+        trainer = instantiate(cfg.trainer, callbacks, make_loggers(cfg.logger, info), str(record.folder))
+        record.update(precision=trainer.precision, devices=trainer.world_size)
+
+        network = pretrained.classifier(data.labels, cfg.task.kind, tokenizer.pad_token_id)
+        if cfg.trainer.compile:
+            compile_network(network)
+        task = instantiate(
+            cfg.task,
+            network,
+            instantiate(cfg.optimizer, _partial_=True),
+            instantiate(cfg.scheduler, _partial_=True),
+            metrics,
+            _steps(cfg, data.batches_per_epoch(trainer.world_size)),
+            torch.from_numpy(data.encoded("train").labels),
+            data.num_labels,
+        )
+
+        started = time.perf_counter()
+        try:
+            with one_exit(trainer):
+                trainer.fit(task, data, ckpt_path=_checkpoint(cfg), weights_only=True)
+        finally:
+            record.time("fit_seconds", time.perf_counter() - started)
+            record.update(history=table.rows, throughput=throughput.summary())
+        if not trainer.is_global_zero:
+            return
+
+        best = next((c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint)), None)
+        if best and best.best_model_path:
+            load_weights(network, best.best_model_path)
+        artifact = record.folder / "artifact"
+        facts = {
+            "kind": cfg.task.kind,
+            "labels": data.labels,
+            "max_length": data.max_length,
+            "precision": trainer.precision,
+            "config": plain(cfg),
+            "choices": choices,
+            "data": {"fingerprint": data.fingerprint, "fingerprints": data.fingerprints},
+            "model": {"name": pretrained.name, "revision": pretrained.revision},
+            "versions": versions(),
+        }
+        bundle.save(artifact, network.cpu(), tokenizer, facts)
+        record.data["paths"] |= {
+            "artifact": str(artifact),
+            "best_checkpoint": best.best_model_path if best else None,
+            "last_checkpoint": str(record.folder / "checkpoints" / LAST),
+        }
+        splits = ["val"] + (["test"] if test and not multirun and "test" in data.splits else [])
+        evaluate_and_record(cfg, artifact, data, splits, metrics, record, trainer.precision)
+        bundle.write_facts(artifact, bundle.read_facts(artifact) | {"metrics": record.data["metrics"]})
+        show.end(record, table, trainer.loggers)
+
+
+def _steps(cfg: DictConfig, batches: int) -> int:
+    keys = ("max_epochs", "max_steps", "accumulate_grad_batches", "limit_train_batches")
+    steps = total_steps(batches, **{key: cfg.trainer[key] for key in keys})
+    if steps < 1:
+        raise RunError("There is not one training step: trainer.limit_train_batches or trainer.max_epochs is 0.")
+    return steps
+
+
+def _checkpoint(cfg: DictConfig) -> str | None:
+    return str(Path(cfg.paths.run_dir) / "checkpoints" / LAST) if cfg.resume else None
+
+
+@contextmanager
+def one_exit(trainer: pl.Trainer) -> Iterator[None]:
+    """Gives Lightning's ways of ending a fit their own exceptions, and out-of-memory its advice."""
+    # Lightning ends the step first and then raises; it only adds its handler to one that is there.
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        yield
+    except SIGTERMException as stop:
+        raise Terminated from stop
+    except SystemExit as stop:  # Lightning leaves with sys.exit(1) after Ctrl-C
+        if isinstance(stop.__context__, KeyboardInterrupt):
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            raise KeyboardInterrupt from stop
+        raise
+    except (torch.OutOfMemoryError, MemoryError) as problem:
+        raise RunError(out_of_memory(problem)) from problem
+    except RuntimeError as problem:
+        if "not enough memory" in str(problem) or "can't allocate memory" in str(problem):
+            raise RunError(out_of_memory(problem)) from problem
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def out_of_memory(problem: BaseException) -> str:
+    """What to lower when memory does not suffice."""
+    return (
+        f"Out of memory ({str(problem).splitlines()[0] if str(problem) else type(problem).__name__}). "
+        "Lower data.batch_size (and raise trainer.accumulate_grad_batches by as much), lower data.max_length, "
+        "or take precision=bf16, or model.freeze=embeddings."
+    )

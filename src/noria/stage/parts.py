@@ -1,0 +1,48 @@
+"""Makes the parts that come in lists: metrics, callbacks, loggers. Holds what the stages would write twice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import torch
+from hydra.utils import instantiate
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import Logger
+from omegaconf import DictConfig
+from torch import nn
+
+from noria.metric.base import Metric
+from noria.tracking.run_info import RunInfo
+
+
+def make_metrics(nodes: DictConfig, kind: str, num_labels: int) -> dict[str, Metric]:
+    """The metrics by name."""
+    return {str(name): instantiate(node, kind, num_labels) for name, node in nodes.items()}
+
+
+def summary_modes(metrics: Mapping[str, Metric]) -> dict[str, str]:
+    """Which way each logged number is better."""
+    return {"train/loss": "min", "val/loss": "min", **{f"val/{name}": m.mode for name, m in metrics.items()}}
+
+
+def make_callbacks(nodes: DictConfig | None) -> list[Callback]:
+    """The callbacks of the config; one entry may make several."""
+    made: list[Callback] = []
+    for node in (nodes or {}).values():
+        parts = instantiate(node)
+        made += parts if isinstance(parts, list) else [parts]
+    return made
+
+
+def make_loggers(nodes: DictConfig | None, info: RunInfo) -> list[Logger]:
+    """The loggers of the config; one marked `_partial_` is told which run it is."""
+    made: list[Any] = [instantiate(node) for node in (nodes or {}).values()]
+    return [logger(info) if isinstance(logger, partial) else logger for logger in made]
+
+
+def load_weights(network: nn.Module, checkpoint: str) -> None:
+    """Loads a task checkpoint's network weights, running nothing that the file may hold."""
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
+    network.load_state_dict({k.removeprefix("network."): v for k, v in state.items() if k.startswith("network.")})

@@ -1,0 +1,78 @@
+"""What every stage shares: the run folder, its record, and an end that is written down however it comes."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from noria.common.errors import Terminated
+from noria.config.hashing import config_hash
+from noria.tracking.record import (
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    TERMINATED,
+    Record,
+    first_rank,
+    link_latest,
+    read_record,
+)
+
+
+def plain(cfg: Any) -> dict[str, Any]:
+    """The config as plain containers, everything resolved."""
+    container: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
+    return container
+
+
+def open_record(cfg: DictConfig, stage: str, choices: dict[str, Any]) -> Record:
+    """Starts the record in the run folder, writes `config.yaml` beside it, and points `latest` at it.
+
+    A fit that resumes goes on with the record and the W&B id of the part before.
+    """
+    folder = Path(cfg.paths.run_dir)
+    config = plain(cfg)
+    earlier = read_record(folder) if stage == "fit" and cfg.resume else None
+    facts = {
+        "stage": stage,
+        "experiment": choices.get("experiment") or "default",
+        "choices": choices,
+        "seed": cfg.seed,
+        "config_hash": config_hash(config),
+        "config": config,
+        "paths": {"run_dir": str(folder)},
+        "wandb": earlier["wandb"] if earlier else {"id": secrets.token_hex(4)},
+    }
+    record = Record(folder, facts, earlier)
+    if first_rank():
+        (folder / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(config)), encoding="utf-8")
+        link_latest(Path(cfg.paths.runs), folder)
+    return record
+
+
+@contextmanager
+def recording(record: Record) -> Iterator[None]:
+    """Writes how the run ended into the record and into W&B."""
+    status, error, exit_code = FAILED, None, 1
+    try:
+        yield
+        status, exit_code = DONE, 0
+    except KeyboardInterrupt:
+        status, exit_code = INTERRUPTED, 130
+        raise
+    except Terminated:
+        status, exit_code = TERMINATED, 143
+        raise
+    except BaseException as problem:
+        error = f"{type(problem).__name__}: {problem}"
+        raise
+    finally:
+        record.finish(status, error)
+        from noria.tracking.wandb_logger import finish
+
+        finish(exit_code)

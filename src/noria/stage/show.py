@@ -1,0 +1,88 @@
+"""What a run shows on the terminal. Prints, decides nothing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers import Logger, WandbLogger
+from omegaconf import DictConfig
+from rich import get_console
+from rich.table import Table
+
+from noria.data.text import TextData
+from noria.tracking.epoch_table import EpochTable
+from noria.tracking.record import Record
+from noria.tracking.wandb_logger import how_to_sync, live_run, log_artifact, log_tables
+
+SHORT = ("experiment", "data", "model", "task", "optimizer", "scheduler", "precision", "strategy")
+
+
+def config(cfg: DictConfig, choices: dict[str, Any]) -> None:
+    """The composed config in short: two lines."""
+    made = " ".join(f"{group}={choices[group]}" for group in SHORT if choices.get(group))
+    trainer, lr = cfg.trainer, cfg.optimizer.get("lr")
+    length = f"max_steps={trainer.max_steps}" if trainer.max_steps > 0 else f"max_epochs={trainer.max_epochs}"
+    get_console().print(f"[bold]{made}[/bold]", highlight=False)
+    get_console().print(
+        f"lr={lr:g} batch_size={cfg.data.get('batch_size')} {length} seed={cfg.seed} → {cfg.paths.run_dir}"
+        if lr is not None
+        else f"{length} seed={cfg.seed} → {cfg.paths.run_dir}",
+        highlight=False,
+    )
+
+
+def data(module: TextData) -> None:
+    """Rows per split, what was left out and why, texts found on both sides."""
+    console = get_console()
+    rows = ", ".join(f"{name} {count:,}" for name, count in module.report["rows"].items())
+    names = ", ".join(module.labels[:8]) + (" …" if module.num_labels > 8 else "")
+    console.print(f"rows: {rows}; labels: {names}" if names else f"rows: {rows}", highlight=False, markup=False)
+    for split, reasons in module.report["dropped"].items():
+        for reason, count in reasons.items():
+            console.print(f"[yellow]left out of {split}: {count:,} rows ({reason})[/yellow]")
+    for pair, overlap in module.report["overlaps"].items():
+        if overlap["count"]:
+            first = overlap["examples"][0]
+            console.print(
+                f"{overlap['count']:,} texts stand both in {pair.replace('/', ' and in ')}, such as: {first!r}",
+                style="yellow",
+                markup=False,
+            )
+
+
+def metrics(record: Record) -> None:
+    """Every measured number with its 95 % interval."""
+    table = Table("metric", "value", "95 % interval", "n", "method", title="Measured on the artifact")
+    for name, e in record.data["metrics"].items():
+        table.add_row(name, f"{e['value']:.4f}", f"[{e['low']:.4f}, {e['high']:.4f}]", f"{e['n']:,}", e["method"])
+    get_console().print(table)
+    if looks := record.data.get("test_looks"):
+        get_console().print(f"This test set has now been looked at {looks} time{'s' if looks > 1 else ''}.")
+
+
+def end(record: Record, table: EpochTable, loggers: list[Logger]) -> None:
+    """The whole epoch table, the measurements, where everything is, what to type next."""
+    console = get_console()
+    console.print(table.table())
+    metrics(record)
+    rates = record.data["throughput"]
+    console.print(
+        f"{rates['examples_per_second']:.1f} examples/s, {rates['tokens_per_second']:,.0f} tokens/s in training"
+    )
+    names = ["epoch", *table.columns]
+    log_tables({"epochs": (names, [[row.get(name) for name in names] for row in table.rows])})
+    folder = Path(os.path.relpath(record.folder))
+    artifact = folder / "artifact"
+    log_artifact(artifact, {"metrics": record.data["metrics"]})
+    console.print(f"record:   {folder / 'record.json'}\nartifact: {artifact}", highlight=False)
+    run = live_run() if any(isinstance(logger, WandbLogger) for logger in loggers) else None
+    if run:
+        sync = how_to_sync()
+        console.print(f"W&B:      {f'offline; to upload: {sync}' if sync else run.url}", highlight=False)
+    console.print(
+        f"next:     noria stage=predict artifact={artifact} input=-\n"
+        f"          noria stage=evaluate artifact={artifact}",
+        highlight=False,
+    )

@@ -1,0 +1,1 @@
+"""Intervals around measured numbers: NumPy and SciPy only, no torch."""

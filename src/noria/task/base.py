@@ -1,0 +1,111 @@
+"""The shared step of every task: forward, loss, what the loss is divided by. Knows no particular loss."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from noria.metric.base import Metric
+
+
+class Task(pl.LightningModule, ABC):
+    """A network, its loss, and how it is optimised.
+
+    The loss of a step is the sum over its examples divided by what counts (`Objective.losses`). The loss
+    of an epoch is the same quotient over the whole epoch, never a mean of means of uneven batches.
+
+    Args:
+        network: takes the tensors of a batch, gives logits.
+        make_optimizer: network -> optimizer.
+        make_scheduler: (optimizer, total optimiser steps) -> schedule, stepped once an optimiser step.
+        metrics: by name; measured over all validation examples at once.
+        total_steps: optimiser steps of the whole run. Counted by the stage: asking Lightning for
+            `estimated_stepping_batches` drops the data loader's state on resume.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        make_optimizer: Callable[[nn.Module], Optimizer],
+        make_scheduler: Callable[[Optimizer, int], LRScheduler],
+        metrics: Mapping[str, Metric],
+        total_steps: int,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self._make_optimizer = make_optimizer
+        self._make_scheduler = make_scheduler
+        self._metrics = dict(metrics)
+        self._total_steps = total_steps
+        # Sums of the running training epoch: (loss, weight). In the checkpoint, for Lightning
+        # does not restore the averages of an interrupted epoch.
+        self._train_sums = torch.zeros(2, dtype=torch.float64)
+        self._seen: list[tuple[Tensor, ...]] = []
+
+    @abstractmethod
+    def step(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Scores (batch, …), losses (batch,) and weights (batch,) of one batch."""
+
+    def configure_optimizers(self) -> Any:
+        optimizer = self._make_optimizer(self.network)
+        scheduler = self._make_scheduler(optimizer, self._total_steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
+        _, losses, weights = self.step(batch)
+        total, weight = (losses * weights).sum(), weights.sum()
+        self._train_sums += torch.stack([total.detach(), weight]).to(self._train_sums)
+        loss = total / weight
+        self.log("train/loss", loss.detach(), prog_bar=True)
+        return loss
+
+    def on_train_start(self) -> None:
+        # On the device, so that adding to it never waits; Apple's GPUs have no fp64.
+        dtype = torch.float32 if self.device.type == "mps" else torch.float64
+        self._train_sums = self._train_sums.to(self.device, dtype)
+
+    def on_train_epoch_start(self) -> None:  # not called when an epoch is taken up in its middle
+        self._train_sums.zero_()
+
+    def train_loss(self) -> float:
+        """The loss of the training epoch so far, over all ranks."""
+        sums = self._train_sums.clone()
+        if dist.is_available() and dist.is_initialized():
+            dist.all_reduce(sums)
+        return float(sums[0] / sums[1])
+
+    def on_validation_epoch_start(self) -> None:
+        self._seen.clear()
+
+    def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
+        scores, losses, weights = self.step(batch)
+        self._seen.append((scores.cpu(), batch["labels"].cpu(), losses.cpu(), weights.cpu()))
+
+    def on_validation_epoch_end(self) -> None:
+        scores, labels, losses, weights = self._gather_seen()
+        # Every rank has measured the same examples, so there is nothing to synchronise.
+        self.log("val/loss", (losses * weights).sum() / weights.sum(), prog_bar=True)
+        for name, metric in self._metrics.items():
+            self.log(f"val/{name}", metric(scores, labels), prog_bar=True)
+        self._seen.clear()
+
+    def _gather_seen(self) -> list[Tensor]:
+        parts = [self._seen]
+        if dist.is_available() and dist.is_initialized():
+            parts = [[] for _ in range(dist.get_world_size())]
+            dist.all_gather_object(parts, self._seen)  # parts may be uneven: no row twice, none left out
+        return [torch.cat(column) for column in zip(*(row for part in parts for row in part), strict=True)]
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["train_sums"] = self._train_sums.tolist()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._train_sums = torch.tensor(checkpoint["train_sums"], dtype=torch.float64)

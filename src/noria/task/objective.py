@@ -1,0 +1,63 @@
+"""From logits to losses, probabilities and predictions. The same for training, evaluation and serving."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from noria.common.errors import UserError
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The loss of a text classifier or regressor, and what its logits mean.
+
+    Args:
+        kind: `single_label` (softmax), `multi_label` (a sigmoid for each label) or `regression`.
+        class_weights: (classes,) or None.
+        label_smoothing: only for `single_label` (Szegedy et al. 2016, section 7).
+    """
+
+    kind: str
+    class_weights: Tensor | None = None
+    label_smoothing: float = 0.0
+
+    def losses(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss of each example and the weight it counts with, both (batch,), in fp32.
+
+        The loss of a batch, of an epoch, of any set is `(loss * weight).sum() / weight.sum()`.
+        """
+        logits = logits.float()
+        weights = None if self.class_weights is None else self.class_weights.to(logits.device)
+        if self.kind == "single_label":
+            loss = F.cross_entropy(logits, labels, reduction="none", label_smoothing=self.label_smoothing)
+            return loss, torch.ones_like(loss) if weights is None else weights[labels]
+        if self.kind == "multi_label":
+            loss = F.binary_cross_entropy_with_logits(logits, labels, reduction="none", pos_weight=weights).mean(-1)
+        else:
+            loss = F.mse_loss(logits.squeeze(-1), labels, reduction="none")
+        return loss, torch.ones_like(loss)
+
+    def scores(self, logits: Tensor) -> Tensor:
+        """Probabilities (n, classes), or the predicted values (n,) of a regression."""
+        logits = logits.float()
+        if self.kind == "single_label":
+            return logits.softmax(-1)
+        return logits.sigmoid() if self.kind == "multi_label" else logits.squeeze(-1)
+
+
+def balanced_weights(kind: str, labels: Tensor, classes: int) -> Tensor:
+    """Weights (classes,) that give every class the same say.
+
+    single_label: n / (classes * count). multi_label: negatives / positives, the `pos_weight` of the loss.
+
+    Raises:
+        UserError: a class has no training example, so that no weight balances it.
+    """
+    counts = torch.bincount(labels, minlength=classes) if kind == "single_label" else labels.sum(0)
+    if (counts == 0).any():
+        raise UserError("task.class_weights=balanced: a label has no training example. Give the weights as a list.")
+    return len(labels) / (classes * counts) if kind == "single_label" else (len(labels) - counts) / counts

@@ -1,0 +1,122 @@
+"""The W&B run, through Lightning's logger: never a prompt, never a network error that ends a run."""
+
+from __future__ import annotations
+
+import logging
+import netrc
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlparse
+
+import wandb
+from lightning.pytorch.loggers import WandbLogger
+
+from noria.tracking.record import first_rank
+from noria.tracking.run_info import RunInfo
+
+log = logging.getLogger(__name__)
+
+
+def wandb_logger(
+    info: RunInfo,
+    *,
+    project: str = "noria",
+    entity: str | None = None,
+    group: str | None = None,
+    job_type: str | None = None,
+    mode: Literal["auto", "online", "offline"] = "auto",
+) -> WandbLogger:
+    """Starts the run and wraps it for Lightning.
+
+    Args:
+        project, entity, group, job_type: as W&B names them; group defaults to the experiment, job_type to the stage.
+        mode: `auto` is online where a key is at hand (WANDB_API_KEY or ~/.netrc), else offline.
+    """
+    if not first_rank():
+        return WandbLogger(project=project, save_dir=info.folder, id=info.wandb_id)
+    if mode == "auto":
+        mode = "online" if has_key() else "offline"
+    options: dict[str, Any] = {
+        "id": info.wandb_id,
+        "name": info.folder.name,
+        "project": project,
+        "entity": entity,
+        "group": group or info.experiment,
+        "job_type": job_type or info.stage,
+        "tags": list(info.config.get("tags") or []),
+        "notes": info.config.get("notes") or None,
+        "dir": str(info.folder),
+        "config": dict(info.config),
+        "resume": "allow",
+        "reinit": "finish_previous",  # a trial never merges into the run of the one before
+    }
+    run = _start(options, os.environ.get("WANDB_MODE") or mode)
+    run.define_metric("trainer/global_step")
+    run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
+    for name, best in info.modes.items():
+        run.define_metric(name, summary=best, step_metric="trainer/global_step", step_sync=True)
+    return WandbLogger(project=project, save_dir=info.folder, id=info.wandb_id, experiment=run)
+
+
+def _start(options: dict[str, Any], mode: str) -> wandb.Run:
+    settings = wandb.Settings(silent=True, init_timeout=60, console="wrap" if mode == "online" else "off")
+    try:
+        return wandb.init(**options, mode=mode, settings=settings)  # type: ignore[arg-type]
+    except wandb.Error as error:
+        if mode != "online":
+            raise
+        log.warning("W&B cannot be reached (%s): this run is kept offline.", str(error).splitlines()[0])
+        return wandb.init(**options, mode="offline", settings=settings)
+
+
+def has_key() -> bool:
+    """Whether W&B could log in without asking anybody."""
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    host = urlparse(os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai").hostname or ""
+    try:
+        return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
+    except (OSError, netrc.NetrcParseError):
+        return False
+
+
+def live_run() -> wandb.Run | None:
+    """The W&B run of this process, if one is under way."""
+    return wandb.run
+
+
+def log_tables(tables: dict[str, tuple[Sequence[str], Sequence[Sequence[Any]]]]) -> None:
+    """Logs tables, each as (columns, rows), to the live run."""
+    if run := live_run():
+        run.log({name: wandb.Table(columns=list(c), data=[list(r) for r in rows]) for name, (c, rows) in tables.items()})
+
+
+def log_artifact(folder: Path, metadata: dict[str, Any]) -> None:
+    """Logs the artifact by reference: its files stay where they are."""
+    if run := live_run():
+        artifact = wandb.Artifact(f"model-{run.id}", type="model", metadata=metadata)
+        artifact.add_reference(folder.resolve().as_uri(), checksum=False)
+        run.log_artifact(artifact)
+
+
+def log_summary(values: dict[str, float]) -> None:
+    """Sets final numbers in the run's summary."""
+    if run := live_run():
+        run.summary.update(values)
+
+
+def finish(exit_code: int) -> None:
+    """Ends the live run, if there is one, with the status that the command will end with."""
+    if "wandb" in sys.modules and wandb.run is not None:
+        wandb.run.finish(exit_code=exit_code)
+
+
+def how_to_sync() -> str | None:
+    """What to type to upload an offline run; None when there is nothing to upload."""
+    run = live_run()
+    if run is None or not run.settings._offline:
+        return None
+    return f"wandb sync {os.path.relpath(Path(run.settings.sync_dir))}"

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from noria.common.errors import UserError
+from noria.data.labels import as_text, clean, encode, names_of
+from noria.data.rows import NO_LABEL, Rows, from_table
+
+
+def rows_of(labels: list | pa.Array) -> Rows:
+    table = pa.table({"text": [f"t{i}" for i in range(len(labels))], "label": labels})
+    return from_table(table, source="a.csv", where="a.csv", text=["text"], label="label")
+
+
+def cleaned(labels: list | pa.Array, kind: str = "single_label", declared: list[str] | None = None) -> Rows:
+    return clean(rows_of(labels), kind, "|", declared)
+
+
+@pytest.mark.parametrize(
+    ("labels", "names", "targets"),
+    [
+        (["b", "a", "b"], ["a", "b"], [1, 0, 1]),
+        ([10, 9, 10], ["9", "10"], [1, 0, 1]),
+        (["10", "9", "10"], ["9", "10"], [1, 0, 1]),
+        (["10", "9", "x"], ["10", "9", "x"], [0, 1, 2]),
+        ([True, False, True], ["false", "true"], [1, 0, 1]),
+        ([1.0, 0.0, 1.0], ["0", "1"], [1, 0, 1]),
+        (["1.0", "0.0", "1"], ["0", "1"], [1, 0, 1]),
+        ([-1, 2, -1], ["-1", "2"], [0, 1, 0]),
+        (["nan", "inf", "nan"], ["inf", "nan"], [1, 0, 1]),
+    ],
+)
+def test_single_labels(labels, names, targets):
+    rows = cleaned(labels)
+    assert names_of(rows, "single_label") == names
+    encoded = encode(rows, "single_label", names)
+    assert encoded.dtype == np.int64 and encoded.tolist() == targets
+    assert as_text(rows, "single_label") == [names[target] for target in targets]
+
+
+def test_blank_labels_are_left_out_and_counted():
+    rows = cleaned(["a", " ", "b", ""])
+    assert rows.ids == ["a.csv:1", "a.csv:3"] and rows.dropped == {NO_LABEL: 2}
+    rows = cleaned([0.0, float("nan"), 1.0])
+    assert rows.table["label"].to_pylist() == ["0", "1"] and rows.dropped == {NO_LABEL: 1}
+
+
+def test_declared_names_for_numbers():
+    names = ["negative", "positive"]
+    for labels in ([0, 1, 1], ["0", "1", "1"], [False + 0, 1, 1], ["negative", "1", "positive"]):
+        rows = cleaned(labels, declared=names)
+        assert encode(rows, "single_label", names).tolist() == [0, 1, 1]
+    # names that are numbers themselves stand for themselves
+    assert cleaned([1, 2, 1], declared=["1", "2"]).table["label"].to_pylist() == ["1", "2", "1"]
+    with pytest.raises(UserError, match=r"a.csv, row a.csv:3: the label '2' is not among the known ones: neg"):
+        encode(cleaned([0, 1, 2], declared=names), "single_label", names)
+    with pytest.raises(UserError, match="twice"):
+        cleaned([0, 1], declared=["a", "a"])
+
+
+def test_an_unknown_label_is_named_with_its_row():
+    with pytest.raises(UserError, match=r"row a.csv:2: the label 'meh' is not among the known ones: bad, good"):
+        encode(cleaned(["good", "meh"]), "single_label", ["bad", "good"])
+    with pytest.raises(UserError, match="label_names"):
+        encode(cleaned([0, 1]), "single_label", ["bad", "good"])
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([0.5, 1.0], r"row a.csv:1: the label 0.5 is a number.*task=text_regression"),
+        (["1", "0.25"], r"row a.csv:2: the label 0.25 is a number.*task=text_regression"),
+        ([f"x{i}" for i in range(1001)] * 2, "1001 different labels"),
+        ([f"x{i}" for i in range(20)], "every row has a label of its own"),
+        (["a", "a"], "every row has the label 'a'"),
+        ([["a"], ["b"]], "multi-label"),
+    ],
+)
+def test_columns_that_are_no_classes(labels, message):
+    with pytest.raises(UserError, match=message):
+        names_of(cleaned(labels), "single_label")
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ["b|a", "", " a | a", "c"],
+        [["b", "a"], [], ["a", "a"], ["c"]],
+        pa.array([["b", "a"], [], ["a"], ["c", None]], pa.large_list(pa.string())),
+    ],
+)
+def test_several_labels(labels):
+    rows = cleaned(labels, "multi_label")
+    names = names_of(rows, "multi_label")
+    assert names == ["a", "b", "c"]
+    targets = encode(rows, "multi_label", names)
+    assert targets.dtype == np.float32
+    assert targets.tolist() == [[1, 1, 0], [0, 0, 0], [1, 0, 0], [0, 0, 1]]
+
+
+def test_several_labels_by_number_and_unknown():
+    rows = cleaned([[0, 2], [1], None], "multi_label", ["x", "y", "z"])
+    assert rows.table["label"].to_pylist() == [["x", "z"], ["y"]] and rows.dropped == {NO_LABEL: 1}
+    with pytest.raises(UserError, match=r"row a.csv:2: the label 'q'"):
+        encode(cleaned(["a", "a|q"], "multi_label"), "multi_label", ["a"])
+    with pytest.raises(UserError, match="no row has a label"):
+        names_of(cleaned(["", ""], "multi_label"), "multi_label")
+    with pytest.raises(UserError, match="double values"):
+        cleaned([0.5, 1.5], "multi_label")
+
+
+@pytest.mark.parametrize(
+    "labels", [["1.5", " -2 ", "3e0"], [1.5, -2.0, 3.0], pa.array([1.5, -2, 3], pa.float32())]
+)
+def test_values(labels):
+    targets = encode(cleaned(labels, "regression"), "regression", [])
+    assert targets.dtype == np.float32 and targets.tolist() == [1.5, -2.0, 3.0]
+
+
+def test_values_that_are_none():
+    rows = cleaned(["1", "nan", "inf", "", "2"], "regression")
+    assert rows.table["label"].to_pylist() == [1.0, 2.0] and rows.dropped == {NO_LABEL: 3}
+    with pytest.raises(UserError, match=r"a.csv, row a.csv:2: the label 'high' is not a number"):
+        cleaned(["1", "high"], "regression")
+    with pytest.raises(UserError, match="bool values, not numbers"):
+        cleaned([True, False], "regression")
