@@ -46,9 +46,7 @@ def test_json_list_and_absent_values(write):
 def test_parquet(tmp_path):
     folder = tmp_path / "label=7"  # must not become a column of its own
     folder.mkdir()
-    pa.parquet.write_table(
-        pa.table({"text": ["a"], "more": [2.0], "label": [1]}), folder / "a.parquet"
-    )
+    pa.parquet.write_table(pa.table({"text": ["a"], "more": [2.0], "label": [1]}), folder / "a.parquet")
     assert read_table(folder / "a.parquet", COLUMNS).to_pydict() == {"text": ["a"], "label": [1]}
 
 
@@ -68,10 +66,14 @@ def test_parquet(tmp_path):
         ("a.jsonl", b'{"text": "a", "label": 1}\n{"text": "b", \n', "line 2: not valid JSON"),
         ("a.jsonl", b'{"text": "a", "label": 1}\n\n[1]\n', r"line 3: not a JSON object: \[1\]"),
         ("a.jsonl", b'{"text": "a", "label": 1}\n{"text": 5, "label": 1}\n', "line 2: 'text' is of type int"),
-        ("a.jsonl", b'{"text": "a", "label": 1}\n{"text": "b", "label": "x"}\n', "line 2: 'label' is of type"),
+        (
+            "a.jsonl",
+            b'{"text": "a", "label": 1}\n{"text": "b", "label": "x"}\n',
+            "line 2: 'label' is of type",
+        ),
         ("a.jsonl", b'{"text": "\\ud800", "label": 1}\n', "line 1: a bad value for 'text'"),
         ("a.jsonl", b'{"text": "a"}\n', "no column 'label'. Its columns: text"),
-        ("a.jsonl", "{\"text\": \"caf\xe9\"}\n".encode("latin-1"), "line 1: not UTF-8"),
+        ("a.jsonl", '{"text": "caf\xe9"}\n'.encode("latin-1"), "line 1: not UTF-8"),
         ("a.json", b'[{"text": "a"},\n{"text": ]', "line 2: not valid JSON"),
         ("a.json", b"[]", "is empty"),
         ("a.parquet", b"PAR1 not", "not a readable Parquet file"),

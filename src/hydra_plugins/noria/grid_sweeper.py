@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 
 class GridSweeper(BasicSweeper):
     """A config error in the last trial costs no training of the first."""
 
-    def validate_batch_is_composable(self, batch: Any) -> None:
+    def validate_batch_is_legal(self, batch: Any) -> None:
         from noria.config.check import check
 
-        assert self.config_loader is not None and self.config is not None
-        for overrides in batch:
-            config = self.config_loader.load_sweep_config(self.config, list(overrides))
+        assert self.hydra_context is not None and self.config is not None
+        loader = self.hydra_context.config_loader
+        groups = set(loader.list_groups(""))
+        parser = OverridesParser.create(config_loader=loader)
+        # Composing takes 0.2 s: once for each choice of groups, and the values of each trial set upon it.
+        composed: dict[tuple[str, ...], Any] = {}
+        for words in batch:
+            overrides = parser.parse_overrides(list(words))
+            plain = [o for o in overrides if o.is_change() and "/" not in o.key_or_group and o.key_or_group not in groups]
+            structure = tuple(o.input_line for o in overrides if o not in plain)
+            if structure not in composed:
+                composed[structure] = loader.load_sweep_config(self.config, list(words))
+            config = copy.deepcopy(composed[structure])
             choices = dict(config.hydra.runtime.choices)
             OmegaConf.set_struct(config, False)
             del config["hydra"]
+            for override in plain:
+                OmegaConf.update(config, override.key_or_group, override.value())
             check(config, choices)
 
 

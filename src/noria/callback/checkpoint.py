@@ -62,4 +62,4 @@ class LastCheckpoint(Checkpoint):
 
     def _save(self, trainer: pl.Trainer) -> None:
         self._saved_at = trainer.global_step
-        trainer.save_checkpoint(self._path)
+        trainer.save_checkpoint(self._path, weights_only=False)

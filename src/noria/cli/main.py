@@ -15,6 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import hydra
+from hydra._internal.hydra import Hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -71,17 +73,27 @@ def main(argv: list[str]) -> int:
 
 
 def _run_hydra(argv: list[str]) -> None:
-    import hydra
-
     register_resolvers()
     start = find_start(argv)
     full_error, arguments = os.environ.get("HYDRA_FULL_ERROR"), sys.argv
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises in place of printing and leaving
     sys.argv = [arguments[0], *start.argv]
+    failed: list[Exception] = []
+
+    def task(cfg: DictConfig) -> None:
+        try:
+            _task(cfg, start)
+        except Exception as error:
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                raise  # the launcher notes that this trial failed
+            failed.append(error)  # past Hydra, which would print a line of its own
+
+    # Hydra composes everything a first time only to read hydra.mode: 0.2 s. Here -m alone decides it.
+    Hydra.get_mode = lambda *_, **__: None  # type: ignore[method-assign]
     try:
-        hydra.main(version_base="1.3", config_path=str(start.config_dir), config_name=start.config_name)(
-            lambda cfg: _task(cfg, start)
-        )()
+        hydra.main(version_base="1.3", config_path=str(start.config_dir), config_name=start.config_name)(task)()
+        if failed:
+            raise failed[0]
     finally:
         sys.argv = arguments
         start.clean_up()
@@ -125,10 +137,10 @@ def run_stage(config: dict[str, Any], choices: dict[str, Any], *, multirun: bool
 
     from noria.common.console import set_up_logging
 
-    set_up_logging()
     keys = dict(config["stage"])
     module, _, name = keys.pop("_target_").rpartition(".")
     verb: Callable[..., None] = getattr(importlib.import_module(module), name)
+    set_up_logging()  # after the import: lightning sets its own level
     verb(OmegaConf.create(config), choices, multirun, **keys)
 
 

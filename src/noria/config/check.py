@@ -12,7 +12,7 @@ from noria.common.errors import UserError
 from noria.common.hardware import machine
 from noria.config.messages import broken_interpolation
 from noria.config.rules import broken
-from noria.config.schema import problems
+from noria.config.schema import problems, required
 
 
 def check(cfg: DictConfig, choices: Mapping[str, object] | None = None) -> dict[str, Any]:
@@ -24,8 +24,12 @@ def check(cfg: DictConfig, choices: Mapping[str, object] | None = None) -> dict[
     Raises:
         UserError: with every problem found, one a line. Rules are asked once the keys and types are right.
     """
-    config = _resolved(cfg)
-    found = problems(config, groups={group.partition("@")[0].partition("/")[0] for group in choices or {}})
+    missing = required(OmegaConf.to_container(cfg, resolve=False))
+    config = _resolved(cfg, missing)
+    # What refers to a missing value is missing too, but it is not what the user has to type.
+    consequences = set(required(config)) - set(missing)
+    known = {group.partition("@")[0].partition("/")[0] for group in choices or {}}
+    found = [problem for problem in problems(config, known) if problem not in consequences]
     if not found:
         found = broken(config, machine())
     if found:
@@ -33,14 +37,11 @@ def check(cfg: DictConfig, choices: Mapping[str, object] | None = None) -> dict[
     return config
 
 
-def _resolved(cfg: DictConfig) -> dict[str, Any]:
+def _resolved(cfg: DictConfig, missing: list[str]) -> dict[str, Any]:
     try:
         config = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=False)
     except InterpolationToMissingValueError as error:
-        missing = sorted(OmegaConf.missing_keys(OmegaConf.create(OmegaConf.to_container(cfg, resolve=False))))
-        if not missing:
-            raise UserError(broken_interpolation(error)) from error
-        raise UserError("\n".join(f"{key} is required: type {key}=…" for key in missing)) from error
+        raise UserError("\n".join(missing or [broken_interpolation(error)])) from error
     except OmegaConfBaseException as error:
         raise UserError(broken_interpolation(error)) from error
     assert isinstance(config, dict)

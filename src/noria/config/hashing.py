@@ -47,8 +47,10 @@ ABSENT = _Absent()
 
 
 def what_matters(config: dict[str, Any]) -> dict[str, Any]:
-    """The resolved config without `DOES_NOT_MATTER`."""
-    return _without(config, "")
+    """The resolved config without `DOES_NOT_MATTER`, paths inside the run folder and empty groups."""
+    paths = config.get("paths")
+    run_dir = paths.get("run_dir") if isinstance(paths, dict) else None
+    return _without(config, "", str(run_dir) if run_dir else None)
 
 
 def config_hash(config: dict[str, Any]) -> str:
@@ -67,20 +69,24 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, Any
     return [(key, was, now) for key, was, now in pairs if not _same(was, now)]
 
 
-def _without(value: dict[str, Any], prefix: str) -> dict[str, Any]:
+def _without(value: dict[str, Any], prefix: str, run_dir: str | None) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     for name, item in value.items():
         key = f"{prefix}{name}"
-        if key in DOES_NOT_MATTER:
+        if key in DOES_NOT_MATTER or (run_dir and isinstance(item, str) and item.startswith(run_dir)):
             continue
-        kept[name] = _without(item, f"{key}.") if isinstance(item, dict) else item
+        if isinstance(item, dict):
+            item = _without(item, f"{key}.", run_dir)
+            if not item:
+                continue
+        kept[str(name)] = item
     return kept
 
 
 def _flat(value: dict[str, Any], prefix: str) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, item in value.items():
-        if isinstance(item, dict) and item:
+        if isinstance(item, dict):
             flat |= _flat(item, f"{prefix}{name}.")
         else:
             flat[f"{prefix}{name}"] = item

@@ -21,8 +21,7 @@ from omegaconf.errors import (
 
 from noria.common.errors import UserError, did_you_mean, nearest
 from noria.config.signature import read
-
-FROM_OUTSIDE = {"hydra"}  # a group that Hydra brings along, hardly ever the one that was meant
+from noria.config.top import Top
 
 
 def explain(error: BaseException, conf_dir: Path) -> str:
@@ -56,9 +55,14 @@ def explain(error: BaseException, conf_dir: Path) -> str:
 def broken_interpolation(error: OmegaConfBaseException) -> str:
     """What is wrong with a `${…}` that could not be resolved."""
     key, said = error.full_key or "A value of the config", _first_line(error)
+    cause: BaseException | None = error
+    while cause := cause.__context__ if cause else None:
+        if isinstance(cause, UserError):  # a resolver of ours says it better
+            return str(cause)
     if isinstance(error, InterpolationKeyError):
         wanted = _quoted(said)
-        meant = _meant(wanted, _all_keys(error))
+        root = error.parent_node._get_root() if error.parent_node is not None else None
+        meant = _meant(wanted, _dotted_keys(root))
         return f"{key} refers to ${{{wanted}}}, which is not in the config. {meant}".rstrip()
     if isinstance(error, InterpolationToMissingValueError):
         wanted = said.rpartition(": ")[2]
@@ -81,8 +85,10 @@ def _unreadable_override(override: str, said: str) -> str:
     key, is_pair, value = override.partition("=")
     if not is_pair:
         return f"'{override}' is not key=value. Type a key of the config (seed=1) or a choice (model=minilm)."
-    if not re.fullmatch(r"[+~]*[\w@./:\-]+", key):
-        return f"'{override}' cannot be read: '{key}' is no key. Type key=value, such as optimizer.lr=1e-4."
+    if not re.search(r"[,=()\[\]{}'\"]", value):
+        return f"'{override}' cannot be read. Type key=value, such as optimizer.lr=1e-4 or model=minilm."
+    if "${" in value:
+        return f"'{override}' cannot be read: a reference is written ${{dotted.key}}."
     quote = "'" if '"' in value else '"'
     outer = '"' if quote == "'" else "'"
     return (
@@ -93,7 +99,8 @@ def _unreadable_override(override: str, said: str) -> str:
 
 def _missing_config(error: MissingConfigException, conf_dir: Path) -> str:
     group, _, choice = (error.missing_cfg_file or "").rpartition("/")
-    options = sorted(error.options or [])
+    # Hydra names no options for a choice in a list
+    options = sorted(error.options or [file.stem for file in (conf_dir / group).glob("*.yaml")])
     if options and group:
         match = nearest(choice, options)
         meant = f"Did you mean '{match}'? " if match else ""
@@ -110,13 +117,14 @@ def _missing_config(error: MissingConfigException, conf_dir: Path) -> str:
 
 
 def _bad_yaml(error: yaml.YAMLError, conf_dir: Path) -> str:
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    mark, start = getattr(error, "problem_mark", None), getattr(error, "context_mark", None)
     said = getattr(error, "problem", None) or _first_line(error)
     if mark is None:
         return f"A config file is not YAML: {said}."
     file = Path(mark.name)
     shown = file.relative_to(conf_dir.parent) if file.is_relative_to(conf_dir.parent) else file
-    return f"{shown}, line {mark.line + 1}: this is not YAML: {said}."
+    begun = f" ({error.context}, begun in line {start.line + 1})" if start else ""  # type: ignore[attr-defined]
+    return f"{shown}, line {mark.line + 1}, cannot be read: {said}{begun}."
 
 
 def _unknown_key(match: re.Match[str], cause: BaseException | None, conf_dir: Path) -> str:
@@ -125,12 +133,15 @@ def _unknown_key(match: re.Match[str], cause: BaseException | None, conf_dir: Pa
     bad = str(getattr(cause, "full_key", None) or full)
     parent = getattr(cause, "parent_node", None)
     above, _, name = bad.rpartition(".")
-    siblings = {str(key) for key in parent} if isinstance(parent, DictConfig) else set()
+    siblings = {str(key) for key in _plain(parent)}
     if not above:
-        return _unknown_at_top(full, name, siblings | set(_groups(conf_dir)))
+        return _unknown_at_top(full, name, parent, siblings, conf_dir)
+    if not siblings:
+        return f"{full}: {above} is no group of keys, so it has none called '{name}'."
     takes = _keys_of_target(parent)
     if name in takes:
-        return f"{bad} is not in the YAML of {above}, but {above} takes it: type +{full}=…"
+        typed = re.search(r"use (\+\S.*)$", match.string)
+        return f"{bad} is not in the YAML, but {above} takes it: type {typed[1] if typed else f'+{full}=…'}"
     rest = full.removeprefix(bad)
     known = {key for key in siblings | takes if not key.startswith("_")}
     close = nearest(name, known)
@@ -139,10 +150,15 @@ def _unknown_key(match: re.Match[str], cause: BaseException | None, conf_dir: Pa
     return f"{full} is not a key of the config. {meant}".rstrip()
 
 
-def _unknown_at_top(full: str, name: str, known: set[str]) -> str:
-    known = {key for key in known if key not in FROM_OUTSIDE} if not name.startswith("hydra") else known
-    close = nearest(name, known)
-    rest = full.removeprefix(name)
+def _unknown_at_top(full: str, name: str, root: Any, keys: set[str], conf_dir: Path) -> str:
+    groups = set(_groups(conf_dir))
+    if name in groups:
+        return f"'{full}': {name} is a choice and holds no keys of its own. Type {name}=…"
+    deeper = [key for key in _dotted_keys(root) if key.endswith(f".{full}") and key.split(".")[0] != "hydra"]
+    if deeper:
+        return f"'{full}' is not at the top of the config. Did you mean '{min(deeper, key=len)}'?"
+    known = (keys | groups) - {"hydra"}
+    close, rest = nearest(name, known), full.removeprefix(name)
     meant = f"Did you mean '{close}{rest}'?" if close else f"There are: {', '.join(sorted(known))}."
     return f"'{name}' is neither a key nor a group of the config. {meant}"
 
@@ -166,7 +182,7 @@ def _ambiguous(match: re.Match[str], cause: BaseException | None, conf_dir: Path
 
 def _nothing_to_delete(match: re.Match[str], cause: BaseException | None, conf_dir: Path) -> str:
     name = match[1]
-    meant = _meant(name, _groups(conf_dir)) if "." not in name else ""
+    meant = _meant(name, {*Top.__annotations__, *_groups(conf_dir)}) if "." not in name else ""
     return f"~{name}: the config holds no '{name}'. {meant}".rstrip()
 
 
@@ -211,6 +227,12 @@ SAYINGS: tuple[tuple[str, Saying], ...] = (
         ),
     ),
     (
+        r"^invalid literal for int\(\) with base 10: '(.*)'$",
+        lambda m, _, __: (
+            f"'{m[1]}' stands where a list is: an item of a list is named by its number, from 0."
+        ),
+    ),
+    (
         r"^Error merging override (.+)$",
         lambda m, cause, _: f"{m[1]}: {_first_line(cause) if cause else 'this value does not fit'}.",
     ),
@@ -224,24 +246,29 @@ def _groups(conf_dir: Path) -> list[str]:
 
 
 def _keys_of_target(node: Any) -> set[str]:
-    target = node._get_node("_target_") if isinstance(node, DictConfig) else None
+    target = _plain(node).get("_target_")
     try:
-        return set(read(str(target._value())).keys) if target is not None else set()
+        return set(read(target).keys) if isinstance(target, str) else set()
     except UserError:
         return set()
 
 
-def _all_keys(error: OmegaConfBaseException) -> set[str]:
-    """Every dotted key of the config in which an interpolation failed."""
-    root = error.parent_node._get_root() if error.parent_node is not None else None
+def _plain(node: Any) -> dict[Any, Any]:
+    """The content of a node, its references unresolved; nothing for a node that is no mapping."""
+    content = OmegaConf.to_container(node, resolve=False) if isinstance(node, DictConfig) else None
+    return content if isinstance(content, dict) else {}
+
+
+def _dotted_keys(node: Any) -> set[str]:
+    """Every dotted key of a config."""
     keys: set[str] = set()
 
-    def collect(node: object, prefix: str) -> None:
-        for name, item in node.items() if isinstance(node, dict) else ():
+    def collect(content: object, prefix: str) -> None:
+        for name, item in content.items() if isinstance(content, dict) else ():
             keys.add(f"{prefix}{name}")
             collect(item, f"{prefix}{name}.")
 
-    collect(OmegaConf.to_container(root, resolve=False) if isinstance(root, DictConfig) else {}, "")
+    collect(_plain(node), "")
     return keys
 
 

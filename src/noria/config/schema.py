@@ -18,9 +18,15 @@ IGNORED = {"_target_", "_partial_", "_args_", "_convert_", "_recursive_"}
 def problems(config: dict[str, Any], groups: Iterable[str] = ()) -> list[str]:
     """Every problem of a plain, resolved config as a sentence; `groups` are further keys it may have."""
     found = list(_typed(config, Top, "", set(groups)))
-    for key, value in config.items():
-        found.extend(_walk(key, value))
-    return found
+    for key, value in _nodes(config):
+        if isinstance(value, dict) and value.get("_target_", MISSING) != MISSING:
+            found.extend(_component(key, value))
+    return found + required(config)
+
+
+def required(config: object) -> list[str]:
+    """A sentence for every value that is still missing (`???`)."""
+    return [f"{key} is required: type {key}=…" for key, value in _nodes(config) if value == MISSING]
 
 
 def _typed(
@@ -39,18 +45,16 @@ def _typed(
             yield from _complaints(key, item, dict if is_typeddict(keys[name]) else keys[name])
 
 
-def _walk(key: str, value: object) -> Iterator[str]:
-    """The problems of every component and the missing values, at any depth."""
-    if value == MISSING:
-        yield f"{key} is required: type {key}=…"
-    elif isinstance(value, dict):
-        if value.get("_target_", MISSING) != MISSING:
-            yield from _component(key, value)
+def _nodes(value: object, key: str = "") -> Iterator[tuple[str, object]]:
+    """Every value of a config with its key, at any depth."""
+    if key:
+        yield key, value
+    if isinstance(value, dict):
         for name, item in value.items():
-            yield from _walk(f"{key}.{name}", item)
+            yield from _nodes(item, f"{key}.{name}" if key else str(name))
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _walk(f"{key}[{index}]", item)
+            yield from _nodes(item, f"{key}[{index}]")
 
 
 def _component(key: str, value: dict[str, Any]) -> Iterator[str]:

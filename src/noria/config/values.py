@@ -133,7 +133,7 @@ def _sentence(key: str, value: object, errors: Sequence[Any]) -> str:
         return f"{given}: {LENGTHS[lengths[0]['type']].format(**lengths[0].get('ctx', {}))}."
     if not kinds:
         return f"{given}: {innermost[0]['msg'].replace('Input should', 'it should')}."
-    is_choice = len(innermost) == 1 and " or " in kinds[0]
+    is_choice = [error["type"] for error in innermost] == ["literal_error"] and " or " in kinds[0]
     return f"{given} is not {'one of ' if is_choice else ''}{_either(kinds)}.{_meant(what, innermost)}"
 
 

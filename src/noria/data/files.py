@@ -34,6 +34,7 @@ def read_table(path: str | Path, columns: Sequence[str], quoted: bool | None = N
         UserError: no such file, an unknown suffix, a missing column, or a file that breaks its format.
     """
     path = Path(path).expanduser()
+    columns = list(dict.fromkeys(columns))
     suffix = path.suffix.lower()
     if not path.is_file():
         here = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []

@@ -8,18 +8,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
 from noria.common.errors import UserError
-from noria.data.rows import NO_LABEL, Rows, blank
+from noria.data.rows import NO_LABEL, SURE, Rows, blank
 
 pc: Any = pyarrow.compute  # its functions are made when it is imported: type checkers see none
 
-Kind = Literal["single_label", "multi_label", "regression"]
 MAX_CLASSES = 1000
 INTEGER = re.compile(r"-?\d+")
 
@@ -55,7 +54,7 @@ def names_of(train: Rows, kind: str) -> list[str]:
         raise UserError(
             f"{train.where}: {len(names)} different labels (at most {MAX_CLASSES}). Is this the right column?"
         )
-    if kind == "single_label" and len(names) == len(train) >= 10:
+    if kind == "single_label" and len(names) == len(train) >= SURE:
         raise UserError(f"{train.where}: every row has a label of its own. Is this the right column?")
     if kind == "single_label" and len(names) == 1:
         raise UserError(f"{train.where}: every row has the label '{names[0]}': there is nothing to learn.")

@@ -20,6 +20,7 @@ pc: Any = pyarrow.compute  # its functions are made when it is imported: type ch
 
 NO_TEXT = "no_text"
 NO_LABEL = "no_label"
+SURE = 10  # rows from which on a column's looks are no accident
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,8 @@ def from_table(
     Raises:
         UserError: a column is missing or holds no text, or no row is left.
     """
+    if len({*text, label}) <= len(text):
+        raise UserError(f"data.text ({', '.join(text)}) and data.label ({label}) name a column twice.")
     require_columns(table.column_names, [*text, label], where)
     if not table.num_rows:
         raise UserError(f"{where} holds no rows.")
@@ -133,7 +136,8 @@ def require_columns(names: Sequence[str], wanted: Sequence[str], where: str) -> 
             close = nearest(name, names)
             hint = f" Did you mean '{close}'?" if close else ""
             raise UserError(
-                f"{where} has no column '{name}'. Its columns: {', '.join(names) or 'none'}.{hint}"
+                f"{where} has no column '{name}'. Its columns: {', '.join(names) or 'none'}.{hint} "
+                "data.text and data.label name the columns."
             )
 
 
@@ -166,7 +170,20 @@ def _texts(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
     kind = column.type
     if not (_is_string(kind) or pa.types.is_null(kind)):
         raise UserError(f"{where}: the column '{name}' holds {kind} values, not text.")
-    return column.cast(pa.string())
+    column = column.cast(pa.string())
+    if len(column) >= SURE and _numeric(column):
+        raise UserError(
+            f"{where}: the column '{name}' holds nothing but numbers. Is this the column of the texts?"
+        )
+    return column
+
+
+def _numeric(column: pa.ChunkedArray) -> bool:
+    """Whether every string is a number: files without types give the wrong column as strings too."""
+    try:
+        return column.cast(pa.float64()).null_count < len(column)
+    except pa.ArrowInvalid:
+        return False
 
 
 def _is_string(kind: pa.DataType) -> bool:

@@ -67,7 +67,8 @@ def complete(given: dict[str, Rows], val_fraction: float, test_fraction: float) 
         if not len(rows):
             raise UserError(
                 f"{train.where}: its {len(train)} rows are too few: the split '{name}' would be empty. "
-                "Give more rows, a file for each split, or other data.val_fraction and data.test_fraction."
+                "Give more rows or a file for each split; data.val_fraction=0 and data.test_fraction=0 do "
+                "without one."
             )
     return {name: splits[name] for name in ("train", "val", "test") if name in splits}
 

@@ -107,7 +107,7 @@ class Pretrained:
         )
         self._check_weights(network, loading)
         freeze(network, self.freeze)
-        return network
+        return network.train()  # it comes in evaluation mode, in which Lightning would leave it
 
     def _check_weights(self, network: PreTrainedModel, loading: dict[str, Any]) -> None:
         backbone = network.base_model_prefix + "."

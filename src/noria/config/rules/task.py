@@ -61,8 +61,8 @@ def monitored_number_that_is_not_measured(config: dict[str, Any], machine: Machi
     match = nearest(monitored, measured)
     meant = f"Did you mean {match}? " if match else ""
     return (
-        f"monitor.metric={monitored} is not measured in this run. {meant}Measured: {', '.join(measured)}; "
-        "metric=[…] adds others."
+        f"monitor.metric={monitored} is not measured in this run. {meant}Set monitor.metric to one of "
+        f"{', '.join(measured)}, or measure more (metric=[…])."
     )
 
 

@@ -1,0 +1,319 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noria.common.hardware import Machine
+from noria.config.rules import RULES, broken, rule, table
+from noria.config.rules.__main__ import page
+
+CPU = Machine(gpu_count=0, has_mps=False, cpu_has_bf16=False, cpu_threads=2)
+GPUS = Machine(gpu_count=2, has_mps=False, cpu_has_bf16=False, cpu_threads=2)
+MAC = Machine(gpu_count=0, has_mps=True, cpu_has_bf16=False, cpu_threads=2)
+DOCS = Path(__file__).parents[2] / "docs" / "rules.md"
+
+FSDP = {"_target_": "lightning.pytorch.strategies.fsdp.FSDPStrategy"}
+STOP = {"_target_": "lightning.pytorch.callbacks.early_stopping.EarlyStopping", "monitor": "val/loss"}
+
+PARTS = """
+class EncoderTask:
+    architectures = ("encoder",)
+class AnyTask:
+    architectures = ("both",)
+class Up:
+    kinds = ("single_label", "multi_label")
+    mode = "max"
+class Down:
+    kinds = ("regression",)
+    mode = "min"
+class LeaveOut(Down):
+    pass
+"""
+UP, DOWN = {"_target_": "rule_parts.Up"}, {"_target_": "rule_parts.Down"}
+
+
+def stage(verb: str, **more: Any) -> dict[str, Any]:
+    return {"stage": {"_target_": f"noria.stage.{verb}.{verb}"}, **more}
+
+
+def trainer(**keys: Any) -> dict[str, Any]:
+    return {"trainer": keys}
+
+
+def data(**keys: Any) -> dict[str, Any]:
+    return stage("fit", data={"_target_": "noria.data.table.TableData", **keys})
+
+
+def task(**keys: Any) -> dict[str, Any]:
+    return {"task": {"_target_": "rule_parts.EncoderTask", **keys}}
+
+
+def monitor(metric: str, mode: str = "max", **measured: Any) -> dict[str, Any]:
+    return stage("fit", monitor={"metric": metric, "mode": mode}, metric=measured)
+
+
+def steps(**scheduler: Any) -> dict[str, Any]:
+    return stage("fit", scheduler=scheduler, trainer={"max_steps": 100})
+
+
+Case = tuple[str, dict[str, Any], Machine, str]
+
+TRIPS: list[Case] = [
+    (
+        "fp16_on_cpu",
+        trainer(precision="16-mixed", accelerator="auto"),
+        CPU,
+        "trainer.precision=16-mixed needs a GPU",
+    ),
+    ("fp16_on_cpu", trainer(precision="16-true", accelerator="cpu"), GPUS, "needs a GPU"),
+    ("accelerator_that_is_not_there", trainer(accelerator="gpu"), CPU, "no such GPU is visible"),
+    ("accelerator_that_is_not_there", trainer(accelerator="cuda"), MAC, "trainer.accelerator=cuda"),
+    ("accelerator_that_is_not_there", trainer(accelerator="mps"), GPUS, "trainer.accelerator=mps"),
+    ("more_devices_than_there_are", trainer(devices=3), GPUS, "but the visible GPUs are 2"),
+    ("more_devices_than_there_are", trainer(devices="3"), GPUS, "trainer.devices=3"),
+    ("more_devices_than_there_are", trainer(devices=[0, 2]), GPUS, "no GPU 2 is here; the last is 1"),
+    ("more_devices_than_there_are", trainer(devices="1,5"), GPUS, "no GPU 5 is here"),
+    ("fsdp_without_gpu", trainer(strategy=FSDP), CPU, "this run is on cpu"),
+    ("fsdp_without_gpu", trainer(strategy="fsdp"), MAC, "this run is on mps"),
+    ("fsdp_on_one_device", trainer(strategy=FSDP, devices=1), GPUS, "this run has one"),
+    ("fsdp_on_one_device", trainer(strategy=FSDP, devices=[1]), GPUS, "this run has one"),
+    (
+        "fsdp_with_clipping_by_norm",
+        trainer(strategy=FSDP, gradient_clip_val=1.0),
+        GPUS,
+        "gradient_clip_val=null",
+    ),
+    ("model_that_cannot_do_the_task", {**task(), "model": {"architecture": "decoder"}}, CPU, "needs encoder"),
+    (
+        "metric_that_cannot_measure_the_task",
+        {**task(kind="regression"), "metric": {"up": UP}},
+        CPU,
+        "metric 'up'",
+    ),
+    (
+        "metric_that_cannot_measure_the_task",
+        {**task(kind="single_label"), "metric": {"up": UP, "x": {"_target_": "rule_parts.LeaveOut"}}},
+        CPU,
+        "metric 'x' measures regression, but task.kind=single_label",
+    ),
+    ("monitored_number_that_is_not_measured", monitor("val/upp", up=UP), CPU, "Did you mean val/up?"),
+    ("monitored_number_that_is_not_measured", monitor("train/loss", up=UP), CPU, "one of val/loss, val/up"),
+    ("monitored_in_the_wrong_direction", monitor("val/loss", "max"), CPU, "take monitor.mode=min"),
+    ("monitored_in_the_wrong_direction", monitor("val/down", "max", down=DOWN), CPU, "less is better"),
+    ("monitored_in_the_wrong_direction", monitor("val/up", "min", up=UP), CPU, "more is better"),
+    (
+        "label_smoothing_without_single_label",
+        task(kind="multi_label", label_smoothing=0.1),
+        CPU,
+        "set it to 0",
+    ),
+    (
+        "class_weights_without_classes",
+        task(kind="regression", class_weights="balanced"),
+        CPU,
+        "set it to null",
+    ),
+    ("training_without_end", stage("fit", trainer={"max_epochs": -1, "max_steps": -1}), CPU, "never end"),
+    ("training_without_end", stage("fit", trainer={"max_epochs": None}), CPU, "never end"),
+    ("warmup_longer_than_training", steps(warmup_steps=100), CPU, "not below trainer.max_steps=100"),
+    ("fractions_that_leave_nothing", data(val_fraction=0.5, test_fraction=0.5), CPU, "must be less than 1"),
+    (
+        "early_stopping_without_validation",
+        {"callback": {"stop": STOP}, **trainer(limit_val_batches=0)},
+        CPU,
+        "~callback.stop",
+    ),
+    ("resume_without_fit", stage("predict", resume="run"), CPU, "the stage is predict"),
+    ("resume_with_artifact", stage("fit", resume="run", artifact="run/artifact"), CPU, "give one of the two"),
+    ("stage_without_artifact", stage("evaluate"), CPU, "type artifact="),
+    ("stage_without_artifact", stage("predict", artifact=None), CPU, "stage=predict needs a model"),
+    ("artifact_that_is_not_read", stage("fit", artifact="run/artifact"), CPU, "add stage=evaluate"),
+    ("predict_without_input", stage("predict", artifact="run/artifact"), CPU, "input=- for standard input"),
+    ("input_that_is_not_read", stage("fit", input="texts.txt"), CPU, "only read by stage=predict"),
+    ("artifact_that_is_not_there", {"artifact": "run/artifakt"}, CPU, "Did you mean run/artifact?"),
+    ("artifact_that_is_not_there", {"artifact": "run"}, CPU, "Did you mean artifact=run/artifact?"),
+    ("artifact_that_is_not_there", {"artifact": "empty"}, CPU, "empty holds no noria.yaml"),
+    ("resume_from_what_is_not_there", {"resume": "rum"}, CPU, "there is no such folder. Did you mean run?"),
+    ("resume_from_what_is_not_there", {"resume": "empty"}, CPU, "holds no checkpoints/last.ckpt"),
+    ("resume_from_what_is_not_there", {"resume": "run/checkpoints/last.ckpt"}, CPU, "name the run's folder"),
+    ("input_that_is_not_there", stage("predict", input="text.txt"), CPU, "Did you mean texts.txt?"),
+    ("input_that_is_not_there", stage("predict", input="run"), CPU, "is a folder"),
+    (
+        "data_that_is_not_there",
+        data(path="row.csv"),
+        CPU,
+        "data.path=row.csv: there is no such file or folder",
+    ),
+    ("data_that_is_not_there", data(path="rows.csv", test_path="/no/where.csv"), CPU, "data.test_path="),
+    ("data_that_is_not_there", data(path="package:no_such_package_x/a.csv"), CPU, "is not installed"),
+]
+
+PASSES: list[tuple[str, dict[str, Any], Machine]] = [
+    ("fp16_on_cpu", trainer(precision="16-mixed"), GPUS),
+    ("fp16_on_cpu", trainer(precision="bf16-mixed"), CPU),
+    ("accelerator_that_is_not_there", trainer(accelerator="gpu"), GPUS),
+    ("accelerator_that_is_not_there", trainer(accelerator="gpu"), MAC),
+    ("accelerator_that_is_not_there", trainer(accelerator="auto"), CPU),
+    ("more_devices_than_there_are", trainer(devices=2), GPUS),
+    ("more_devices_than_there_are", trainer(devices=-1), GPUS),
+    ("more_devices_than_there_are", trainer(devices="auto"), GPUS),
+    ("more_devices_than_there_are", trainer(devices=[0, 1]), GPUS),
+    ("more_devices_than_there_are", trainer(devices=4, accelerator="cpu"), GPUS),
+    ("more_devices_than_there_are", trainer(devices=4), CPU),
+    ("fsdp_without_gpu", trainer(strategy=FSDP), GPUS),
+    ("fsdp_without_gpu", trainer(strategy="auto"), CPU),
+    ("fsdp_on_one_device", trainer(strategy=FSDP), GPUS),
+    ("fsdp_on_one_device", trainer(strategy=FSDP, devices=1, num_nodes=2), GPUS),
+    ("fsdp_on_one_device", trainer(strategy="ddp", devices=1), GPUS),
+    ("fsdp_with_clipping_by_norm", trainer(strategy=FSDP, gradient_clip_val=None), GPUS),
+    (
+        "fsdp_with_clipping_by_norm",
+        trainer(strategy=FSDP, gradient_clip_val=1.0, gradient_clip_algorithm="value"),
+        GPUS,
+    ),
+    ("fsdp_with_clipping_by_norm", trainer(strategy="auto", gradient_clip_val=1.0), GPUS),
+    ("model_that_cannot_do_the_task", {**task(), "model": {"architecture": "encoder"}}, CPU),
+    ("model_that_cannot_do_the_task", {**task(), "model": {"architecture": "both"}}, CPU),
+    (
+        "model_that_cannot_do_the_task",
+        {"task": {"_target_": "rule_parts.AnyTask"}, "model": {"architecture": "decoder"}},
+        CPU,
+    ),
+    ("metric_that_cannot_measure_the_task", {**task(kind="regression"), "metric": {"down": DOWN}}, CPU),
+    (
+        "metric_that_cannot_measure_the_task",
+        {**task(kind="regression"), "metric": {"x": {"_target_": "a.B"}}},
+        CPU,
+    ),
+    ("monitored_number_that_is_not_measured", monitor("val/loss"), CPU),
+    ("monitored_number_that_is_not_measured", monitor("val/up", up=UP), CPU),
+    ("monitored_number_that_is_not_measured", {**monitor("val/x", up=UP), **stage("predict")}, CPU),
+    ("monitored_in_the_wrong_direction", monitor("val/loss", "min"), CPU),
+    ("monitored_in_the_wrong_direction", monitor("val/down", "min", down=DOWN), CPU),
+    ("monitored_in_the_wrong_direction", monitor("val/x", "min", x={"_target_": "a.B"}), CPU),
+    ("label_smoothing_without_single_label", task(kind="single_label", label_smoothing=0.1), CPU),
+    ("label_smoothing_without_single_label", task(kind="multi_label", label_smoothing=0.0), CPU),
+    ("class_weights_without_classes", task(kind="multi_label", class_weights=[1.0]), CPU),
+    ("training_without_end", stage("fit", trainer={"max_epochs": -1, "max_steps": 10}), CPU),
+    ("training_without_end", stage("fit", trainer={"max_epochs": 3, "max_steps": -1}), CPU),
+    ("training_without_end", stage("predict", trainer={"max_epochs": -1, "max_steps": -1}), CPU),
+    ("warmup_longer_than_training", steps(warmup_steps=99), CPU),
+    ("warmup_longer_than_training", steps(warmup_steps=0.99), CPU),
+    ("warmup_longer_than_training", {"scheduler": {"warmup_steps": 99}, "trainer": {"max_steps": -1}}, CPU),
+    ("fractions_that_leave_nothing", data(val_fraction=0.5, test_fraction=0.4), CPU),
+    ("fractions_that_leave_nothing", data(val_fraction=1, test_fraction=None), CPU),
+    (
+        "early_stopping_without_validation",
+        {"callback": {"stop": STOP}, **trainer(limit_val_batches=1.0)},
+        CPU,
+    ),
+    ("early_stopping_without_validation", {"callback": {}, **trainer(limit_val_batches=0)}, CPU),
+    ("resume_without_fit", stage("fit", resume="run"), CPU),
+    ("resume_with_artifact", stage("fit", resume="run", artifact=None), CPU),
+    ("stage_without_artifact", stage("evaluate", artifact="run/artifact"), CPU),
+    ("stage_without_artifact", stage("fit"), CPU),
+    ("artifact_that_is_not_read", stage("evaluate", artifact="run/artifact"), CPU),
+    ("predict_without_input", stage("predict", input="-"), CPU),
+    ("input_that_is_not_read", stage("predict", input="-"), CPU),
+    ("artifact_that_is_not_there", {"artifact": "run/artifact"}, CPU),
+    ("artifact_that_is_not_there", {"artifact": None}, CPU),
+    ("resume_from_what_is_not_there", {"resume": "run"}, CPU),
+    ("resume_from_what_is_not_there", {"resume": "auto"}, CPU),
+    ("input_that_is_not_there", stage("predict", input="texts.txt"), CPU),
+    ("input_that_is_not_there", stage("predict", input="-"), CPU),
+    ("data_that_is_not_there", data(path="rows.csv", val_path=None), CPU),
+    ("data_that_is_not_there", data(path="empty", test_path="https://example.org/rows.csv"), CPU),
+    ("data_that_is_not_there", {**data(path="nothing.csv"), **stage("predict")}, CPU),
+    ("data_that_is_not_there", stage("fit", data={"_target_": "mine.Data", "path": "a/name"}), CPU),
+    (
+        "data_that_is_not_there",
+        stage("fit", data={"_target_": "noria.data.hub.HubData", "path": "a/name"}),
+        CPU,
+    ),
+]
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[dict[str, str]], Path]) -> None:
+    """A working folder with a run, an artifact, rows and texts in it."""
+    write({"rule_parts.py": PARTS})
+    here = tmp_path / "here"
+    for name in ("run/checkpoints/last.ckpt", "run/artifact/noria.yaml", "rows.csv", "texts.txt"):
+        (here / name).parent.mkdir(parents=True, exist_ok=True)
+        (here / name).write_text("x")
+    (here / "empty").mkdir()
+    monkeypatch.chdir(here)
+
+
+@pytest.mark.parametrize(("name", "config", "machine", "said"), TRIPS)
+def test_a_rule_that_trips(name, config, machine, said):
+    message = RULES[name](config, machine)
+    assert message is not None and said in message
+    assert message.endswith((".", "?", ")")) and "\n" not in message
+
+
+@pytest.mark.parametrize(("name", "config", "machine"), PASSES)
+def test_a_rule_that_does_not(name, config, machine):
+    assert RULES[name](config, machine) is None
+
+
+def test_every_rule_has_a_case_for_either():
+    assert {name for name, *_ in TRIPS} == set(RULES)
+    assert {name for name, *_ in PASSES} == set(RULES)
+    assert len(RULES) >= 26
+
+
+@pytest.mark.parametrize(
+    "config", [{}, {"trainer": None}, {"stage": {"_target_": "mine.verb"}, "metric": None}]
+)
+@pytest.mark.parametrize("machine", [CPU, GPUS, MAC])
+def test_rules_say_nothing_of_what_is_not_there(config, machine):
+    assert broken(config, machine) == []
+
+
+def test_no_rule_trips_over_strange_values():
+    groups = ("stage", "trainer", "metric", "task", "monitor", "callback", "data", "scheduler", "model")
+    strange = {group: ["x"] for group in groups}
+    assert broken({**strange, "resume": 3, "artifact": 3, "input": 3}, CPU)  # an artifact with a resume
+    assert broken(trainer(devices="all", precision=None, strategy=3, max_steps="x"), CPU) == []
+
+
+def test_the_way_out_names_metrics_that_measure_the_kind():
+    message = RULES["metric_that_cannot_measure_the_task"](
+        {**task(kind="regression"), "metric": {"up": UP}}, CPU
+    )
+    assert message is not None
+    assert "mse" in message and "accuracy" not in message
+
+
+def test_a_rule_needs_words_and_a_name_of_its_own():
+    def fp16_on_cpu(config: dict[str, Any], machine: Machine) -> str | None:
+        """A second one."""
+        return None
+
+    def without_words(config: dict[str, Any], machine: Machine) -> str | None:
+        return None
+
+    for function in (fp16_on_cpu, without_words):
+        with pytest.raises(AssertionError):
+            rule(function)
+    assert "without_words" not in RULES
+
+
+def test_the_documentation_is_what_the_rules_say():
+    assert DOCS.read_text(encoding="utf-8") == page()
+    assert table().count("\n") == len(RULES) + 2
+
+
+def test_the_command_prints_the_documentation(monkeypatch):
+    source = str(Path(__file__).parents[2] / "src")
+    monkeypatch.setenv("PYTHONPATH", source)
+    run = subprocess.run(
+        [sys.executable, "-m", "noria.config.rules"], capture_output=True, text=True, check=True
+    )
+    assert run.stdout == page()

