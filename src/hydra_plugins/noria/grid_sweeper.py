@@ -8,6 +8,7 @@ from typing import Any
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import OmegaConf
 
 
@@ -25,7 +26,7 @@ class GridSweeper(BasicSweeper):
         composed: dict[tuple[str, ...], Any] = {}
         for words in batch:
             overrides = parser.parse_overrides(list(words))
-            plain = [o for o in overrides if o.is_change() and "/" not in o.key_or_group and o.key_or_group not in groups]
+            plain = [o for o in overrides if o.type == OverrideType.CHANGE and not _names_group(o, groups)]
             structure = tuple(o.input_line for o in overrides if o not in plain)
             if structure not in composed:
                 composed[structure] = loader.load_sweep_config(self.config, list(words))
@@ -36,6 +37,10 @@ class GridSweeper(BasicSweeper):
             for override in plain:
                 OmegaConf.update(config, override.key_or_group, override.value())
             check(config, choices)
+
+
+def _names_group(override: Override, groups: set[str]) -> bool:
+    return "/" in override.key_or_group or override.key_or_group in groups
 
 
 ConfigStore.instance().store(
