@@ -95,9 +95,7 @@ def test_threads_follow_the_affinity():
         "from noria.common.hardware import cpu_threads; print(cpu_threads())"
     )
     environment = os.environ | {"PYTHONPATH": str(Path(noria.__file__).parents[1])}
-    run = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
-    )
+    run = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "1"
 
 

@@ -44,11 +44,7 @@ def test_one_problem_is_one_sentence():
 
 def test_every_problem_has_a_line():
     with pytest.raises(UserError) as error:
-        check(
-            config(
-                "{seed: -1, sed: 3, data: {path: '???'}, optimizer: {_target_: torch.optim.AdamW, lrr: 1}}"
-            )
-        )
+        check(config("{seed: -1, sed: 3, data: {path: '???'}, optimizer: {_target_: torch.optim.AdamW, lrr: 1}}"))
     assert len(str(error.value).splitlines()) == 4
 
 

@@ -268,9 +268,7 @@ def test_every_rule_has_a_case_for_either():
     assert len(RULES) >= 26
 
 
-@pytest.mark.parametrize(
-    "config", [{}, {"trainer": None}, {"stage": {"_target_": "mine.verb"}, "metric": None}]
-)
+@pytest.mark.parametrize("config", [{}, {"trainer": None}, {"stage": {"_target_": "mine.verb"}, "metric": None}])
 @pytest.mark.parametrize("machine", [CPU, GPUS, MAC])
 def test_rules_say_nothing_of_what_is_not_there(config, machine):
     assert broken(config, machine) == []
@@ -284,9 +282,7 @@ def test_no_rule_trips_over_strange_values():
 
 
 def test_the_way_out_names_metrics_that_measure_the_kind():
-    message = RULES["metric_that_cannot_measure_the_task"](
-        {**task(kind="regression"), "metric": {"up": UP}}, CPU
-    )
+    message = RULES["metric_that_cannot_measure_the_task"]({**task(kind="regression"), "metric": {"up": UP}}, CPU)
     assert message is not None
     assert "mse" in message and "accuracy" not in message
 
@@ -313,7 +309,5 @@ def test_the_documentation_is_what_the_rules_say():
 def test_the_command_prints_the_documentation(monkeypatch):
     source = str(Path(__file__).parents[2] / "src")
     monkeypatch.setenv("PYTHONPATH", source)
-    run = subprocess.run(
-        [sys.executable, "-m", "noria.config.rules"], capture_output=True, text=True, check=True
-    )
+    run = subprocess.run([sys.executable, "-m", "noria.config.rules"], capture_output=True, text=True, check=True)
     assert run.stdout == page()

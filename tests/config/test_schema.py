@@ -92,10 +92,7 @@ def test_every_problem_is_reported():
 
 
 def test_a_component_is_not_checked_against_the_type_of_its_key():
-    assert (
-        problems(model(inner={"_target_": "house.model.Bare"}, parts=[{"_target_": "house.model.Bare"}]))
-        == []
-    )
+    assert problems(model(inner={"_target_": "house.model.Bare"}, parts=[{"_target_": "house.model.Bare"}])) == []
 
 
 def test_keys_beyond_sight_are_not_refused():

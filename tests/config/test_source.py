@@ -82,9 +82,7 @@ def test_case_matters_on_every_file_system(write):
     assert defined("pkg_d.adamw.AdamW")
 
 
-@pytest.mark.parametrize(
-    "path", ["math.sqrt", "os.system", "torch.nn.functional.conv2d", "torch._C._nothing"]
-)
+@pytest.mark.parametrize("path", ["math.sqrt", "os.system", "torch.nn.functional.conv2d", "torch._C._nothing"])
 def test_what_no_source_tells_is_opaque(path):
     assert isinstance(find(path), Opaque)
 

@@ -128,9 +128,7 @@ def test_references_inside_the_config_are_fine(text):
 
 
 def test_the_message_names_file_key_and_target():
-    refuse_untrusted(
-        {"optimizer": {"_target_": "torch.optim.AdamW", "lr": "${seed}"}, "seed": 1}, "noria.yaml"
-    )
+    refuse_untrusted({"optimizer": {"_target_": "torch.optim.AdamW", "lr": "${seed}"}, "seed": 1}, "noria.yaml")
     with pytest.raises(UserError) as error:
         refuse_untrusted({"model": {"_target_": "os.system", "_args_": ["true"]}}, "runs/x/noria.yaml")
     assert "runs/x/noria.yaml" in str(error.value)

@@ -77,9 +77,7 @@ def test_what_surely_fits_is_what_pydantic_takes():
         dict[str, Any] | None,
         Annotated[float, Lt(0)],
     ]
-    values = (
-        [value for value, _ in FITS] + [value for value, *_ in WRONG] + [0, 0.0, "a", [], {}, [True], -0.5]
-    )
+    values = [value for value, _ in FITS] + [value for value, *_ in WRONG] + [0, 0.0, "a", [], {}, [True], -0.5]
     sure = 0
     for annotation, value in itertools.product(annotations, values):
         if surely_fits(value, annotation):

@@ -17,9 +17,7 @@ def test_a_batch_is_padded_as_the_tokenizer_pads(tokenizer):
     for name in ("input_ids", "attention_mask", "token_type_ids"):
         assert torch.equal(batch[name], expected[name]) and batch[name].dtype == torch.int64
     assert batch["index"].tolist() == [2, 0, 1] and "labels" not in batch
-    assert rows.lengths.tolist() == [
-        len(tokenizer(t, p)["input_ids"]) for t, p in zip(texts, pairs, strict=True)
-    ]
+    assert rows.lengths.tolist() == [len(tokenizer(t, p)["input_ids"]) for t, p in zip(texts, pairs, strict=True)]
 
 
 def test_padding_ids_go_where_padding_is(tokenizer):

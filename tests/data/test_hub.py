@@ -33,9 +33,7 @@ def folder(write, tmp_path):
 def test_a_local_folder(folder):
     data = HubData("single_label", None, 1, path=folder, val_split=None, label_names=["no", "yes"])
     data.setup()
-    assert (
-        data.report["rows"]["test"] == 2 and data.report["rows"]["train"] + data.report["rows"]["val"] == 60
-    )
+    assert data.report["rows"]["test"] == 2 and data.report["rows"]["train"] + data.report["rows"]["val"] == 60
     assert data.labels == ["no", "yes"] and data.splits["test"].ids == ["test:1", "test:2"]
     assert data.report["dropped"]["train"] == {"no_text": 1} and data.report["revision"] is None
     assert data.report["sources"]["test"] == f"{folder}, split test"

@@ -54,18 +54,14 @@ def test_declared_names_for_numbers():
         assert encode(rows, "single_label", names).tolist() == [0, 1, 1]
     # names that are numbers themselves stand for themselves
     assert cleaned([1, 2, 1], declared=["1", "2"]).table["label"].to_pylist() == ["1", "2", "1"]
-    with pytest.raises(
-        UserError, match=r"a.csv, row a.csv:3: the label '2' is not among the known ones: neg"
-    ):
+    with pytest.raises(UserError, match=r"a.csv, row a.csv:3: the label '2' is not among the known ones: neg"):
         encode(cleaned([0, 1, 2], declared=names), "single_label", names)
     with pytest.raises(UserError, match="twice"):
         cleaned([0, 1], declared=["a", "a"])
 
 
 def test_an_unknown_label_is_named_with_its_row():
-    with pytest.raises(
-        UserError, match=r"row a.csv:2: the label 'meh' is not among the known ones: bad, good"
-    ):
+    with pytest.raises(UserError, match=r"row a.csv:2: the label 'meh' is not among the known ones: bad, good"):
         encode(cleaned(["good", "meh"]), "single_label", ["bad", "good"])
     with pytest.raises(UserError, match="label_names"):
         encode(cleaned([0, 1]), "single_label", ["bad", "good"])
@@ -115,9 +111,7 @@ def test_several_labels_by_number_and_unknown():
         cleaned([0.5, 1.5], "multi_label")
 
 
-@pytest.mark.parametrize(
-    "labels", [["1.5", " -2 ", "3e0"], [1.5, -2.0, 3.0], pa.array([1.5, -2, 3], pa.float32())]
-)
+@pytest.mark.parametrize("labels", [["1.5", " -2 ", "3e0"], [1.5, -2.0, 3.0], pa.array([1.5, -2, 3], pa.float32())])
 def test_values(labels):
     targets = encode(cleaned(labels, "regression"), "regression", [])
     assert targets.dtype == np.float32 and targets.tolist() == [1.5, -2.0, 3.0]

@@ -9,9 +9,7 @@ from noria.data.rows import NO_LABEL, NO_TEXT, digest, from_table, text_columns
 
 
 def rows_of(table: dict, text: tuple[str, ...] = ("text",), **kwargs):
-    return from_table(
-        pa.table(table), source="a.csv", where="/data/a.csv", text=text, label="label", **kwargs
-    )
+    return from_table(pa.table(table), source="a.csv", where="/data/a.csv", text=text, label="label", **kwargs)
 
 
 def test_ids_name_the_source_and_the_original_row():

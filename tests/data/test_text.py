@@ -25,9 +25,7 @@ class Given(TextData):
         self.reads += 1
         text = ["text", "pair"] if "pair" in self.given["train"][0] else ["text"]
         return {
-            name: from_table(
-                pa.Table.from_pylist(records), source=name, where=f"{name}.csv", text=text, label="label"
-            )
+            name: from_table(pa.Table.from_pylist(records), source=name, where=f"{name}.csv", text=text, label="label")
             for name, records in self.given.items()
         }
 
@@ -76,9 +74,7 @@ def test_official_splits_and_a_duplicate_in_two_of_them(reviews):
 
 def test_a_label_that_train_never_has(reviews):
     with pytest.raises(UserError, match=r"val.csv, row val:2: the label 'meh' is not among .*: bad, good"):
-        Given(
-            {"train": reviews, "val": [{"text": "a", "label": "bad"}, {"text": "b", "label": "meh"}]}
-        ).setup()
+        Given({"train": reviews, "val": [{"text": "a", "label": "bad"}, {"text": "b", "label": "meh"}]}).setup()
 
 
 def test_known_labels_keep_their_order_and_refuse_others(reviews):
@@ -136,8 +132,7 @@ def test_pairs(tokenizer):
     index = int(batch["index"][0])
     text, pair = data.splits["train"].texts[index], data.splits["train"].pairs[index]
     assert (
-        batch["input_ids"][0].tolist()[: len(tokenizer(text, pair)["input_ids"])]
-        == tokenizer(text, pair)["input_ids"]
+        batch["input_ids"][0].tolist()[: len(tokenizer(text, pair)["input_ids"])] == tokenizer(text, pair)["input_ids"]
     )
 
 

@@ -23,9 +23,7 @@ def test_two_classes(counts: tuple[int, int, int, int]) -> None:
     assert Matthews("single_label", 2)(*rows(*counts)) == pytest.approx(expected, abs=1e-9)
 
 
-@pytest.mark.parametrize(
-    "counts", [(30, 70, 0, 0), (0, 0, 30, 70), (10, 0, 0, 0), (0, 0, 0, 10), (4, 0, 6, 0)]
-)
+@pytest.mark.parametrize("counts", [(30, 70, 0, 0), (0, 0, 30, 70), (10, 0, 0, 0), (0, 0, 0, 10), (4, 0, 6, 0)])
 def test_a_constant_guess_knows_nothing(counts: tuple[int, int, int, int]) -> None:
     assert Matthews("single_label", 2)(*rows(*counts)) == 0.0
 

@@ -36,9 +36,7 @@ def bert_tied() -> PreTrainedModel:
 
 
 def llama() -> PreTrainedModel:
-    config = LlamaConfig(
-        vocab_size=20, hidden_size=8, num_hidden_layers=3, num_attention_heads=2, intermediate_size=16
-    )
+    config = LlamaConfig(vocab_size=20, hidden_size=8, num_hidden_layers=3, num_attention_heads=2, intermediate_size=16)
     return LlamaForCausalLM(config)
 
 
@@ -47,9 +45,7 @@ def gpt2() -> PreTrainedModel:
 
 
 def t5() -> PreTrainedModel:
-    config = T5Config(
-        vocab_size=20, d_model=8, num_layers=2, num_decoder_layers=2, num_heads=2, d_ff=16, d_kv=4
-    )
+    config = T5Config(vocab_size=20, d_model=8, num_layers=2, num_decoder_layers=2, num_heads=2, d_ff=16, d_kv=4)
     return T5ForConditionalGeneration(config)
 
 

@@ -89,8 +89,6 @@ def test_a_dry_run_of_a_few_steps_works(make_optimizer: Callable[..., SGD], path
 
 
 @every_yaml
-def test_a_warmup_as_long_as_the_training_is_the_users_mistake(
-    make_optimizer: Callable[..., SGD], path: Path
-) -> None:
+def test_a_warmup_as_long_as_the_training_is_the_users_mistake(make_optimizer: Callable[..., SGD], path: Path) -> None:
     with pytest.raises(UserError, match=r"warmup_steps=30 is not shorter than the training of 30 "):
         build(path, make_optimizer(1.0), 30, warmup_steps=30)

@@ -27,9 +27,7 @@ def test_formula(k: int, n: int) -> None:
 
 
 def test_confidence_widens() -> None:
-    assert (wilson(7, 10, 0.99).low, wilson(7, 10, 0.99).high) == pytest.approx(
-        by_hand(7, 10, 2.5758293035489004)
-    )
+    assert (wilson(7, 10, 0.99).low, wilson(7, 10, 0.99).high) == pytest.approx(by_hand(7, 10, 2.5758293035489004))
     assert wilson(7, 10, 0.99).low < wilson(7, 10).low
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -11,11 +12,23 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import OmegaConf
 
+from noria.common.paths import remove_if_empty
+
 
 class GridSweeper(BasicSweeper):
     """A config error in the last trial costs no training of the first."""
 
     def validate_batch_is_legal(self, batch: Any) -> None:
+        try:
+            self._check(batch)
+        except Exception:
+            # Hydra has made the sweep's folder already; a sweep that never began leaves none.
+            folder = Path(self.config.hydra.sweep.dir)
+            (folder / "multirun.yaml").unlink(missing_ok=True)
+            remove_if_empty(folder)
+            raise
+
+    def _check(self, batch: Any) -> None:
         from noria.config.check import check
 
         assert self.hydra_context is not None and self.config is not None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from typing import Any
 
-import lightning.pytorch as pl
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
@@ -22,7 +21,7 @@ class RngState(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         version, internal, gauss = random.getstate()
-        name, keys, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002
+        name, keys, position, has_gauss, cached = np.random.get_state()
         return {  # lists and tensors only: checkpoints are loaded with weights_only=True
             "python": [version, list(internal), gauss],
             "numpy": [name, torch.from_numpy(np.asarray(keys, dtype=np.int64)), position, has_gauss, cached],
@@ -40,7 +39,7 @@ class RngState(Callback):
         version, internal, gauss = state["python"]
         random.setstate((version, tuple(internal), gauss))
         name, keys, position, has_gauss, cached = state["numpy"]
-        np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, cached))  # noqa: NPY002
+        np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, cached))
         torch.set_rng_state(state["torch"].cpu())
         if len(state["cuda"]) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all([rng.cpu() for rng in state["cuda"]])

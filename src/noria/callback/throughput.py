@@ -9,6 +9,8 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback
 
+COUNTED = ("examples", "computed", "seconds")
+
 
 class Throughput(Callback):
     """Examples/s and useful tokens/s of training, validation and checkpoints left out.
@@ -20,7 +22,6 @@ class Throughput(Callback):
     def __init__(self) -> None:
         self.examples = 0
         self.computed = 0
-        self.steps = 0
         self.seconds = 0.0
         self._useful: torch.Tensor | int = 0
         self._mark = 0.0
@@ -40,7 +41,7 @@ class Throughput(Callback):
         return self.computed / int(self._useful) if int(self._useful) else 1.0
 
     def summary(self) -> dict[str, float]:
-        """For the record: rates, totals and seconds of this process's share of the run."""
+        """For the record: rates, totals and seconds of training."""
         return {
             "examples_per_second": self.examples_per_second,
             "tokens_per_second": self.tokens_per_second,
@@ -48,6 +49,14 @@ class Throughput(Callback):
             "examples": self._ranks * self.examples,
             "seconds": self.seconds,
         }
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**{name: getattr(self, name) for name in COUNTED}, "useful": int(self._useful)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        for name in COUNTED:
+            setattr(self, name, state_dict[name])
+        self._useful = state_dict["useful"]
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._ranks = trainer.world_size

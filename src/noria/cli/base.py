@@ -67,6 +67,10 @@ def find_start(argv: list[str]) -> Start:
     replaced = [group for group in _groups() if group in typed]
     base = {key: value for key, value in config.items() if key not in dropped and key not in replaced}
     refuse_untrusted(base, where)
+    if (base.get("model") or {}).get("trust_remote_code") and "model.trust_remote_code" not in typed:
+        raise UserError(
+            f"{where}: its model brings Python of its own. If you still trust it, add model.trust_remote_code=true."
+        )
     if resume is not None:
         argv = [*argv, f"paths.run_dir={_quoted(resume)}"]
     logger = "wandb" if "wandb" in (config.get("logger") or {}) else None

@@ -25,9 +25,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from noria.cli.base import Start, find_start
 from noria.cli.names import register_resolvers
-from noria.cli.resume import find_unfinished, refuse_changes
+from noria.cli.resume import find_unfinished, refuse_changes, refuse_finished
 from noria.common.errors import RunError, Terminated, UserError
-from noria.common.paths import conf_dir
+from noria.common.paths import conf_dir, remove_if_empty
 from noria.config.check import check
 from noria.config.messages import explain
 
@@ -58,10 +58,10 @@ def main(argv: list[str]) -> int:
         return _say(UserError(explain(error, conf_dir())), 2)
     except RunError as error:
         return _say(error, 1)
-    except KeyboardInterrupt:
-        return _say("Interrupted. resume=<run folder> goes on from the last checkpoint.", 130)
-    except Terminated:
-        return _say("Terminated. resume=<run folder> goes on from the last checkpoint.", 143)
+    except KeyboardInterrupt as stop:
+        return _say(f"Interrupted.{_way_on(stop)}", 130)
+    except Terminated as stop:
+        return _say(f"Terminated.{_way_on(stop)}", 143)
     except SystemExit as stop:  # Hydra's own --help and the like
         return stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 2
     except Exception:
@@ -113,6 +113,7 @@ def _task(cfg: DictConfig, start: Start) -> None:
         choices = {**start.choices, **{k: v for k, v in choices.items() if v is not None}}
         config = check(cfg, choices)
         if start.resumed is not None:
+            refuse_finished(Path(config["resume"]))
             refuse_changes(start.resumed, config)
         if cfg.resume == "auto":
             unfinished = find_unfinished(config, output_dir)
@@ -123,12 +124,15 @@ def _task(cfg: DictConfig, start: Start) -> None:
         os.environ[CHILD] = json.dumps({"run_dir": config["paths"]["run_dir"], "choices": choices})
         try:
             run_stage(config, choices, multirun=hydra_config.mode == RunMode.MULTIRUN)
+        except (KeyboardInterrupt, Terminated) as stop:
+            stop.args = (config["paths"]["run_dir"],)
+            raise
         except (HydraException, OmegaConfBaseException) as error:
             raise _unwrapped(error) from error
         finally:
             del os.environ[CHILD]
     finally:
-        _remove_if_empty(output_dir)
+        remove_if_empty(output_dir)  # Hydra makes it before the config is checked
 
 
 def run_stage(config: dict[str, Any], choices: dict[str, Any], *, multirun: bool) -> None:
@@ -150,6 +154,14 @@ def _run_child(run: dict[str, Any]) -> None:
     run_stage(OmegaConf.to_container(config), run["choices"], multirun=False)  # type: ignore[arg-type]
 
 
+def _way_on(stop: BaseException) -> str:
+    """What to type to go on, if the run has left a checkpoint."""
+    run_dir = next(iter(stop.args), None)
+    if not isinstance(run_dir, str) or not (Path(run_dir) / "checkpoints" / "last.ckpt").is_file():
+        return " There is no checkpoint to go on from."
+    return f" To go on from the last checkpoint: resume={run_dir}"
+
+
 def _unwrapped(error: Exception) -> Exception:
     """Hydra wraps what a component's constructor raises; a user's mistake comes out again as itself."""
     cause: BaseException | None = error
@@ -165,15 +177,6 @@ def _relative(folder: Path) -> str:
     with suppress(ValueError):
         return str(folder.resolve().relative_to(Path.cwd()))
     return str(folder)
-
-
-def _remove_if_empty(folder: Path) -> None:
-    """Hydra makes the run folder before the config is checked; a run that never began leaves none."""
-    for path in (folder, folder.parent, folder.parent.parent):
-        try:
-            path.rmdir()
-        except OSError:
-            return
 
 
 def _load_dotenv() -> None:

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 from noria.common.errors import UserError
 from noria.config.hashing import config_hash, differences
+
+
+def refuse_finished(folder: Path) -> None:
+    """Refuses to go on with a run that is done: it has looked at its test set.
+
+    Raises:
+        UserError: says what to do instead.
+    """
+    path = folder / "record.json"
+    if path.is_file() and json.loads(path.read_text(encoding="utf-8")).get("status") == "done":
+        raise UserError(
+            f"resume={folder}: this run is done. For a longer one start anew with trainer.max_epochs=…, or go on "
+            f"from its weights with model=hub model.name={folder / 'artifact'}."
+        )
 
 
 def refuse_changes(before: dict[str, Any], now: dict[str, Any]) -> None:
@@ -26,8 +41,6 @@ def refuse_changes(before: dict[str, Any], now: dict[str, Any]) -> None:
 
 def find_unfinished(config: dict[str, Any], run_dir: Path) -> Path | None:
     """The newest run beside `run_dir` that has this config, has not finished, and left a checkpoint."""
-    import json
-
     wanted = config_hash(config)
     for path in sorted(run_dir.parent.glob("*/record.json"), reverse=True):
         try:

@@ -39,3 +39,12 @@ def packaged(path: str) -> Path:
     if not found.exists():
         raise UserError(f"The package '{package}' holds no '{inner}' (looked at {found}).")
     return found
+
+
+def remove_if_empty(folder: Path) -> None:
+    """Removes a run's folder, its experiment's and `runs`, as far as nothing lies in them."""
+    for path in (folder, folder.parent, folder.parent.parent):
+        try:
+            path.rmdir()
+        except OSError:
+            return

@@ -55,9 +55,7 @@ def what_matters(config: dict[str, Any]) -> dict[str, Any]:
 
 def config_hash(config: dict[str, Any]) -> str:
     """16 hexadecimal digits that two configs share if and only if they compute the same."""
-    text = json.dumps(
-        what_matters(config), sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str
-    )
+    text = json.dumps(what_matters(config), sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

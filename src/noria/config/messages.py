@@ -71,13 +71,9 @@ def broken_interpolation(error: OmegaConfBaseException) -> str:
         name = said.rpartition(" ")[2]
         return f"{key} uses ${{{name}:…}}, and there is no such resolver. For a key, write ${{dotted.key}}."
     if isinstance(error, GrammarParseError):
-        return (
-            f"{key} = {error.value!r} cannot be read: a reference is ${{dotted.key}}, a plain ${{ is \\${{."
-        )
+        return f"{key} = {error.value!r} cannot be read: a reference is ${{dotted.key}}, a plain ${{ is \\${{."
     if "Recursive interpolation" in said:
-        return (
-            f"{key} refers to itself, perhaps through other keys: give one of them a value instead of ${{…}}."
-        )
+        return f"{key} refers to itself, perhaps through other keys: give one of them a value instead of ${{…}}."
     return f"{key}: {said}."
 
 
@@ -205,15 +201,11 @@ SAYINGS: tuple[tuple[str, Saying], ...] = (
     (r"^Could not delete\. No match for '([^']+)' in the defaults list", _nothing_to_delete),
     (
         r"Multiple values for (\S+)\. To override",
-        lambda m, _, __: (
-            f"{m[1]} is chosen already: type {m[1]}=… without the +; in a file, 'override /{m[1]}: …'."
-        ),
+        lambda m, _, __: f"{m[1]} is chosen already: type {m[1]}=… without the +; in a file, 'override /{m[1]}: …'.",
     ),
     (
         r"(\S+) appears more than once in the final defaults list",
-        lambda m, _, __: (
-            f"{m[1]} is chosen twice. In an experiment or another overlay, write 'override /{m[1]}: …'."
-        ),
+        lambda m, _, __: f"{m[1]} is chosen twice. In an experiment or another overlay, write 'override /{m[1]}: …'.",
     ),
     (
         r"You must specify '([^']+)'.*?Available options:\n(.*)",
@@ -228,9 +220,7 @@ SAYINGS: tuple[tuple[str, Saying], ...] = (
     ),
     (
         r"^invalid literal for int\(\) with base 10: '(.*)'$",
-        lambda m, _, __: (
-            f"'{m[1]}' stands where a list is: an item of a list is named by its number, from 0."
-        ),
+        lambda m, _, __: f"'{m[1]}' stands where a list is: an item of a list is named by its number, from 0.",
     ),
     (
         r"^Error merging override (.+)$",

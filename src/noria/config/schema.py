@@ -29,9 +29,7 @@ def required(config: object) -> list[str]:
     return [f"{key} is required: type {key}=…" for key, value in _nodes(config) if value == MISSING]
 
 
-def _typed(
-    value: Mapping[str, Any], kind: Any, prefix: str, also: set[str] | frozenset[str]
-) -> Iterator[str]:
+def _typed(value: Mapping[str, Any], kind: Any, prefix: str, also: set[str] | frozenset[str]) -> Iterator[str]:
     """What is wrong with the keys of a TypedDict."""
     keys = get_type_hints(kind, include_extras=True)
     for name, item in value.items():

@@ -154,9 +154,7 @@ def _parameters(found: Definition, *, skip_first: bool) -> Signature:
     return Signature(None, keys, supplied, open=arguments.kwarg is not None)
 
 
-def _parameter(
-    annotation: ast.expr | None, default: ast.expr | None, module: Module, *, required: bool
-) -> Parameter:
+def _parameter(annotation: ast.expr | None, default: ast.expr | None, module: Module, *, required: bool) -> Parameter:
     kind = evaluate(annotation, module)
     if isinstance(default, ast.Constant) and default.value is None:
         kind = union([kind, type(None)])  # an implicit Optional, as older code writes it
@@ -165,8 +163,7 @@ def _parameter(
 
 def _has_fields(found: Definition) -> bool:
     return _dataclass(found) is not None or any(
-        (dotted_name(base) or "").rpartition(".")[2] in ("NamedTuple", "TypedDict")
-        for base in _class(found).bases
+        (dotted_name(base) or "").rpartition(".")[2] in ("NamedTuple", "TypedDict") for base in _class(found).bases
     )
 
 
@@ -183,12 +180,7 @@ def _fields(found: Definition, depth: int) -> Signature:
     """The fields of a dataclass or named tuple; a required one can be told only where it is keyword-only."""
     keys: dict[str, Parameter] = {}
     for base in source.bases(found):
-        if (
-            isinstance(base, Definition)
-            and isinstance(base.node, ast.ClassDef)
-            and _has_fields(base)
-            and depth > 0
-        ):
+        if isinstance(base, Definition) and isinstance(base.node, ast.ClassDef) and _has_fields(base) and depth > 0:
             keys.update(_fields(base, depth - 1).keys)
     decorator = _dataclass(found)
     keyword_only = isinstance(decorator, ast.Call) and any(

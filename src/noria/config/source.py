@@ -189,9 +189,7 @@ def _module_file(name: str) -> Path | None:
             return folder / last / "__init__.py"
         if f"{last}.py" in listed:
             return folder / f"{last}.py"
-        if compiled := [
-            name for name in listed if name.startswith(f"{last}.") and name.endswith((".so", ".pyd"))
-        ]:
+        if compiled := [name for name in listed if name.startswith(f"{last}.") and name.endswith((".so", ".pyd"))]:
             return folder / compiled[0]
         if last in listed and (folder / last).is_dir():
             return folder / last

@@ -38,9 +38,7 @@ TRUSTED = (
 )
 """Packages and modules whose classes and functions a stranger's config may name."""
 
-STAGES = (
-    "noria.stage"  # only as `stage._target_`: it says how the artifact was made, and is never called from it
-)
+STAGES = "noria.stage"  # only as `stage._target_`: it says how the artifact was made, and is never called from it
 
 RESOLVERS = ("oc.select", "oc.dict.keys", "oc.dict.values")
 """They look at the config itself and nowhere else. `oc.env`, for one, would read the environment."""
@@ -90,15 +88,9 @@ def _is_trusted(key: str, target: object) -> bool:
     found = source.find(target)
     if not isinstance(found, Definition) or found.owner is not None or not _within(found.path, trusted):
         return False
-    if (
-        isinstance(found.node, ast.ClassDef)
-        or key == "stage._target_"
-        or not found.path.startswith(f"{HOUSE}.")
-    ):
+    if isinstance(found.node, ast.ClassDef) or key == "stage._target_" or not found.path.startswith(f"{HOUSE}."):
         return True
-    return bool(
-        found.node.args.kwonlyargs
-    )  # the config keys of a component; a function without any is a helper
+    return bool(found.node.args.kwonlyargs)  # the config keys of a component; a function without any is a helper
 
 
 def _within(path: str, packages: tuple[str, ...]) -> bool:
@@ -111,9 +103,7 @@ def _leaves(value: object, key: str) -> Iterator[tuple[str, object]]:
             if name == "_target_" and isinstance(item, dict | list):
                 yield f"{key}.{name}".lstrip("."), str(item)
             yield from _leaves(item, f"{key}.{name}".lstrip("."))
-            yield from (
-                _leaves(name, f"{key}.{name}".lstrip(".")) if isinstance(name, str) and "${" in name else ()
-            )
+            yield from (_leaves(name, f"{key}.{name}".lstrip(".")) if isinstance(name, str) and "${" in name else ())
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _leaves(item, f"{key}[{index}]")

@@ -154,11 +154,7 @@ def _noun(error: Any) -> str | None:
 
 
 def _range(error: Any) -> str | None:
-    bounds = {
-        name: f"{bound:.15g}"
-        for name, bound in error.get("ctx", {}).items()
-        if isinstance(bound, int | float)
-    }
+    bounds = {name: f"{bound:.15g}" for name, bound in error.get("ctx", {}).items() if isinstance(bound, int | float)}
     return RANGES[error["type"]].format(**bounds) if error["type"] in RANGES else None
 
 

@@ -14,9 +14,7 @@ from torch.utils.data import Sampler
 POOL = 50  # batches: large enough to save padding, small enough to keep batches random
 
 
-def epoch_batches(
-    lengths: np.ndarray, batch_size: int, seed: int, epoch: int, shuffle: bool
-) -> list[np.ndarray]:
+def epoch_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int, shuffle: bool) -> list[np.ndarray]:
     """The batches of one epoch as arrays of row numbers (int64); every row stands in exactly one.
 
     Shuffled: rows in random order are cut into pools of 50 batches, each pool is sorted by length and cut
@@ -80,10 +78,7 @@ class LengthGroupedBatches(Sampler[list[int]]):
             return whole[self.rank :: self.world_size]
         size = self.batch_size * self.world_size
         batches = epoch_batches(self.lengths, size, self.seed, self.epoch, shuffle=True)
-        return [
-            np.resize(batch, max(len(batch), self.world_size))[self.rank :: self.world_size]
-            for batch in batches
-        ]
+        return [np.resize(batch, max(len(batch), self.world_size))[self.rank :: self.world_size] for batch in batches]
 
 
 def batch_count(rows: int, batch_size: int, world_size: int) -> int:

@@ -56,9 +56,7 @@ class Encoded(Dataset[dict[str, torch.Tensor]]):
             "attention_mask": torch.from_numpy(there.astype(np.int64)),
         }
         if self.tokens.has_types:
-            batch["token_type_ids"] = _padded(
-                there, [self.tokens.types(row) for row in rows], self.pad_type_id
-            )
+            batch["token_type_ids"] = _padded(there, [self.tokens.types(row) for row in rows], self.pad_type_id)
         if self.labels is not None:
             batch["labels"] = torch.from_numpy(self.labels[rows])
         batch["index"] = torch.from_numpy(rows)

@@ -75,9 +75,7 @@ def _delimited(path: Path, columns: Sequence[str], delimiter: str, quoted: bool)
                 newlines_in_values=quoted,
                 invalid_row_handler=refuse,
             ),
-            pa.csv.ConvertOptions(
-                include_columns=list(columns), column_types={name: pa.string() for name in columns}
-            ),
+            pa.csv.ConvertOptions(include_columns=list(columns), column_types={name: pa.string() for name in columns}),
         )
     except (pa.ArrowInvalid, UnicodeDecodeError, csv.Error) as error:
         _check_utf8(path)
@@ -116,10 +114,7 @@ def _json(path: Path, columns: Sequence[str]) -> pa.Table:
     require_columns(list(dict.fromkeys(key for record in records for key in record)), columns, f"'{path}'")
     numbers = [number for number, _ in found]
     return pa.table(
-        {
-            name: _column(path, name, [record.get(name) for record in records], place, numbers)
-            for name in columns
-        }
+        {name: _column(path, name, [record.get(name) for record in records], place, numbers) for name in columns}
     )
 
 
@@ -130,9 +125,7 @@ def _lines(path: Path, content: str) -> Any:
             try:
                 yield number, json.loads(line)
             except json.JSONDecodeError as error:
-                raise UserError(
-                    f"'{path}', line {number}: not valid JSON: {error.msg}: {_short(line)}"
-                ) from None
+                raise UserError(f"'{path}', line {number}: not valid JSON: {error.msg}: {_short(line)}") from None
 
 
 def _column(path: Path, name: str, values: list[Any], place: str, numbers: list[int]) -> pa.Array:

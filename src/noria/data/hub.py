@@ -57,9 +57,7 @@ class HubData(TextData):
 
     def read(self) -> dict[str, Rows]:
         names = {split: name for split, name in self.split_names.items() if name is not None}
-        rows, self.report["revision"] = load(
-            self.path, self.name_, self.revision, names, self.text, self.label
-        )
+        rows, self.report["revision"] = load(self.path, self.name_, self.revision, names, self.text, self.label)
         return rows
 
 

@@ -93,9 +93,7 @@ def as_text(rows: Rows, kind: str) -> list[str]:
     return labels if kind == "single_label" else [json.dumps(label) for label in labels]
 
 
-def _refuse_unknown(
-    rows: Rows, labels: pa.Array, parents: np.ndarray, found: pa.Array, names: Sequence[str]
-) -> None:
+def _refuse_unknown(rows: Rows, labels: pa.Array, parents: np.ndarray, found: pa.Array, names: Sequence[str]) -> None:
     if not found.null_count:
         return
     place = int(np.flatnonzero(found.is_null().to_numpy(zero_copy_only=False))[0])
@@ -105,9 +103,7 @@ def _refuse_unknown(
     hint = ""
     if INTEGER.fullmatch(label) and not any(INTEGER.fullmatch(name) for name in names):
         hint = " If the labels are numbers for these names, list the names in data.label_names."
-    raise UserError(
-        f"{rows.where}, row {row}: the label '{label}' is not among the known ones: {shown}.{hint}"
-    )
+    raise UserError(f"{rows.where}, row {row}: the label '{label}' is not among the known ones: {shown}.{hint}")
 
 
 def _names(rows: Rows, checked: bool) -> Rows:

@@ -58,9 +58,6 @@ class Rows:
         """The rows for which `mask` (bool, one value a row) holds."""
         return replace(self, table=self.table.filter(pa.array(mask)))
 
-    def head(self, count: int) -> Rows:
-        return replace(self, table=self.table.slice(0, count))
-
     def with_labels(self, labels: pa.Array | pa.ChunkedArray) -> Rows:
         column = self.table.column_names.index("label")
         return replace(self, table=self.table.set_column(column, "label", labels))
@@ -172,9 +169,7 @@ def _texts(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
         raise UserError(f"{where}: the column '{name}' holds {kind} values, not text.")
     column = column.cast(pa.string())
     if len(column) >= SURE and _numeric(column):
-        raise UserError(
-            f"{where}: the column '{name}' holds nothing but numbers. Is this the column of the texts?"
-        )
+        raise UserError(f"{where}: the column '{name}' holds nothing but numbers. Is this the column of the texts?")
     return column
 
 

@@ -51,9 +51,7 @@ def complete(given: dict[str, Rows], val_fraction: float, test_fraction: float) 
     val_share = 0.0 if "val" in given else val_fraction
     train = given["train"]
     if test_share + val_share >= 1:
-        raise UserError(
-            "data.val_fraction and data.test_fraction leave nothing for train: lower one of them."
-        )
+        raise UserError("data.val_fraction and data.test_fraction leave nothing for train: lower one of them.")
     if not test_share + val_share:
         return dict(given)
     place = np.frombuffer(b"".join(keys(train)), ">u8").reshape(len(train), -1)[:, 0] / 2.0**64
@@ -71,6 +69,19 @@ def complete(given: dict[str, Rows], val_fraction: float, test_fraction: float) 
                 "without one."
             )
     return {name: splits[name] for name in ("train", "val", "test") if name in splits}
+
+
+def sample(rows: Rows, count: int) -> Rows:
+    """At most `count` rows, in their order: the same ones every time, whatever the order of the file.
+
+    They are those with the lowest second half of the hash; the first half has decided the split.
+    """
+    if len(rows) <= count:
+        return rows
+    place = np.frombuffer(b"".join(keys(rows)), ">u8").reshape(len(rows), -1)[:, 1]
+    chosen = np.zeros(len(rows), bool)
+    chosen[np.argsort(place, kind="stable")[:count]] = True
+    return rows.select(chosen)
 
 
 def overlap(first: Rows, second: Rows) -> Overlap:

@@ -42,7 +42,7 @@ class TextData(L.LightningDataModule):
         val_fraction: the share of train that becomes "val" where the source has none; 0: no such split.
         label_names: the names of the labels 0, 1, 2, ... where the data holds numbers.
         label_separator: what stands between the labels of one cell, for several labels a row.
-        limit: keep only so many rows of each split, for quick trials.
+        limit: keep only so many rows of each split, chosen by hash, for quick trials.
     """
 
     def __init__(
@@ -117,10 +117,8 @@ class TextData(L.LightningDataModule):
         if self.kind != "regression" and not self.labels:
             self.labels = list(declared) if declared else label_room.names_of(splits["train"], self.kind)
         if self.limit is not None:
-            splits = {name: rows.head(self.limit) for name, rows in splits.items()}
-        self._targets = {
-            name: label_room.encode(rows, self.kind, self.labels) for name, rows in splits.items()
-        }
+            splits = {name: split_room.sample(rows, self.limit) for name, rows in splits.items()}
+        self._targets = {name: label_room.encode(rows, self.kind, self.labels) for name, rows in splits.items()}
         self.fingerprints = {name: self._fingerprint(rows) for name, rows in splits.items()}
         self.fingerprint = digest([[f"{name}:{value}" for name, value in sorted(self.fingerprints.items())]])
         self.report |= {

@@ -35,9 +35,7 @@ class Classifier:
         self._network = artifact.network.to(device, dtype).eval()
 
     @torch.inference_mode()
-    def logits(
-        self, encoded: Encoded, batch_size: int, advance: Callable[[int], Any] = lambda rows: None
-    ) -> Tensor:
+    def logits(self, encoded: Encoded, batch_size: int, advance: Callable[[int], Any] = lambda rows: None) -> Tensor:
         """Logits (rows, labels) in fp32, in the order of the rows.
 
         Batches are of near-equal length, so that little is computed on padding.

@@ -33,9 +33,7 @@ class Accuracy(Metric):
         # Each row as a sample of its own gives zeros and ones, so that the count is exact.
         rows = predicted.unsqueeze(-1), labels.unsqueeze(-1), self.num_labels
         if self.kind == "single_label":
-            right = multiclass_accuracy(
-                *rows, average="micro", multidim_average="samplewise", validate_args=False
-            )
+            right = multiclass_accuracy(*rows, average="micro", multidim_average="samplewise", validate_args=False)
         else:
             right = multilabel_exact_match(*rows, multidim_average="samplewise", validate_args=False)
         return int(right.sum())

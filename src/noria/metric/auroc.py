@@ -28,9 +28,7 @@ class AUROC(Metric):
     kinds = ("single_label", "multi_label")
     mode = "max"
 
-    def __init__(
-        self, kind: str, num_labels: int, *, average: Literal["macro", "weighted"] = "macro"
-    ) -> None:
+    def __init__(self, kind: str, num_labels: int, *, average: Literal["macro", "weighted"] = "macro") -> None:
         super().__init__(kind, num_labels)
         self.average = average
 

@@ -102,9 +102,7 @@ class Metric:
             raise ValueError(f"labels must lie in 0..{highest}, got {int(labels.min())}..{int(labels.max())}")
         scores = scores.float()
         if bool(((scores < -ROUNDING) | (scores > 1 + ROUNDING)).any()):
-            raise ValueError(
-                f"scores must be probabilities, got {float(scores.min())}..{float(scores.max())}"
-            )
+            raise ValueError(f"scores must be probabilities, got {float(scores.min())}..{float(scores.max())}")
         # torchmetrics takes scores a hair outside [0, 1] for logits and squashes all of them.
         return scores.clamp(0, 1), labels
 

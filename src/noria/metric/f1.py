@@ -24,9 +24,7 @@ class F1(Metric):
     kinds = ("single_label", "multi_label")
     mode = "max"
 
-    def __init__(
-        self, kind: str, num_labels: int, *, average: Literal["macro", "micro", "weighted"] = "macro"
-    ) -> None:
+    def __init__(self, kind: str, num_labels: int, *, average: Literal["macro", "micro", "weighted"] = "macro") -> None:
         super().__init__(kind, num_labels)
         self.average = average
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -14,6 +13,7 @@ from transformers.utils import logging as transformers_logging
 
 from noria.common.errors import UserError
 from noria.common.paths import PACKAGE_PREFIX, packaged
+from noria.model.layers import BLOCK
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -23,7 +23,6 @@ PROBLEM_TYPES: dict[str, Any] = {
     "multi_label": "multi_label_classification",
     "regression": "regression",
 }
-BLOCK = re.compile(r"\.(?:layers?|h|blocks?)\.(\d+)\.")
 
 
 class Pretrained:
@@ -93,7 +92,9 @@ class Pretrained:
         config.problem_type = PROBLEM_TYPES[kind]
         if getattr(config, "pad_token_id", None) is None:
             config.pad_token_id = pad_token_id
-        if type(config) not in AutoModelForSequenceClassification._model_mapping and not getattr(config, "auto_map", None):
+        if type(config) not in AutoModelForSequenceClassification._model_mapping and not getattr(
+            config, "auto_map", None
+        ):
             raise UserError(
                 f"model.name={self.name}: transformers has no sequence classification head for "
                 f"a '{config.model_type}' model. Choose another model."

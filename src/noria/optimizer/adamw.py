@@ -34,8 +34,6 @@ def adamw(
         UserError: nothing is trainable, or `betas` are not two numbers in [0, 1).
     """
     groups = parameter_groups(network, lr, weight_decay, layer_decay)
-    optimizer = torch.optim.AdamW(
-        groups, lr=lr, betas=checked_betas(betas), eps=eps, fused=choose_fused(groups, fused)
-    )
+    optimizer = torch.optim.AdamW(groups, lr=lr, betas=checked_betas(betas), eps=eps, fused=choose_fused(groups, fused))
     leave_unscaling_to_the_scaler(optimizer)
     return optimizer

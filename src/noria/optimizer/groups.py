@@ -5,22 +5,16 @@ Knows names, shapes and module types only; no model family, no optimizer.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from torch import nn
 
 from noria.common.errors import UserError
-
-# The blocks of a Transformer by their usual names: BERT layer.3, Llama layers.3, GPT-2 h.3, T5 block.3.
-# The first match counts: T5's encoder.block.3.layer.0 belongs to block 3.
-BLOCK = re.compile(r"(?:^|\.)(?:layers?|h|blocks?)\.(\d+)\.")
+from noria.model.layers import BLOCK
 
 
-def parameter_groups(
-    network: nn.Module, lr: float, weight_decay: float, layer_decay: float
-) -> list[dict[str, Any]]:
+def parameter_groups(network: nn.Module, lr: float, weight_decay: float, layer_decay: float) -> list[dict[str, Any]]:
     """Groups of the trainable parameters, each with `params`, `lr`, `weight_decay` and a unique `name`.
 
     Biases, parameters of normalisation layers and all other vectors and scalars get no weight decay

@@ -36,15 +36,11 @@ def sgd(
     if nesterov and momentum == 0:
         raise UserError("optimizer.nesterov needs optimizer.momentum above 0, and it is 0")
     groups = parameter_groups(network, lr, weight_decay, layer_decay)
-    if fused and any(
-        p.device.type == "cpu" and p.dtype not in CPU_TYPES for g in groups for p in g["params"]
-    ):
+    if fused and any(p.device.type == "cpu" and p.dtype not in CPU_TYPES for g in groups for p in g["params"]):
         raise UserError(
             "optimizer.fused=true would learn nothing: torch's fused SGD leaves half-precision parameters on "
             "a CPU as they are. Set it to null, or train in 32-true or bf16-mixed."
         )
-    optimizer = torch.optim.SGD(
-        groups, lr=lr, momentum=momentum, nesterov=nesterov, fused=choose_fused(groups, fused)
-    )
+    optimizer = torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=nesterov, fused=choose_fused(groups, fused))
     leave_unscaling_to_the_scaler(optimizer)
     return optimizer

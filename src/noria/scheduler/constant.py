@@ -14,9 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from noria.scheduler.warmup import warmup_length
 
 
-def constant(
-    optimizer: Optimizer, total_steps: int, *, warmup_steps: Annotated[float, Ge(0)] = 0.0
-) -> LRScheduler:
+def constant(optimizer: Optimizer, total_steps: int, *, warmup_steps: Annotated[float, Ge(0)] = 0.0) -> LRScheduler:
     """From 0 up to the optimizer's rate over `warmup_steps` (steps, or below 1 a fraction), then constant.
 
     Raises:

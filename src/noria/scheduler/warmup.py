@@ -22,9 +22,7 @@ def as_steps(length: float, total_steps: int, key: str) -> int:
     if total_steps < 1:
         raise ValueError(f"a schedule needs at least one step, got total_steps={total_steps}")
     if length < 0 or (length >= 1 and length != int(length)):
-        raise UserError(
-            f"{key} must be a whole number of steps, or a fraction of all steps in [0, 1); got {length}"
-        )
+        raise UserError(f"{key} must be a whole number of steps, or a fraction of all steps in [0, 1); got {length}")
     return int(length) if length >= 1 else math.ceil(total_steps * length)
 
 

@@ -15,7 +15,6 @@ from hydra.utils import instantiate
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig
-from rich import get_console
 
 from noria.artifact import bundle
 from noria.callback.checkpoint import LAST

@@ -91,7 +91,9 @@ def live_run() -> wandb.Run | None:
 def log_tables(tables: dict[str, tuple[Sequence[str], Sequence[Sequence[Any]]]]) -> None:
     """Logs tables, each as (columns, rows), to the live run."""
     if run := live_run():
-        run.log({name: wandb.Table(columns=list(c), data=[list(r) for r in rows]) for name, (c, rows) in tables.items()})
+        run.log(
+            {name: wandb.Table(columns=list(c), data=[list(r) for r in rows]) for name, (c, rows) in tables.items()}
+        )
 
 
 def log_artifact(folder: Path, metadata: dict[str, Any]) -> None:

@@ -72,9 +72,7 @@ def data_that_is_not_there(config: dict[str, Any], machine: Machine) -> str | No
     is_ours = isinstance(target, str) and target.startswith("noria.") and target not in NAMED_NOT_STORED
     if not is_ours or not (trains(config) or stage(config) == "evaluate"):
         return None
-    keys = [
-        key for key in ("data.path", "data.val_path", "data.test_path") if isinstance(at(config, key), str)
-    ]
+    keys = [key for key in ("data.path", "data.val_path", "data.test_path") if isinstance(at(config, key), str)]
     found = (_missing_data(key, at(config, key)) for key in keys)
     return next((message for message in found if message), None)
 

@@ -15,9 +15,7 @@ def fp16_on_cpu(config: dict[str, Any], machine: Machine) -> str | None:
     precision = at(config, "trainer.precision")
     if str(precision) not in ("16", "16-mixed", "16-true") or accelerator(config, machine) != "cpu":
         return None
-    return (
-        f"trainer.precision={precision} needs a GPU, and this run is on the CPU: take precision=auto or fp32."
-    )
+    return f"trainer.precision={precision} needs a GPU, and this run is on the CPU: take precision=auto or fp32."
 
 
 @rule

@@ -16,9 +16,7 @@ def resume_without_fit(config: dict[str, Any], machine: Machine) -> str | None:
     """`resume=` with a stage other than fit."""
     if config.get("resume") is None or trains(config):
         return None
-    return (
-        f"resume={config['resume']} goes on with training, and the stage is {stage(config)}: leave one out."
-    )
+    return f"resume={config['resume']} goes on with training, and the stage is {stage(config)}: leave one out."
 
 
 @rule
@@ -27,9 +25,7 @@ def resume_with_artifact(config: dict[str, Any], machine: Machine) -> str | None
     resume, artifact = config.get("resume"), config.get("artifact")
     if resume is None or artifact is None:
         return None
-    return (
-        f"resume={resume} goes on with a run, artifact={artifact} opens a finished one: give one of the two."
-    )
+    return f"resume={resume} goes on with a run, artifact={artifact} opens a finished one: give one of the two."
 
 
 @rule
@@ -37,9 +33,7 @@ def stage_without_artifact(config: dict[str, Any], machine: Machine) -> str | No
     """`stage=evaluate` or `stage=predict` without `artifact=`."""
     if stage(config) not in READS_ARTIFACT or config.get("artifact") is not None:
         return None
-    return (
-        f"stage={stage(config)} needs a model to open: type artifact=runs/latest/artifact, or another run's."
-    )
+    return f"stage={stage(config)} needs a model to open: type artifact=runs/latest/artifact, or another run's."
 
 
 @rule

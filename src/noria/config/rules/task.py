@@ -86,9 +86,7 @@ def label_smoothing_without_single_label(config: dict[str, Any], machine: Machin
     smoothing, task_kind = at(config, "task.label_smoothing"), kind(config)
     if not is_number(smoothing) or not smoothing > 0 or task_kind in (None, "single_label"):
         return None
-    return (
-        f"task.label_smoothing={smoothing} is only for task.kind=single_label, not {task_kind}: set it to 0."
-    )
+    return f"task.label_smoothing={smoothing} is only for task.kind=single_label, not {task_kind}: set it to 0."
 
 
 @rule

@@ -15,9 +15,7 @@ def training_without_end(config: dict[str, Any], machine: Machine) -> str | None
     trainer = config.get("trainer")
     if not trains(config) or not isinstance(trainer, dict) or at(config, "trainer.max_time") is not None:
         return None
-    if "max_epochs" not in trainer or any(
-        trainer.get(key) not in (-1, None) for key in ("max_epochs", "max_steps")
-    ):
+    if "max_epochs" not in trainer or any(trainer.get(key) not in (-1, None) for key in ("max_epochs", "max_steps")):
         return None
     return "Training would never end: give trainer.max_epochs or trainer.max_steps a number above 0."
 
