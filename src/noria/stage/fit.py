@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import lightning.pytorch as pl
 import torch
@@ -21,15 +21,22 @@ from noria.callback.checkpoint import LAST
 from noria.callback.rng_state import RngState
 from noria.callback.throughput import Throughput
 from noria.common.errors import RunError, Terminated
+from noria.data.text import TextData
+from noria.model.pretrained import Pretrained
 from noria.stage import show
 from noria.stage.parts import load_weights, make_callbacks, make_loggers, make_metrics, summary_modes
 from noria.stage.report import data_facts, evaluate_and_record
 from noria.stage.run import open_record, plain, recording
+from noria.task.base import Task
 from noria.tracking.environment import versions
 from noria.tracking.epoch_table import EpochTable
+from noria.tracking.record import Record
 from noria.tracking.run_info import RunInfo
 from noria.trainer.build import compile_network
 from noria.trainer.steps import total_steps
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
 def fit(cfg: DictConfig, choices: dict[str, Any], multirun: bool, *, test: bool = True) -> None:
@@ -76,7 +83,7 @@ def fit(cfg: DictConfig, choices: dict[str, Any], multirun: bool, *, test: bool 
 
         started = time.perf_counter()
         try:
-            with one_exit(trainer):
+            with one_exit():
                 trainer.fit(task, data, ckpt_path=_checkpoint(cfg), weights_only=True)
         finally:
             record.time("fit_seconds", time.perf_counter() - started)
@@ -84,31 +91,50 @@ def fit(cfg: DictConfig, choices: dict[str, Any], multirun: bool, *, test: bool 
         if not trainer.is_global_zero:
             return
 
-        best = next((c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint)), None)
-        if best and best.best_model_path:
-            load_weights(network, best.best_model_path)
-        artifact = record.folder / "artifact"
-        facts = {
-            "kind": cfg.task.kind,
-            "labels": data.labels,
-            "max_length": data.max_length,
-            "precision": trainer.precision,
-            "config": plain(cfg),
-            "choices": choices,
-            "data": {"fingerprint": data.fingerprint, "fingerprints": data.fingerprints},
-            "model": {"name": pretrained.name, "revision": pretrained.revision},
-            "versions": versions(),
-        }
-        bundle.save(artifact, network.cpu(), tokenizer, facts)
-        record.data["paths"] |= {
-            "artifact": str(artifact),
-            "best_checkpoint": best.best_model_path if best else None,
-            "last_checkpoint": str(record.folder / "checkpoints" / LAST),
-        }
-        splits = ["val"] + (["test"] if test and not multirun and "test" in data.splits else [])
+        artifact = _save_artifact(cfg, choices, pretrained, tokenizer, data, task, trainer, record)
+        splits = ["val", "test"] if test and not multirun else ["val"]
+        splits = [split for split in splits if split in data.splits]
         evaluate_and_record(cfg, artifact, data, splits, metrics, record, trainer.precision)
         bundle.write_facts(artifact, bundle.read_facts(artifact) | {"metrics": record.data["metrics"]})
         show.end(record, table, trainer.loggers)
+
+
+def _save_artifact(
+    cfg: DictConfig,
+    choices: dict[str, Any],
+    pretrained: Pretrained,
+    tokenizer: PreTrainedTokenizerBase,
+    data: TextData,
+    task: Task,
+    trainer: pl.Trainer,
+    record: Record,
+) -> Path:
+    """The best weights (the last, where no checkpoint was kept) in a fresh network: FSDP has cut up the old one."""
+    best = next((c.best_model_path for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint)), "")
+    network = pretrained.classifier(data.labels, data.kind, tokenizer.pad_token_id)
+    if best:
+        load_weights(network, best)
+    else:
+        network.load_state_dict(task.network.state_dict())
+    facts = {
+        "kind": data.kind,
+        "labels": data.labels,
+        "max_length": data.max_length,
+        "precision": trainer.precision,
+        "config": plain(cfg),
+        "choices": choices,
+        "data": {"fingerprint": data.fingerprint, "fingerprints": data.fingerprints},
+        "model": {"name": pretrained.name, "revision": pretrained.revision},
+        "versions": versions(),
+    }
+    artifact = record.folder / "artifact"
+    bundle.save(artifact, network, tokenizer, facts)
+    record.data["paths"] |= {
+        "artifact": str(artifact),
+        "best_checkpoint": best or None,
+        "last_checkpoint": str(record.folder / "checkpoints" / LAST),
+    }
+    return artifact
 
 
 def _steps(cfg: DictConfig, batches: int) -> int:
@@ -124,7 +150,7 @@ def _checkpoint(cfg: DictConfig) -> str | None:
 
 
 @contextmanager
-def one_exit(trainer: pl.Trainer) -> Iterator[None]:
+def one_exit() -> Iterator[None]:
     """Gives Lightning's ways of ending a fit their own exceptions, and out-of-memory its advice."""
     # Lightning ends the step first and then raises; it only adds its handler to one that is there.
     before = signal.signal(signal.SIGTERM, lambda *_: None)

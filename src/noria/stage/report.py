@@ -55,6 +55,8 @@ def evaluate_and_record(
             record.time(f"{split}_seconds", time.perf_counter() - started)
     estimates = {f"{e.split}/{name}": estimate for e in done for name, estimate in e.estimates.items()}
     record.data["metrics"] |= {name: estimate.as_dict() for name, estimate in estimates.items()}
+    if not done:  # data without a validation set, in a run that leaves the test set alone
+        return
     predictions = pa.concat_tables([e.predictions for e in done])
     path = record.folder / "predictions.parquet"
     pq.write_table(predictions, path)
