@@ -59,4 +59,4 @@ def evaluate(
             precision, _ = best_precision(cfg.trainer.accelerator)
         evaluate_and_record(cfg, artifact, data, [split], metrics, record, precision)
         show.metrics(record)
-        get_console().print(f"record:   {record.folder / 'record.json'}", highlight=False)
+        show.where(record)

@@ -96,7 +96,7 @@ def fit(cfg: DictConfig, choices: dict[str, Any], multirun: bool, *, test: bool 
         splits = [split for split in splits if split in data.splits]
         evaluate_and_record(cfg, artifact, data, splits, metrics, record, trainer.precision)
         bundle.write_facts(artifact, bundle.read_facts(artifact) | {"metrics": record.data["metrics"]})
-        show.end(record, table, trainer.loggers)
+        show.end(record, table)
 
 
 def _save_artifact(

@@ -31,7 +31,7 @@ def plain(cfg: Any) -> dict[str, Any]:
 
 
 def open_record(cfg: DictConfig, stage: str, choices: dict[str, Any]) -> Record:
-    """Starts the record in the run folder, writes `config.yaml` beside it, and points `latest` at it.
+    """Starts the record in the run folder, writes `config.yaml` beside it, and points `latest` at a fit.
 
     A fit that resumes goes on with the record and the W&B id of the part before.
     """
@@ -51,7 +51,8 @@ def open_record(cfg: DictConfig, stage: str, choices: dict[str, Any]) -> Record:
     record = Record(folder, facts, earlier)
     if first_rank():
         (folder / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(config)), encoding="utf-8")
-        link_latest(Path(cfg.paths.runs), folder)
+        if stage == "fit":  # what comes after opens runs/latest/artifact
+            link_latest(Path(cfg.paths.runs), folder)
     return record
 
 

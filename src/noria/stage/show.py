@@ -6,14 +6,13 @@ import os
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.loggers import Logger, WandbLogger
 from omegaconf import DictConfig
 from rich import get_console
 from rich.table import Table
 
 from noria.data.text import TextData
 from noria.tracking.epoch_table import EpochTable
-from noria.tracking.record import Record
+from noria.tracking.record import FILE, Record
 from noria.tracking.wandb_logger import how_to_sync, live_run, log_artifact, log_tables
 
 SHORT = ("experiment", "data", "model", "task", "optimizer", "scheduler", "precision", "strategy")
@@ -62,7 +61,7 @@ def metrics(record: Record) -> None:
         get_console().print(f"This test set has now been looked at {looks} time{'s' if looks > 1 else ''}.")
 
 
-def end(record: Record, table: EpochTable, loggers: list[Logger]) -> None:
+def end(record: Record, table: EpochTable) -> None:
     """The whole epoch table, the measurements, where everything is, what to type next."""
     console = get_console()
     console.print(table.table())
@@ -73,16 +72,21 @@ def end(record: Record, table: EpochTable, loggers: list[Logger]) -> None:
     )
     names = ["epoch", *table.columns]
     log_tables({"epochs": (names, [[row.get(name) for name in names] for row in table.rows])})
-    folder = Path(os.path.relpath(record.folder))
-    artifact = folder / "artifact"
+    artifact = Path(os.path.relpath(record.folder)) / "artifact"
     log_artifact(artifact, {"metrics": record.data["metrics"]})
-    console.print(f"record:   {folder / 'record.json'}\nartifact: {artifact}", highlight=False)
-    run = live_run() if any(isinstance(logger, WandbLogger) for logger in loggers) else None
-    if run:
-        sync = how_to_sync()
-        console.print(f"W&B:      {f'offline; to upload: {sync}' if sync else run.url}", highlight=False)
+    console.print(f"artifact: {artifact}", highlight=False)
+    where(record)
     console.print(
         f"next:     noria stage=predict artifact={artifact} input=-\n"
         f"          noria stage=evaluate artifact={artifact}",
         highlight=False,
     )
+
+
+def where(record: Record) -> None:
+    """Where the record and the W&B run are, and how to upload one that is offline."""
+    console = get_console()
+    console.print(f"record:   {Path(os.path.relpath(record.folder)) / FILE}", highlight=False)
+    if run := live_run():
+        sync = how_to_sync()
+        console.print(f"W&B:      {f'offline; to upload: {sync}' if sync else run.url}", highlight=False)
