@@ -12,7 +12,7 @@ import yaml
 from torch import nn
 
 from noria.common.errors import UserError
-from noria.model.pretrained import Pretrained
+from noria.model.pretrained import PROBLEM_TYPES, Pretrained
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -78,11 +78,13 @@ def read_facts(folder: Path) -> dict[str, Any]:
         ) from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
+    if isinstance(facts, dict) and facts.get("format", FORMAT) != FORMAT:
+        raise UserError(f"{path} has format {facts['format']}; this Noria reads format {FORMAT}. Update Noria.")
     if not isinstance(facts, dict) or (missing := [key for key in NEEDED if key not in facts]):
         lacking = f"it lacks {', '.join(missing)}" if isinstance(facts, dict) else "it is no mapping"
         raise UserError(f"{path} does not describe an artifact: {lacking}.")
-    if facts["format"] != FORMAT:
-        raise UserError(f"{path} has format {facts['format']}; this Noria reads format {FORMAT}. Update Noria.")
+    if facts["kind"] not in PROBLEM_TYPES or not isinstance(facts["labels"], list):
+        raise UserError(f"{path} does not describe an artifact: its kind or its labels are none that Noria writes.")
     return facts
 
 

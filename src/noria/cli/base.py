@@ -72,16 +72,28 @@ def find_start(argv: list[str]) -> Start:
             f"{where}: its model brings Python of its own. If you still trust it, add model.trust_remote_code=true."
         )
     if resume is not None:
+        base = _within_run(base, str((config.get("paths") or {}).get("run_dir")))
         argv = [*argv, f"paths.run_dir={_quoted(resume)}"]
     logger = "wandb" if "wandb" in (config.get("logger") or {}) else None
     folder = _write_primary(base, logger, "fit" if resume is not None else "evaluate")
     return Start(folder, "saved", argv, choices, config if resume is not None else None)
 
 
+def _within_run(value: Any, run_dir: str) -> Any:
+    """Paths inside the run folder follow it: it may be seen from elsewhere, or have been moved."""
+    if isinstance(value, dict):
+        return {name: _within_run(item, run_dir) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_within_run(item, run_dir) for item in value]
+    if isinstance(value, str) and (value == run_dir or value.startswith(f"{run_dir}/")):
+        return "${paths.run_dir}" + value.removeprefix(run_dir)
+    return value
+
+
 def _folder(value: str | None) -> Path | None:
     if not value or value in ("null", "auto"):
         return None
-    path = Path(value.strip("'\""))
+    path = Path(value.strip("'\"")).expanduser()
     return path if path.is_dir() else None
 
 

@@ -22,6 +22,8 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from rich import get_console
+from yaml import YAMLError
 
 from noria.cli.base import Start, find_start
 from noria.cli.names import register_resolvers
@@ -84,16 +86,17 @@ def _run_hydra(argv: list[str]) -> None:
         try:
             _task(cfg, start)
         except Exception as error:
+            failed.append(error)  # past Hydra, which would print a line of its own
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise  # the launcher notes that this trial failed
-            failed.append(error)  # past Hydra, which would print a line of its own
 
     # Hydra composes everything a first time only to read hydra.mode: 0.2 s. Here -m alone decides it.
     Hydra.get_mode = lambda *_, **__: None  # type: ignore[method-assign]
     try:
         hydra.main(version_base="1.3", config_path=str(start.config_dir), config_name=start.config_name)(task)()
-        if failed:
-            raise failed[0]
+    except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:
+        if not failed:  # it comes from composing, and not out of a trial
+            raise UserError(explain(error, conf_dir())) from error
     finally:
         sys.argv = arguments
         start.clean_up()
@@ -101,6 +104,8 @@ def _run_hydra(argv: list[str]) -> None:
             del os.environ["HYDRA_FULL_ERROR"]
         else:
             os.environ["HYDRA_FULL_ERROR"] = full_error
+    if failed:
+        raise failed[0]
 
 
 def _task(cfg: DictConfig, start: Start) -> None:
@@ -109,6 +114,9 @@ def _task(cfg: DictConfig, start: Start) -> None:
     try:
         OmegaConf.set_struct(cfg, False)
         cfg.paths.run_dir = _relative(output_dir)
+        for key in ("artifact", "resume", "input"):
+            if str(cfg.get(key)).startswith("~"):  # a shell leaves it in the middle of a word
+                cfg[key] = os.path.expanduser(cfg[key])
         choices = {k: v for k, v in hydra_config.runtime.choices.items() if not k.startswith("hydra/")}
         choices = {**start.choices, **{k: v for k, v in choices.items() if v is not None}}
         config = check(cfg, choices)
@@ -141,10 +149,14 @@ def run_stage(config: dict[str, Any], choices: dict[str, Any], *, multirun: bool
 
     from noria.common.console import set_up_logging
 
+    if not isinstance(config.get("stage"), dict):
+        raise UserError("The config names no stage: choose one, such as stage=fit.")
     keys = dict(config["stage"])
     module, _, name = keys.pop("_target_").rpartition(".")
     verb: Callable[..., None] = getattr(importlib.import_module(module), name)
     set_up_logging()  # after the import: lightning sets its own level
+    if any(int(os.environ.get(name, 0)) for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID")):
+        get_console().quiet = True  # the first rank speaks for all
     verb(OmegaConf.create(config), choices, multirun, **keys)
 
 

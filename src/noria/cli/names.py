@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 
 def register_resolvers() -> None:
     """`${run_name:}` is `<experiment>/<id>`; `${sweep_name:<experiment>}` is `<experiment>/sweep-<id>`."""
+    _id.cache_clear()  # one name a command
     OmegaConf.register_new_resolver("run_name", _run_name, replace=True)
     OmegaConf.register_new_resolver("sweep_name", _sweep_name, replace=True)
 

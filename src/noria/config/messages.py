@@ -197,6 +197,14 @@ SAYINGS: tuple[tuple[str, Saying], ...] = (
         r"^Could not append to config\. An item is already at '([^']+)'\.\s+Either remove .*?: '(.+?)'\n",
         lambda m, _, __: f"{m[1]} is in the config already: type {m[2]} without the +.",
     ),
+    (
+        r"^Could not delete '([^']+)'\. No match in the defaults list",
+        lambda m, _, __: f"~{m[1]}: the choices of {m[1]} are left out all at once: type {m[1]}=[].",
+    ),
+    (
+        r"^Additional config directory '([^']+)' not found",
+        lambda m, _, __: f"--config-dir {m[1]}: there is no such folder.",
+    ),
     (r"^Could not delete from config\. '([^']+)' does not exist", _nothing_to_delete),
     (r"^Could not delete\. No match for '([^']+)' in the defaults list", _nothing_to_delete),
     (

@@ -36,6 +36,8 @@ def read_table(path: str | Path, columns: Sequence[str], quoted: bool | None = N
     path = Path(path).expanduser()
     columns = list(dict.fromkeys(columns))
     suffix = path.suffix.lower()
+    if path.is_dir():
+        raise UserError(f"'{path}' is a folder: name a file in it.")
     if not path.is_file():
         here = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
         close = nearest(path.name, here)

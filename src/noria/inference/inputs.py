@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -28,7 +29,7 @@ def read_inputs(source: str, names: list[str]) -> Iterator[dict[str, Any]]:
     if source == "-":
         yield from _lines(sys.stdin, "standard input", names, json_only=False)
         return
-    path = Path(source)
+    path = Path(source).expanduser()
     if path.suffix in (".jsonl", ".ndjson") or path.suffix.lower() in PLAIN:
         try:
             with path.open(encoding="utf-8") as file:
@@ -36,8 +37,9 @@ def read_inputs(source: str, names: list[str]) -> Iterator[dict[str, Any]]:
         except UnicodeDecodeError as error:
             raise UserError(f"input={source} is not UTF-8 text ({error.reason} at byte {error.start}).") from error
         return
-    for batch in read_table(path, names).to_batches():
-        yield from ({name: "" if value is None else value for name, value in row.items()} for row in batch.to_pylist())
+    rows = chain.from_iterable(batch.to_pylist() for batch in read_table(path, names).to_batches())
+    for number, row in enumerate(rows, 1):
+        yield _texts(row, names, f"{source}, row {number}")
 
 
 def _lines(file: TextIO, where: str, names: list[str], *, json_only: bool) -> Iterator[dict[str, Any]]:
@@ -62,6 +64,13 @@ def _json(line: str, where: str, names: list[str]) -> dict[str, Any]:
     if not isinstance(row, dict):
         raise UserError(f"{where}: each line must be a JSON object such as {json.dumps(dict.fromkeys(names, '…'))}.")
     _require(list(row), names, where)
+    return _texts(row, names, where)
+
+
+def _texts(row: dict[str, Any], names: list[str], where: str) -> dict[str, Any]:
+    for name in names:
+        if not isinstance(row[name], str | None):
+            raise UserError(f"{where}: '{name}' is {json.dumps(row[name], default=str)}, which is no text.")
     return {k: "" if v is None and k in names else v for k, v in row.items()}
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import torch
 from annotated_types import Ge
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
@@ -134,20 +134,24 @@ class Pretrained:
         transformers_logging.disable_progress_bar()
         try:
             return auto_class.from_pretrained(self.source, **self._options, **more)
-        except (OSError, ValueError, KeyError, RuntimeError, json.JSONDecodeError) as error:
+        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
             raise UserError(self._explain(error)) from error
         finally:
             transformers_logging.set_verbosity(verbosity)
 
     def _explain(self, error: Exception) -> str:
         text = str(error).strip()
-        first = text.splitlines()[0] if text else type(error).__name__
+        first = text.splitlines()[0].rstrip(".: ") + "." if text else type(error).__name__
         if "trust_remote_code" in text:
             return (
                 f"model.name={self.name} wants to run Python of its own. If you trust its author, say "
                 "model=hub model.trust_remote_code=true (and pin model.revision)."
             )
-        if Path(self.source).is_dir():
+        if isinstance(error, SafetensorError):
+            return f"model.name={self.name}: its weights are damaged or cut short: {first} Copy or train them anew."
+        if (folder := Path(self.source)).is_dir() and not (folder / "config.json").is_file():
+            return f"model.name={self.name}: this folder holds no config.json, so it is no model of transformers."
+        if folder.is_dir():
             return f"model.name={self.name}: transformers cannot open this folder: {first}"
         if "/" in self.name and Path(self.name).parts[0] in (".", "..", "/", "~"):
             return f"model.name={self.name}: there is no such folder."

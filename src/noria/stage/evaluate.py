@@ -14,7 +14,7 @@ from noria.artifact import bundle
 from noria.common.errors import UserError
 from noria.stage import show
 from noria.stage.parts import make_loggers, make_metrics, summary_modes
-from noria.stage.report import data_facts, evaluate_and_record
+from noria.stage.report import data_facts, evaluate_and_record, trained_on
 from noria.stage.run import open_record, plain, recording
 from noria.tracking.run_info import RunInfo
 from noria.trainer.precision import best_precision
@@ -44,19 +44,24 @@ def evaluate(
         if split not in data.splits:
             raise UserError(f"stage.split={split}: this data has no such split, only {', '.join(data.splits)}.")
         show.data(data)
-        if data.fingerprints[split] == facts["data"]["fingerprints"]["train"]:
-            get_console().print("[yellow]These are the very rows that the artifact was trained on.[/yellow]")
-        record.update(data=data_facts(data))
+        seen = trained_on(artifact, data.splits[split])
+        if seen:
+            get_console().print(
+                f"The artifact was trained on {seen:,} of these {len(data.splits[split]):,} texts: "
+                "what is measured is partly memory.",
+                style="yellow",
+            )
+        record.update(data={**data_facts(data), "rows_trained_on": seen})
 
         metrics = make_metrics(cfg.metric, facts["kind"], data.num_labels)
         modes = summary_modes(metrics)
         info = RunInfo(
             record.folder, record.data["experiment"], "evaluate", record.data["wandb"]["id"], plain(cfg), modes
         )
-        make_loggers(cfg.logger, info)
-        precision = cfg.trainer.precision
+        make_loggers(cfg.get("logger"), info)
+        precision = cfg.trainer.get("precision", "auto")
         if precision == "auto":
-            precision, _ = best_precision(cfg.trainer.accelerator)
+            precision, _ = best_precision(cfg.trainer.get("accelerator", "auto"))
         evaluate_and_record(cfg, artifact, data, [split], metrics, record, precision)
         show.metrics(record)
         show.where(record)

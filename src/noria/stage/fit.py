@@ -20,12 +20,13 @@ from noria.artifact import bundle
 from noria.callback.checkpoint import LAST
 from noria.callback.rng_state import RngState
 from noria.callback.throughput import Throughput
-from noria.common.errors import RunError, Terminated
+from noria.common.errors import RunError, Terminated, UserError
+from noria.data.batches import batch_count
 from noria.data.text import TextData
 from noria.model.pretrained import Pretrained
 from noria.stage import show
 from noria.stage.parts import load_weights, make_callbacks, make_loggers, make_metrics, summary_modes
-from noria.stage.report import data_facts, evaluate_and_record
+from noria.stage.report import data_facts, evaluate_and_record, keep_train_keys
 from noria.stage.run import open_record, plain, recording
 from noria.task.base import Task
 from noria.tracking.environment import versions
@@ -33,7 +34,7 @@ from noria.tracking.epoch_table import EpochTable
 from noria.tracking.record import Record
 from noria.tracking.run_info import RunInfo
 from noria.trainer.build import compile_network
-from noria.trainer.steps import total_steps
+from noria.trainer.steps import refuse_empty, total_steps
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -57,18 +58,19 @@ def fit(cfg: DictConfig, choices: dict[str, Any], multirun: bool, *, test: bool 
         data = instantiate(cfg.data, cfg.task.kind, tokenizer, cfg.seed)
         data.setup()
         show.data(data)
+        keep_train_keys(data, record)
         record.update(data=data_facts(data), model={"revision": pretrained.revision})
 
         metrics = make_metrics(cfg.metric, cfg.task.kind, data.num_labels)
         modes = summary_modes(metrics)
         info = RunInfo(record.folder, record.data["experiment"], "fit", record.data["wandb"]["id"], plain(cfg), modes)
         table, throughput = EpochTable(), Throughput()
-        callbacks = [throughput, table, RngState(), *make_callbacks(cfg.callback)]
-        trainer = instantiate(cfg.trainer, callbacks, make_loggers(cfg.logger, info), str(record.folder))
+        callbacks = [throughput, table, RngState(), *make_callbacks(cfg.get("callback"))]
+        trainer = instantiate(cfg.trainer, callbacks, make_loggers(cfg.get("logger"), info), str(record.folder))
         record.update(precision=trainer.precision, devices=trainer.world_size)
 
         network = pretrained.classifier(data.labels, cfg.task.kind, tokenizer.pad_token_id)
-        if cfg.trainer.compile:
+        if cfg.trainer.get("compile"):
             compile_network(network)
         task = instantiate(
             cfg.task,
@@ -76,7 +78,7 @@ def fit(cfg: DictConfig, choices: dict[str, Any], multirun: bool, *, test: bool 
             instantiate(cfg.optimizer, _partial_=True),
             instantiate(cfg.scheduler, _partial_=True),
             metrics,
-            _steps(cfg, data.batches_per_epoch(trainer.world_size)),
+            _steps(trainer, data),
             torch.from_numpy(data.encoded("train").labels),
             data.num_labels,
         )
@@ -137,11 +139,25 @@ def _save_artifact(
     return artifact
 
 
-def _steps(cfg: DictConfig, batches: int) -> int:
-    keys = ("max_epochs", "max_steps", "accumulate_grad_batches", "limit_train_batches")
-    steps = total_steps(batches, **{key: cfg.trainer[key] for key in keys})
-    if steps < 1:
-        raise RunError("There is not one training step: trainer.limit_train_batches or trainer.max_epochs is 0.")
+def _steps(trainer: pl.Trainer, data: TextData) -> int:
+    """Optimiser steps of the whole run, once it is sure that it trains and validates as asked."""
+    assert trainer.max_epochs is not None
+    batches = data.batches_per_epoch(trainer.world_size)
+    steps = total_steps(
+        batches,
+        max_epochs=trainer.max_epochs,
+        max_steps=trainer.max_steps,
+        accumulate_grad_batches=trainer.accumulate_grad_batches,
+        limit_train_batches=trainer.limit_train_batches,
+    )
+    val = batch_count(len(data.splits["val"]), data.eval_batch_size, trainer.world_size) if "val" in data.splits else 0
+    limits = trainer.limit_train_batches, trainer.limit_val_batches, trainer.val_check_interval
+    refuse_empty(steps, batches, val, *limits)
+    if not val and trainer.early_stopping_callback:
+        raise UserError(
+            "callback=early_stopping looks at validation, and this data has no val split: data.val_fraction above 0 "
+            "cuts one from train."
+        )
     return steps
 
 

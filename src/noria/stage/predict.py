@@ -16,6 +16,7 @@ from rich.console import Console
 
 from noria.artifact import bundle
 from noria.common.console import set_up_logging
+from noria.common.errors import UserError
 from noria.data.encoded import encode_texts
 from noria.inference.classifier import Classifier, pick_device
 from noria.inference.inputs import read_inputs
@@ -43,16 +44,16 @@ def predict(
     people = Console(stderr=True)  # standard output belongs to the predictions
     set_up_logging(people)
     artifact = bundle.open_artifact(Path(cfg.artifact))
-    precision = cfg.trainer.precision
+    precision, accelerator = cfg.trainer.get("precision", "auto"), cfg.trainer.get("accelerator", "auto")
     if precision == "auto":
-        precision, _ = best_precision(cfg.trainer.accelerator)
-    classifier = Classifier(artifact, precision, pick_device(cfg.trainer.accelerator))
+        precision, _ = best_precision(accelerator)
+    classifier = Classifier(artifact, precision, pick_device(accelerator))
     columns = cfg.data.get("text", "text")
     names = [columns] if isinstance(columns, str) else list(columns)
     max_length = int(artifact.facts["max_length"])
     answered = without_text = 0
     with ExitStack() as stack:
-        out: TextIO = sys.stdout if output is None else stack.enter_context(open(output, "w", encoding="utf-8"))
+        out: TextIO = sys.stdout if output is None else stack.enter_context(_open(output, cfg.input))
         inputs = read_inputs(cfg.input, names)
         # What is typed is answered line by line.
         size = 1 if cfg.input == "-" and sys.stdin.isatty() else batch_size * CHUNK
@@ -65,6 +66,16 @@ def predict(
     people.print(f"{answered:,} lines answered" + (f", {without_text:,} of them had no text" if without_text else ""))
     if output:
         people.print(f"predictions: {output}", highlight=False)
+
+
+def _open(output: str, source: str) -> TextIO:
+    path = Path(output).expanduser()
+    if path.exists() and Path(source).exists() and path.samefile(source):
+        raise UserError(f"stage.output={output} is the input itself: name another file.")
+    try:
+        return path.open("w", encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"stage.output={output} cannot be written: {error.strerror}.") from error
 
 
 def _answer(

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from omegaconf import DictConfig
@@ -15,15 +16,33 @@ from rich import get_console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from noria.artifact.bundle import open_artifact
+from noria.data.rows import Rows
+from noria.data.split import KEY_BYTES, keys
 from noria.data.text import TextData
 from noria.inference.classifier import Classifier, pick_device
 from noria.inference.evaluation import Evaluation, evaluate
 from noria.metric.base import Metric
+from noria.tracking.looks import look
 from noria.tracking.record import Record
-from noria.tracking.test_looks import look
 from noria.tracking.wandb_logger import log_summary, log_tables
 
 SAMPLE = 100
+TRAIN_KEYS = "train_keys.npy"
+KEY = f"S{KEY_BYTES}"
+
+
+def keep_train_keys(data: TextData, record: Record) -> None:
+    """Leaves the hashes of the training texts in the run folder, not in the artifact, which may be shared."""
+    np.save(record.folder / TRAIN_KEYS, np.frombuffer(b"".join(keys(data.splits["train"])), dtype=KEY))
+
+
+def trained_on(artifact: Path, rows: Rows) -> int | None:
+    """How many of the rows the artifact was trained on; None where its run folder is not around it."""
+    path = artifact.parent / TRAIN_KEYS
+    if not path.is_file():
+        return None
+    seen = np.load(path, allow_pickle=False)
+    return int(np.isin(np.frombuffer(b"".join(keys(rows)), dtype=KEY), seen).sum())
 
 
 def data_facts(data: TextData) -> dict[str, Any]:
@@ -44,7 +63,7 @@ def evaluate_and_record(
 
     What is measured is the artifact as others will open it, not the network that happens to be in memory.
     """
-    classifier = Classifier(open_artifact(artifact), precision, pick_device(cfg.trainer.accelerator))
+    classifier = Classifier(open_artifact(artifact), precision, pick_device(cfg.trainer.get("accelerator", "auto")))
     done: list[Evaluation] = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=get_console(), transient=True) as bar:

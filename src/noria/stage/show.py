@@ -22,7 +22,8 @@ def config(cfg: DictConfig, choices: dict[str, Any]) -> None:
     """The composed config in short: two lines."""
     made = " ".join(f"{group}={choices[group]}" for group in SHORT if choices.get(group))
     trainer, lr = cfg.trainer, cfg.optimizer.get("lr")
-    length = f"max_steps={trainer.max_steps}" if trainer.max_steps > 0 else f"max_epochs={trainer.max_epochs}"
+    limit = "max_steps" if trainer.get("max_steps", -1) > 0 else "max_epochs"
+    length = f"{limit}={trainer.get(limit, 'default')}"
     get_console().print(f"[bold]{made}[/bold]", highlight=False)
     get_console().print(
         f"lr={lr:g} batch_size={cfg.data.get('batch_size')} {length} seed={cfg.seed} → {cfg.paths.run_dir}"
@@ -55,7 +56,8 @@ def metrics(record: Record) -> None:
     """Every measured number with its 95 % interval."""
     table = Table("metric", "value", "95 % interval", "n", "method", title="Measured on the artifact")
     for name, e in record.data["metrics"].items():
-        table.add_row(name, f"{e['value']:.4f}", f"[{e['low']:.4f}, {e['high']:.4f}]", f"{e['n']:,}", e["method"])
+        value, low, high = ("nan" if e[key] is None else f"{e[key]:.4f}" for key in ("value", "low", "high"))
+        table.add_row(name, value, f"[{low}, {high}]", f"{e['n']:,}", e["method"])
     get_console().print(table)
     if looks := record.data.get("test_looks"):
         get_console().print(f"This test set has now been looked at {looks} time{'s' if looks > 1 else ''}.")

@@ -11,13 +11,17 @@ import torch
 from annotated_types import Ge, Gt, Interval
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
+from noria.common.errors import UserError
 from noria.trainer.precision import best_precision
 
 log = logging.getLogger(__name__)
 
 Precision = Literal["auto", "32-true", "bf16-mixed", "bf16-true", "16-mixed"]
 Share = Annotated[int, Ge(0)] | Annotated[float, Interval(ge=0, le=1)]
+Every = Annotated[int, Gt(0)] | Annotated[float, Interval(gt=0, le=1)]
+Count = Literal[-1] | Annotated[int, Gt(0)]
 
 
 def build_trainer(
@@ -26,7 +30,7 @@ def build_trainer(
     run_dir: str,
     *,
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps", "tpu"] = "auto",
-    devices: Literal["auto"] | int | list[int] = "auto",
+    devices: Literal["auto"] | Count | list[int] = "auto",
     num_nodes: Annotated[int, Gt(0)] = 1,
     strategy: Any = "auto",
     precision: Precision = "auto",
@@ -35,7 +39,7 @@ def build_trainer(
     accumulate_grad_batches: Annotated[int, Gt(0)] = 1,
     gradient_clip_val: Annotated[float, Ge(0)] | None = None,
     gradient_clip_algorithm: Literal["norm", "value"] = "norm",
-    val_check_interval: Share = 1.0,
+    val_check_interval: Every = 1.0,
     check_val_every_n_epoch: Annotated[int, Gt(0)] = 1,
     limit_train_batches: Share = 1.0,
     limit_val_batches: Share = 1.0,
@@ -53,6 +57,9 @@ def build_trainer(
         precision: `auto` takes the best that this hardware supports, and says which.
         limit_train_batches, limit_val_batches, val_check_interval: batches, or a share of the epoch.
         compile: `torch.compile` of the network, in place (`compile_network`).
+
+    Raises:
+        UserError: values that Lightning refuses together.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*GPU available but not used.*")
@@ -60,32 +67,35 @@ def build_trainer(
         if precision == "auto":
             best, why = best_precision(accelerator)
             log.info("precision: %s (%s)", best, why)
-        return pl.Trainer(
-            accelerator=accelerator,
-            devices=devices,
-            num_nodes=num_nodes,
-            strategy=strategy,
-            precision=best,
-            max_epochs=max_epochs,
-            max_steps=max_steps,
-            accumulate_grad_batches=accumulate_grad_batches,
-            gradient_clip_val=gradient_clip_val or None,
-            gradient_clip_algorithm=gradient_clip_algorithm if gradient_clip_val else None,
-            val_check_interval=val_check_interval,
-            check_val_every_n_epoch=check_val_every_n_epoch,
-            limit_train_batches=limit_train_batches,
-            limit_val_batches=limit_val_batches,
-            log_every_n_steps=log_every_n_steps,
-            deterministic=deterministic,
-            detect_anomaly=detect_anomaly,
-            profiler=profiler,
-            callbacks=callbacks,
-            logger=loggers,
-            default_root_dir=run_dir,
-            num_sanity_val_steps=0,  # the data has been checked before, with better messages
-            use_distributed_sampler=False,  # the batches know their rank; Lightning's sampler pads with duplicates
-            enable_model_summary=False,
-        )
+        try:
+            return pl.Trainer(
+                accelerator=accelerator,
+                devices=devices,
+                num_nodes=num_nodes,
+                strategy=strategy,
+                precision=best,
+                max_epochs=max_epochs,
+                max_steps=max_steps,
+                accumulate_grad_batches=accumulate_grad_batches,
+                gradient_clip_val=gradient_clip_val or None,
+                gradient_clip_algorithm=gradient_clip_algorithm if gradient_clip_val else None,
+                val_check_interval=val_check_interval,
+                check_val_every_n_epoch=check_val_every_n_epoch,
+                limit_train_batches=limit_train_batches,
+                limit_val_batches=limit_val_batches,
+                log_every_n_steps=log_every_n_steps,
+                deterministic=deterministic,
+                detect_anomaly=detect_anomaly,
+                profiler=profiler,
+                callbacks=callbacks,
+                logger=loggers,
+                default_root_dir=run_dir,
+                num_sanity_val_steps=0,  # the data has been checked before, with better messages
+                use_distributed_sampler=False,  # the batches know their rank; Lightning's sampler pads with duplicates
+                enable_model_summary=False,
+            )
+        except (MisconfigurationException, ValueError) as error:
+            raise UserError(f"Lightning refuses these values of trainer: {error}") from error
 
 
 def compile_network(network: torch.nn.Module) -> None:

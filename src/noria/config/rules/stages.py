@@ -5,10 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 from noria.common.hardware import Machine
-from noria.config.rules.facts import stage, trains
+from noria.config.rules.facts import at, stage, trains
 from noria.config.rules.registry import rule
 
 READS_ARTIFACT = ("evaluate", "predict")
+PARTS = {
+    "noria.stage.fit.fit": ("data", "model", "metric", "task", "optimizer", "scheduler", "trainer"),
+    "noria.stage.evaluate.evaluate": ("data", "metric", "trainer"),
+    "noria.stage.predict.predict": ("data", "trainer"),
+}
+
+
+@rule
+def part_that_is_left_out(config: dict[str, Any], machine: Machine) -> str | None:
+    """A group that the stage is made of is empty (`~model`, `metric=[]`)."""
+    absent = [group for group in PARTS.get(str(at(config, "stage._target_")), ()) if not config.get(group)]
+    if not absent:
+        return None
+    return f"stage={stage(config)} needs a choice for {', '.join(absent)}. --help lists them (type {absent[0]}=…)."
 
 
 @rule

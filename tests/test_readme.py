@@ -1,0 +1,86 @@
+"""What the README shows is what happens: its commands run, its choices compose, its error message is the real one."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from noria.cli.names import register_resolvers
+from noria.common.paths import conf_dir
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
+
+
+def commands(block: str) -> list[str]:
+    """The command lines of a shell block, without comments."""
+    return [line.split("  #")[0].strip() for line in block.splitlines() if line.strip()]
+
+
+def test_set_up_commands_are_make_targets() -> None:
+    first = next(block for language, block in BLOCKS if language == "bash")
+    targets = [command.removeprefix("make ") for command in commands(first)]
+    assert targets == ["quickstart", "test"]
+    shown = subprocess.run(["make", "--dry-run", *targets], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "scripts/run.py experiment=quickstart" in shown
+    assert "-m pytest" in shown
+
+
+def test_commands_of_use_run_in_order(
+    noria: Callable[..., int], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    use = [block for language, block in BLOCKS if language == "bash"][1]
+    lines = commands(use)
+    assert lines[0] == "source .venv/bin/activate" and len(lines) > 5
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    for line in lines[1:]:
+        if "|" in line:
+            done = subprocess.run(
+                ["bash", "-c", line], cwd=tmp_path, env={**os.environ, "PATH": path}, capture_output=True, text=True
+            )
+            assert done.returncode == 0, done.stderr
+            assert '"prediction"' in done.stdout
+        else:
+            assert noria(*shlex.split(line)[1:]) == 0, line
+    assert "Measured on the artifact" in capfd.readouterr().out
+
+
+def test_choices_compose(tmp_path: Path) -> None:
+    table = README.split("| you have | you type |")[1].split("\n\n")[0]
+    shown = [code for code in re.findall(r"`([^`]+)`", table) if re.match(r"[a-z_.]+=", code)]
+    assert len(shown) > 8
+    register_resolvers()
+    for code in shown:
+        words = shlex.split(re.sub(r"<[^>]+>", "folder", code))
+        if any(word.startswith("data.text=") for word in words):
+            words = ["data=table", *(word for word in words if word != "data=table")]
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+            compose("config", overrides=words)
+
+
+def test_error_message_is_the_real_one(noria: Callable[..., int], capfd: pytest.CaptureFixture[str]) -> None:
+    block = next(block for language, block in BLOCKS if language == "text" and block.startswith("$ noria"))
+    command, message = block.strip().splitlines()
+    assert noria(*shlex.split(command)[2:]) == 2
+    assert capfd.readouterr().err.strip() == message
+
+
+def test_files_and_links_exist() -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_house_is_the_one_that_make_check_holds() -> None:
+    rooms = {path.name for path in (ROOT / "src" / "noria").iterdir() if (path / "__init__.py").is_file()}
+    picture = next(block for language, block in BLOCKS if language == "text" and block.startswith("cli"))
+    drawn = {part for part in re.split(r"\s{2,}|\n", picture) if re.fullmatch("[a-z]+", part)}
+    assert rooms == drawn
