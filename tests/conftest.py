@@ -15,6 +15,8 @@ import pytest
 # Before anything imports wandb or a hub client: tests reach no network and never ask for a key.
 os.environ.setdefault("WANDB_MODE", "offline")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# The networks are tiny: on busy cores a second thread makes them up to fifty times slower.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 POSITIVE = ["wonderful", "a delight", "moving and funny", "superb acting", "great fun"]
 NEGATIVE = ["dreadful", "a bore", "flat and stale", "wooden acting", "no fun"]
@@ -80,8 +82,7 @@ def noria(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     return lambda *words: main([str(word) for word in words])
 
 
-@pytest.fixture
-def tiny(tiny_model: Path, reviews: Path) -> list[str]:
+def tiny_fit(tiny_model: Path, reviews: Path) -> list[str]:
     """Overrides of a fit that takes about a second: tiny model, small table, one epoch, no W&B."""
     return [
         "model=hub",
@@ -94,6 +95,24 @@ def tiny(tiny_model: Path, reviews: Path) -> list[str]:
         "logger=csv",
         "optimizer.lr=1e-3",
     ]
+
+
+@pytest.fixture
+def tiny(tiny_model: Path, reviews: Path) -> list[str]:
+    """The overrides of `tiny_fit`."""
+    return tiny_fit(tiny_model, reviews)
+
+
+@pytest.fixture(scope="session")
+def fitted(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, reviews: Path) -> Path:
+    """The run folder of a tiny fit that is done; to be read, not changed."""
+    from noria.cli.main import main
+
+    folder = tmp_path_factory.mktemp("fitted")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert main(tiny_fit(tiny_model, reviews)) == 0
+    return (folder / "runs" / "latest").resolve()
 
 
 def latest(folder: Path = Path()) -> dict[str, Any]:

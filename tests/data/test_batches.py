@@ -61,11 +61,14 @@ def test_ranks_in_training_make_the_same_steps(rows, world):
 
 @pytest.mark.parametrize("rows", [1, 3, 100, 130])
 @pytest.mark.parametrize("world", [1, 2, 3])
-def test_ranks_in_evaluation_repeat_and_drop_nothing(rows, world):
+def test_ranks_in_evaluation_make_the_same_steps_and_repeat_only_the_last_batch(rows, world):
     ranks = [LengthGroupedBatches(LENGTHS[:rows], 8, 1, False, rank, world) for rank in range(world)]
-    assert [len(list(rank)) for rank in ranks] == [len(rank) for rank in ranks]
-    flat = [row for rank in ranks for batch in rank for row in batch]
-    assert sorted(flat) == list(range(rows))
+    seen = [list(rank) for rank in ranks]
+    assert {len(batches) for batches in seen} == {len(rank) for rank in ranks} == {batch_count(rows, 8, world)}
+    dealt = [batch for step in zip(*seen, strict=True) for batch in step]
+    whole = [batch.tolist() for batch in epoch_batches(LENGTHS[:rows], 8, 1, 0, False)]
+    assert dealt[: len(whole)] == whole
+    assert all(batch == whole[-1] for batch in dealt[len(whole) :]) and len(dealt) - len(whole) < world
 
 
 def test_epoch_and_skip():

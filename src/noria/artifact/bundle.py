@@ -96,11 +96,17 @@ def open_artifact(folder: Path) -> Artifact:
     """
     facts = read_facts(folder)
     pretrained = Pretrained(name=str(folder))
-    tokenizer = pretrained.tokenizer()
+    tokenizer = open_tokenizer(folder)
     network = pretrained.classifier(list(facts["labels"]), str(facts["kind"]), tokenizer.pad_token_id)
     return Artifact(folder, facts, network.eval(), tokenizer)
 
 
 def open_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """The artifact's tokenizer alone."""
+    """The artifact's tokenizer alone.
+
+    Raises:
+        UserError: it is not there or cannot be read.
+    """
+    if not (folder / "tokenizer.json").is_file():  # transformers would make an empty one
+        raise UserError(f"artifact={folder} holds no tokenizer.json: copy the whole folder.")
     return Pretrained(name=str(folder)).tokenizer()

@@ -24,6 +24,12 @@ class Progress(RichProgressBar):
             TimeRemainingColumn(),
         ]
 
+    def _get_train_description(self, current_epoch: int) -> str:
+        last = self.trainer.max_epochs
+        # Counted from 1, as in the table of epochs; padded, as Lightning does, to the bar of the validation.
+        of = f"/{last}" if last and last > 0 else ""
+        return f"Epoch {current_epoch + 1}{of}".ljust(len(self.validation_description))
+
     def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
         metrics = super().get_metrics(trainer, pl_module)
         metrics.pop("v_num", None)

@@ -12,9 +12,9 @@ from noria.common.errors import RunError
 
 
 class StopOnNan(Callback):
-    """Raises RunError at the first training loss that is NaN or infinite.
+    """Raises RunError at the first loss that is NaN or infinite.
 
-    The loss is looked at one step late, so that a GPU is never waited for.
+    The training loss is looked at one step late, so that a GPU is never waited for.
     """
 
     def __init__(self) -> None:
@@ -25,20 +25,24 @@ class StopOnNan(Callback):
     ) -> None:
         previous, self._previous = self._previous, outputs["loss"].detach()
         if previous is not None:
-            self._check(previous, trainer, pl_module)
+            self._check("training", previous, trainer, pl_module)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self._previous is not None:
-            self._check(self._previous, trainer, pl_module)
+            self._check("training", self._previous, trainer, pl_module)
 
-    def _check(self, loss: torch.Tensor, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if (loss := trainer.callback_metrics.get("val/loss")) is not None:  # the last step may have broken the weights
+            self._check("validation", loss, trainer, pl_module)
+
+    def _check(self, kind: str, loss: torch.Tensor, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if torch.isfinite(loss):
             return
         rate = trainer.optimizers[0].param_groups[0]["lr"]
         broken = [n for n, p in pl_module.named_parameters() if not torch.isfinite(p).all()]
         weights = f"{len(broken)} weight tensors hold NaN (first: {broken[0]})" if broken else "the weights are finite"
         raise RunError(
-            f"The training loss became {loss.item()} near step {trainer.global_step} (learning rate {rate:.2g}; "
+            f"The {kind} loss became {loss.item()} near step {trainer.global_step} (learning rate {rate:.2g}; "
             f"{weights}). Lower optimizer.lr, lengthen scheduler.warmup_steps, clip harder "
             "(trainer.gradient_clip_val=0.5), or use precision=fp32 in place of fp16."
         )

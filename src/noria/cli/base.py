@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 
 from noria.common.errors import UserError
 from noria.common.paths import conf_dir
@@ -91,9 +93,15 @@ def _within_run(value: Any, run_dir: str) -> Any:
 
 
 def _folder(value: str | None) -> Path | None:
-    if not value or value in ("null", "auto"):
+    if not value:
         return None
-    path = Path(value.strip("'\"")).expanduser()
+    try:
+        parsed = OverridesParser.create().parse_override(f"folder={value}")
+    except HydraException:  # composing says it better
+        return None
+    if parsed.is_sweep_override():
+        raise UserError(f"{value}: one artifact or run at a time, for each brings a config of its own.")
+    path = Path(str(parsed.value())).expanduser()
     return path if path.is_dir() else None
 
 

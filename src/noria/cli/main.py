@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 import traceback
@@ -79,7 +80,8 @@ def _run_hydra(argv: list[str]) -> None:
     start = find_start(argv)
     full_error, arguments = os.environ.get("HYDRA_FULL_ERROR"), sys.argv
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises in place of printing and leaving
-    sys.argv = [arguments[0], *start.argv]
+    # argparse takes the overrides in one piece only; people put options between them
+    sys.argv = [arguments[0], *sorted(start.argv, key=lambda word: not re.match(r"~|[^-].*=", word))]
     failed: list[Exception] = []
 
     def task(cfg: DictConfig) -> None:

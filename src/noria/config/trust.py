@@ -72,9 +72,10 @@ def refuse_untrusted(config: dict[str, Any], where: str) -> None:
     what = "could run code that is not a component of Noria or of the libraries it builds on"
     if not named:
         what = "would read what lies outside the config"
+    group = [*named, *called][0].partition(" ")[0].partition(".")[0]
     raise UserError(
-        f"{where} is not trusted: {'; '.join([*named, *called])} {what}. If the file is your own, write a "
-        "component of Noria or a plain value there."
+        f"{where} is not trusted: {'; '.join([*named, *called])} {what}. If it is your own, type "
+        f"{group}=… anew, or write a component of Noria or a plain value there."
     )
 
 

@@ -35,8 +35,9 @@ class LengthGroupedBatches(Sampler[list[int]]):
 
     Training (shuffled): batches of `batch_size * world_size` rows are cut across the ranks, so that every
     rank makes the same number of steps; where the last such batch has fewer rows than there are ranks, some
-    of its rows are repeated. Evaluation (not shuffled): whole batches are dealt out, each row to one rank,
-    and ranks may differ by one batch.
+    of its rows are repeated. Evaluation (not shuffled): whole batches are dealt out; a rank that gets one
+    fewer than the others repeats the last batch, for a forward may wait for all ranks. Who gathers the rows
+    takes each once, by its number.
 
     `set_epoch` chooses the order; the first `skip` batches of it are left out.
     """
@@ -64,9 +65,7 @@ class LengthGroupedBatches(Sampler[list[int]]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        if self.shuffle:
-            return batch_count(len(self.lengths), self.batch_size, self.world_size)
-        return len(range(self.rank, batch_count(len(self.lengths), self.batch_size, 1), self.world_size))
+        return batch_count(len(self.lengths), self.batch_size, self.world_size)
 
     def __iter__(self) -> Iterator[list[int]]:
         # not a generator: epoch and skip are read when the iterator is made
@@ -75,14 +74,15 @@ class LengthGroupedBatches(Sampler[list[int]]):
     def _batches(self) -> list[np.ndarray]:
         if not self.shuffle:
             whole = epoch_batches(self.lengths, self.batch_size, self.seed, self.epoch, shuffle=False)
-            return whole[self.rank :: self.world_size]
+            places = range(self.rank, len(self) * self.world_size, self.world_size)
+            return [whole[min(place, len(whole) - 1)] for place in places]
         size = self.batch_size * self.world_size
         batches = epoch_batches(self.lengths, size, self.seed, self.epoch, shuffle=True)
         return [np.resize(batch, max(len(batch), self.world_size))[self.rank :: self.world_size] for batch in batches]
 
 
 def batch_count(rows: int, batch_size: int, world_size: int) -> int:
-    """How many training batches each rank sees in an epoch."""
+    """How many batches each rank sees in an epoch."""
     return math.ceil(rows / (batch_size * world_size))
 
 

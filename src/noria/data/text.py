@@ -76,8 +76,6 @@ class TextData(L.LightningDataModule):
         self.label_names = label_names
         self.label_separator = label_separator
         self.limit = limit
-        # a rank may get no batch of a small evaluation split
-        self.allow_zero_length_dataloader_with_multiple_devices = True
         self.labels: list[str] = [] if kind == "regression" else list(labels or [])
         self.splits: dict[str, Rows] = {}
         self.report: dict[str, Any] = {}

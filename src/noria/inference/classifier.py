@@ -43,7 +43,7 @@ class Classifier:
         Args:
             advance: told the number of rows after each batch, for a progress bar.
         """
-        out = torch.empty(len(encoded), len(self.labels))
+        out = torch.empty(len(encoded), max(len(self.labels), 1))  # a regression has no labels and one logit
         for indices in epoch_batches(np.asarray(encoded.lengths), batch_size, seed=0, epoch=0, shuffle=False):
             batch = encoded[list(indices)]
             inputs = {key: batch[key].to(self._device) for key in NETWORK_INPUTS if key in batch}

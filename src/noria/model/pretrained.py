@@ -153,7 +153,7 @@ class Pretrained:
             return f"model.name={self.name}: this folder holds no config.json, so it is no model of transformers."
         if folder.is_dir():
             return f"model.name={self.name}: transformers cannot open this folder: {first}"
-        if "/" in self.name and Path(self.name).parts[0] in (".", "..", "/", "~"):
+        if self.name.startswith((".", "/", "~")) or self.name.count("/") > 1:  # no name on the hub
             return f"model.name={self.name}: there is no such folder."
         return (
             f"model.name={self.name} is not a local folder and could not be had from the hub: {first} "

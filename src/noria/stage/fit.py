@@ -129,12 +129,12 @@ def _save_artifact(
         "model": {"name": pretrained.name, "revision": pretrained.revision},
         "versions": versions(),
     }
-    artifact = record.folder / "artifact"
+    artifact, last = record.folder / "artifact", record.folder / "checkpoints" / LAST
     bundle.save(artifact, network, tokenizer, facts)
     record.data["paths"] |= {
         "artifact": str(artifact),
         "best_checkpoint": best or None,
-        "last_checkpoint": str(record.folder / "checkpoints" / LAST),
+        "last_checkpoint": str(last) if last.is_file() else None,
     }
     return artifact
 
@@ -184,6 +184,11 @@ def one_exit() -> Iterator[None]:
     except RuntimeError as problem:
         if "not enough memory" in str(problem) or "can't allocate memory" in str(problem):
             raise RunError(out_of_memory(problem)) from problem
+        if type(problem).__module__.startswith(("torch._dynamo", "torch._inductor")):
+            raise RunError(
+                f"trainer.compile=true: torch could not compile the network ({str(problem).splitlines()[0]}). "
+                "On a CPU it needs a C++ compiler such as g++. Without one: trainer.compile=false."
+            ) from problem
         raise
     finally:
         signal.signal(signal.SIGTERM, before)

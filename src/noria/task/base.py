@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import lightning.pytorch as pl
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -87,7 +88,7 @@ class Task(pl.LightningModule, ABC):
 
     def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
         scores, losses, weights = self.step(batch)
-        self._seen.append((scores.cpu(), batch["labels"].cpu(), losses.cpu(), weights.cpu()))
+        self._seen.append(tuple(t.cpu() for t in (batch["index"], scores, batch["labels"], losses, weights)))
 
     def on_validation_epoch_end(self) -> None:
         scores, labels, losses, weights = self._gather_seen()
@@ -101,8 +102,11 @@ class Task(pl.LightningModule, ABC):
         parts = [self._seen]
         if dist.is_available() and dist.is_initialized():
             parts = [[] for _ in range(dist.get_world_size())]
-            dist.all_gather_object(parts, self._seen)  # parts may be uneven: no row twice, none left out
-        return [torch.cat(column) for column in zip(*(row for part in parts for row in part), strict=True)]
+            dist.all_gather_object(parts, self._seen)  # parts may be uneven
+        index, *columns = (torch.cat(column) for column in zip(*(row for part in parts for row in part), strict=True))
+        # Each row once, in its own order: ranks that run out of batches repeat one, to keep step with the others.
+        rows = torch.from_numpy(np.unique(index.numpy(), return_index=True)[1])
+        return [column[rows] for column in columns]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["train_sums"] = self._train_sums.tolist()

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import lightning.pytorch as pl
 import torch
 from annotated_types import Ge, Gt, Interval
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, Checkpoint
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
@@ -93,6 +93,8 @@ def build_trainer(
                 num_sanity_val_steps=0,  # the data has been checked before, with better messages
                 use_distributed_sampler=False,  # the batches know their rank; Lightning's sampler pads with duplicates
                 enable_model_summary=False,
+                # False: Lightning would add one of its own
+                enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
             )
         except (MisconfigurationException, ValueError) as error:
             raise UserError(f"Lightning refuses these values of trainer: {error}") from error

@@ -14,12 +14,14 @@ PARTS = {
     "noria.stage.evaluate.evaluate": ("data", "metric", "trainer"),
     "noria.stage.predict.predict": ("data", "trainer"),
 }
+LISTS = ("metric",)  # several choices, each with a name
 
 
 @rule
 def part_that_is_left_out(config: dict[str, Any], machine: Machine) -> str | None:
     """A group that the stage is made of is empty (`~model`, `metric=[]`)."""
-    absent = [group for group in PARTS.get(str(at(config, "stage._target_")), ()) if not config.get(group)]
+    parts = PARTS.get(str(at(config, "stage._target_")), ())
+    absent = [part for part in parts if not at(config, part if part in LISTS else f"{part}._target_")]
     if not absent:
         return None
     return f"stage={stage(config)} needs a choice for {', '.join(absent)}. --help lists them (type {absent[0]}=…)."

@@ -1,0 +1,92 @@
+"""What the tests of the command line share: Noria in a second process, and waiting for what it leaves."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+RUN = Path(__file__).resolve().parents[2] / "scripts" / "run.py"
+PATIENCE = 300  # seconds; on busy cores the imports alone take twenty
+
+T = TypeVar("T")
+
+
+class Process:
+    """`python scripts/run.py …` in a folder. What it prints goes to a file, so that it never waits for a reader."""
+
+    def __init__(self, folder: Path, words: list[str]) -> None:
+        self.folder = folder
+        self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - lives as long as the process
+        # a shell that runs in the background has its children ignore Ctrl-C
+        heed = (lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)) if _deaf() else None
+        self._process = subprocess.Popen(
+            [sys.executable, str(RUN), *words], cwd=folder, stdout=self._said, stderr=self._said, preexec_fn=heed
+        )
+
+    def wait_for(self, found: Callable[[], T | None]) -> T:
+        """Looks until there is something; fails if the process ends before."""
+        end = time.monotonic() + PATIENCE
+        while not (result := found()):
+            assert self._process.poll() is None, f"it ended before its time:\n{self.said()}"
+            assert time.monotonic() < end, f"nothing came:\n{self.said()}"
+            time.sleep(0.005)
+        return result
+
+    def end(self, number: signal.Signals) -> int:
+        """Sends a signal; the exit status."""
+        self._process.send_signal(number)
+        return self._process.wait(PATIENCE)
+
+    def said(self) -> str:
+        self._said.seek(0)
+        return self._said.read()
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._said.close()
+
+
+def _deaf() -> bool:
+    return signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+@pytest.fixture(scope="module")
+def launch() -> Iterator[Callable[[Path, list[str]], Process]]:
+    """launch(folder, words): Noria in a process of its own, which is killed at the end if it still runs."""
+    started: list[Process] = []
+
+    def start(folder: Path, words: list[str]) -> Process:
+        started.append(Process(folder, words))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.close()
+
+
+@pytest.fixture(scope="module")
+def steady(tiny_model: Path, reviews: Path) -> list[str]:
+    """Overrides of a fit of 46 short steps an epoch that writes a checkpoint every five of them."""
+    return [
+        "model=hub",
+        f"model.name={tiny_model}",
+        "data=table",
+        f"data.path={reviews}",
+        "data.max_length=32",
+        "data.batch_size=2",
+        "metric=[accuracy]",
+        "precision=fp32",
+        "logger=csv",
+        "optimizer.lr=1e-3",
+        "trainer.log_every_n_steps=1",
+        "callback.checkpoint.every_n_steps=5",
+    ]

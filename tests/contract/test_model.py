@@ -1,0 +1,62 @@
+"""Every model YAML through one suite: train a little, save the artifact, open it, same outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from hydra.utils import instantiate
+from transformers import AutoModelForSequenceClassification
+
+from noria.artifact import bundle
+
+GROUP = "model"
+TEXTS = ["a wonderful film", "dreadful", "it is neither here nor there, and far too long"]
+
+# Those whose weights are not at hand: the code path is tried on a tiny model.
+SPECIAL = {"bert_base": ["model.name={tiny}"], "hub": ["model.name={tiny}"]}
+
+
+def test_the_yamls_are_found(found: list[str]) -> None:
+    assert len(found) >= 3
+    assert set(found) - set(SPECIAL), "not one model is tried with its own weights"
+
+
+@pytest.mark.parametrize("kind", ["single_label", "regression"])
+def test_what_is_saved_gives_the_same_outputs(
+    compose: Callable, choice: str, kind: str, tiny_model: Path, tmp_path: Path
+) -> None:
+    if kind == "regression" and choice not in SPECIAL:
+        pytest.skip("the same code; once is enough for a large model")
+    cfg = compose(f"model={choice}", *(word.format(tiny=tiny_model) for word in SPECIAL.get(choice, [])))
+    pretrained = instantiate(cfg.model)
+    tokenizer = pretrained.tokenizer()
+    labels = ["bad", "good", "odd"] if kind == "single_label" else []
+    network = pretrained.classifier(labels, kind, tokenizer.pad_token_id)
+    assert network.training and all(p.dtype == torch.float32 for p in network.parameters())
+
+    batch = tokenizer(TEXTS, padding=True, truncation=True, max_length=16, return_tensors="pt")
+    before = {name: parameter.clone() for name, parameter in network.named_parameters()}
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
+    target = torch.tensor([1, 0, 2]) if kind == "single_label" else torch.tensor([1.0, 0.0, 0.5])
+    for _ in range(2):
+        optimizer.zero_grad()
+        network(**batch, labels=target).loss.backward()
+        optimizer.step()
+    still = [name for name, parameter in network.named_parameters() if torch.equal(parameter, before[name])]
+    # of the embeddings not every row is read; the softmax of attention does not see the keys' bias
+    assert not [name for name in still if "embeddings" not in name and not name.endswith("key.bias")]
+
+    facts = {"kind": kind, "labels": labels, "max_length": 16, "precision": "32-true", "config": {}, "data": {}}
+    bundle.save(tmp_path / "artifact", network, tokenizer, facts)
+    opened = bundle.open_artifact(tmp_path / "artifact")
+    alone = AutoModelForSequenceClassification.from_pretrained(tmp_path / "artifact").eval()
+    with torch.inference_mode():
+        wanted = network.eval()(**batch).logits
+        assert wanted.shape == (3, max(len(labels), 1))
+        for network in (opened.network, alone):
+            torch.testing.assert_close(network(**batch).logits, wanted, atol=1e-6, rtol=1e-6)
+    assert opened.tokenizer(TEXTS)["input_ids"] == tokenizer(TEXTS)["input_ids"]
+    assert list(alone.config.id2label.values()) == (labels or ["value"])

