@@ -229,17 +229,9 @@ class TestDecoders:
         words = ["<eos>", *sorted({word for text in self.TEXTS for word in text.split()})]
         torch.manual_seed(0)
         if request.param == "gpt2":
-            network: PreTrainedModel = GPT2Model(
-                GPT2Config(
-                    vocab_size=len(words),
-                    n_positions=64,
-                    n_embd=16,
-                    n_layer=2,
-                    n_head=2,
-                    bos_token_id=0,
-                    eos_token_id=0,
-                )
-            )
+            sizes = {"n_positions": 64, "n_embd": 16, "n_layer": 2, "n_head": 2}
+            config = GPT2Config(vocab_size=len(words), bos_token_id=0, eos_token_id=0, **sizes)
+            network: PreTrainedModel = GPT2Model(config)
         else:
             sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
             network = LlamaModel(LlamaConfig(vocab_size=len(words), bos_token_id=0, eos_token_id=0, **sizes))

@@ -27,7 +27,7 @@ def checkpoints(
         keep: how many of the best are kept.
         every_n_steps: optimiser steps between two writes of the last; it is also written after each epoch.
     """
-    best = ModelCheckpoint(
+    best = BestCheckpoint(
         dirpath=directory,
         filename="best-{epoch}-{step}",
         monitor=monitor,
@@ -38,6 +38,21 @@ def checkpoints(
         auto_insert_metric_name=True,
     )
     return [best, LastCheckpoint(Path(directory) / LAST, every_n_steps)]
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """Lightning's forgets what was best so far where the run folder has been moved; this one does not."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(_moved(state_dict, str(state_dict["dirpath"]), str(self.dirpath)))
+
+
+def _moved(value: Any, old: str, new: str) -> Any:
+    if isinstance(value, dict):
+        return {_moved(name, old, new): _moved(item, old, new) for name, item in value.items()}
+    if isinstance(value, str) and value.startswith(old):
+        return new + value.removeprefix(old)
+    return value
 
 
 class LastCheckpoint(Checkpoint):

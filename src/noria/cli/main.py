@@ -77,7 +77,8 @@ def main(argv: list[str]) -> int:
 
 def _run_hydra(argv: list[str]) -> None:
     register_resolvers()
-    start = find_start(argv)
+    # A shell leaves a ~ in the middle of a word as it is, and Hydra cannot read it.
+    start = find_start([re.sub(r"(?<==)~(?=/)", os.path.expanduser("~"), word) for word in argv])
     full_error, arguments = os.environ.get("HYDRA_FULL_ERROR"), sys.argv
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises in place of printing and leaving
     # argparse takes the overrides in one piece only; people put options between them
@@ -116,9 +117,6 @@ def _task(cfg: DictConfig, start: Start) -> None:
     try:
         OmegaConf.set_struct(cfg, False)
         cfg.paths.run_dir = _relative(output_dir)
-        for key in ("artifact", "resume", "input"):
-            if str(cfg.get(key)).startswith("~"):  # a shell leaves it in the middle of a word
-                cfg[key] = os.path.expanduser(cfg[key])
         choices = {k: v for k, v in hydra_config.runtime.choices.items() if not k.startswith("hydra/")}
         choices = {**start.choices, **{k: v for k, v in choices.items() if v is not None}}
         config = check(cfg, choices)

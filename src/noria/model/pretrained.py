@@ -134,7 +134,7 @@ class Pretrained:
         transformers_logging.disable_progress_bar()
         try:
             return auto_class.from_pretrained(self.source, **self._options, **more)
-        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, pickle.UnpicklingError) as error:
             raise UserError(self._explain(error)) from error
         finally:
             transformers_logging.set_verbosity(verbosity)
@@ -147,6 +147,8 @@ class Pretrained:
                 f"model.name={self.name} wants to run Python of its own. If you trust its author, say "
                 "model=hub model.trust_remote_code=true (and pin model.revision)."
             )
+        if isinstance(error, pickle.UnpicklingError):
+            return f"model.name={self.name}: its weights are a pickle that would run code. Ask for safetensors."
         if isinstance(error, SafetensorError):
             return f"model.name={self.name}: its weights are damaged or cut short: {first} Copy or train them anew."
         if (folder := Path(self.source)).is_dir() and not (folder / "config.json").is_file():

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 import lightning.pytorch as pl
@@ -162,7 +163,18 @@ def _steps(trainer: pl.Trainer, data: TextData) -> int:
 
 
 def _checkpoint(cfg: DictConfig) -> str | None:
-    return str(Path(cfg.paths.run_dir) / "checkpoints" / LAST) if cfg.resume else None
+    if not cfg.resume:
+        return None
+    path = Path(cfg.paths.run_dir) / "checkpoints" / LAST
+    try:
+        torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except (OSError, EOFError, RuntimeError, UnpicklingError) as error:
+        said = str(error).partition("\n")[0].rstrip(".")
+        raise UserError(
+            f"resume={cfg.resume}: {path} cannot be read ({said}). It is damaged or none of Noria's: put a copy of it "
+            "there, or start a new run."
+        ) from error
+    return str(path)
 
 
 @contextmanager
