@@ -137,7 +137,9 @@ def test_the_folder_of_a_run_may_have_been_moved(saved, composed, tmp_path):
         ("notes", "${oc.env:HOME}"),
     ],
 )
-def test_a_strangers_code_is_refused_before_it_can_run(where, group, value, saved, noria, capsys, monkeypatch, tmp_path):
+def test_a_strangers_code_is_refused_before_it_can_run(
+    where, group, value, saved, noria, capsys, monkeypatch, tmp_path
+):
     (tmp_path / "stranger.py").write_text(STRANGER)
     monkeypatch.syspath_prepend(str(tmp_path))
 

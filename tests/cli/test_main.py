@@ -106,7 +106,10 @@ def test_cfg_job_prints_the_config(noria, capsys, tmp_path):
     assert noria("experiment=quickstart", "data.batch_size=7", "--cfg", "job") == 0
     config = yaml.safe_load(capsys.readouterr().out)
     assert config["data"]["batch_size"] == 7 and config["data"]["source"] == "rotten_tomatoes"
-    assert config["optimizer"]["lr"] == yaml.safe_load((CONF / "experiment/quickstart.yaml").read_text())["optimizer"]["lr"]
+    assert (
+        config["optimizer"]["lr"]
+        == yaml.safe_load((CONF / "experiment/quickstart.yaml").read_text())["optimizer"]["lr"]
+    )
     assert not list(tmp_path.iterdir())
 
 

@@ -44,7 +44,7 @@ def test_auto_is_made_definite_and_said(tmp_path: Path, caplog: pytest.LogCaptur
 
 
 def test_what_lightning_refuses_is_the_users_mistake(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="Lightning refuses these values of trainer: .*devices"):
+    with pytest.raises(UserError, match=r"Lightning refuses these values of trainer: .*devices"):
         build_trainer([], [], str(tmp_path), accelerator="cpu", devices=0)
 
 

@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
-from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, TextIO
 
@@ -57,7 +56,7 @@ def predict(
         inputs = read_inputs(cfg.input, names)
         # What is typed is answered line by line.
         size = 1 if cfg.input == "-" and sys.stdin.isatty() else batch_size * CHUNK
-        while chunk := list(islice(inputs, size)):
+        for chunk in _chunks(inputs, size):
             for line in _answer(classifier, artifact, chunk, names, max_length, batch_size):
                 without_text += "error" in line
                 answered += 1
@@ -66,6 +65,24 @@ def predict(
     people.print(f"{answered:,} lines answered" + (f", {without_text:,} of them had no text" if without_text else ""))
     if output:
         people.print(f"predictions: {output}", highlight=False)
+
+
+def _chunks(rows: Iterator[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
+    """Lists of so many rows; where a row cannot be read, those before it come first."""
+    chunk: list[dict[str, Any]] = []
+    problem: UserError | None = None
+    try:
+        for row in rows:
+            chunk.append(row)
+            if len(chunk) == size:
+                yield chunk
+                chunk = []
+    except UserError as error:
+        problem = error
+    if chunk:
+        yield chunk
+    if problem:
+        raise problem
 
 
 def _open(output: str, source: str) -> TextIO:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Literal
 
 import torch
-from annotated_types import Interval
+from annotated_types import Ge, Interval
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -47,7 +47,7 @@ class TextClassification(Task):
         *,
         kind: Literal["single_label", "multi_label", "regression"] = "single_label",
         label_smoothing: Annotated[float, Interval(ge=0, lt=1)] = 0.0,
-        class_weights: list[float] | Literal["balanced"] | None = None,
+        class_weights: list[Annotated[float, Ge(0)]] | Literal["balanced"] | None = None,
     ) -> None:
         super().__init__(network, make_optimizer, make_scheduler, metrics, total_steps)
         weights = None

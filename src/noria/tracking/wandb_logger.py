@@ -19,6 +19,8 @@ from noria.tracking.run_info import RunInfo
 
 log = logging.getLogger(__name__)
 
+PATIENCE = 60  # seconds to wait for W&B before a run is kept offline
+
 
 def wandb_logger(
     info: RunInfo,
@@ -48,7 +50,7 @@ def wandb_logger(
         "job_type": job_type or info.stage,
         "tags": list(info.config.get("tags") or []),
         "notes": info.config.get("notes") or None,
-        "dir": str(info.folder),
+        "dir": str(info.folder.resolve()),  # its service is a process with a working directory of its own
         "config": dict(info.config),
         "resume": "allow",
         "reinit": "finish_previous",  # a trial never merges into the run of the one before
@@ -62,13 +64,14 @@ def wandb_logger(
 
 
 def _start(options: dict[str, Any], mode: str) -> wandb.Run:
-    settings = wandb.Settings(silent=True, init_timeout=60, console="wrap" if mode == "online" else "off")
+    settings = wandb.Settings(silent=True, init_timeout=PATIENCE, console="wrap" if mode == "online" else "off")
     try:
         return wandb.init(**options, mode=mode, settings=settings)  # type: ignore[arg-type]
     except wandb.Error as error:
         if mode != "online":
             raise
         log.warning("W&B cannot be reached (%s): this run is kept offline.", str(error).splitlines()[0])
+        wandb.teardown()  # its service would hold the run's id for the attempt that failed
         return wandb.init(**options, mode="offline", settings=settings)
 
 

@@ -1,0 +1,97 @@
+"""The offline W&B run of a fit, read back from its file; and when a run goes online."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from noria.tracking.wandb_logger import has_key
+
+
+@pytest.fixture(autouse=True)
+def no_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+
+
+def test_a_fit(
+    noria: Callable[..., int], tiny: list[str], read_wandb: Callable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["logger=[csv,wandb]", "trainer.max_epochs=3", "trainer.log_every_n_steps=1", "metric=[accuracy]"]
+    more = ["tags=[one,two]", "notes=why", "logger.wandb.project=mill", "optimizer.lr=1e-2"]
+    assert noria(*tiny, *words, *more) == 0
+    run = Path("runs/latest")
+    record = json.loads((run / "record.json").read_text())
+    written = read_wandb(run)
+
+    assert written.run.run_id == record["wandb"]["id"] and written.run.project == "mill"
+    assert written.run.display_name == run.resolve().name
+    assert (written.run.run_group, written.run.job_type) == ("default", "fit")
+    assert sorted(written.run.tags) == ["one", "two"] and written.run.notes == "why"
+    config = {key: value for key, value in written.config.items() if key != "_wandb"}
+    assert config == record["config"], "the config as it is resolved, not as it was typed"
+    assert written.exit_code == 0
+
+    losses = [row["train/loss"] for row in written.history if "train/loss" in row]
+    assert len(losses) == 9 and losses[-1] < losses[0]
+    assert [row["trainer/global_step"] for row in written.history if "val/loss" in row] == [2, 5, 8]
+    history = record["history"]
+    assert written.summary["val/accuracy"] == {"max": pytest.approx(max(row["val/accuracy"] for row in history))}
+    assert written.summary["val/loss"] == {"min": pytest.approx(min(row["val/loss"] for row in history))}
+    assert written.summary["train/loss"] == {"min": pytest.approx(min(losses))}
+    for name, measured in record["metrics"].items():
+        assert written.summary[f"final/{name}"] == pytest.approx(measured["value"]), name
+
+    files = next(run.glob("wandb/offline-run-*/files"))
+    for name, rows in (("epochs", 3), ("predictions", record["data"]["rows"]["val"] + record["data"]["rows"]["test"])):
+        entry = next(row[name] for row in written.history if name in row)
+        assert entry["_type"] == "table-file" and entry["nrows"] == rows
+        table = json.loads((files / entry["path"]).read_text())
+        assert len(table["data"]) == rows
+        assert {"epochs": "val/accuracy", "predictions": "prediction"}[name] in table["columns"]
+    assert f"wandb sync {next(run.resolve().glob('wandb/offline-run-*')).name}"[:10] in capsys.readouterr().out
+
+
+def test_a_fit_that_fails_is_marked_failed(noria: Callable[..., int], tiny: list[str], read_wandb: Callable) -> None:
+    words = ["logger=[csv,wandb]", "optimizer=sgd", "optimizer.lr=1e20", "scheduler=constant", "trainer.max_epochs=9"]
+    assert noria(*tiny, *words, "trainer.gradient_clip_val=null", "metric=[accuracy]") == 1
+    assert read_wandb(Path("runs/latest")).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "netrc", "host", "found"),
+    [
+        (None, None, None, False),
+        ("x" * 40, None, None, True),
+        (None, "machine api.wandb.ai\n  login user\n  password x\n", None, True),
+        (None, "machine other.example\n  login user\n  password x\n", None, False),
+        (None, "machine wandb.example\n  login user\n  password x\n", "https://wandb.example", True),
+        (None, "machine api.wandb.ai\n  login user\n  password x\n", "https://wandb.example", False),
+        (None, "this is no netrc", None, False),
+    ],
+)
+def test_a_key_is_looked_for_where_wandb_keeps_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, key: str | None, netrc: str | None, host: str | None, found: bool
+) -> None:
+    monkeypatch.delenv("WANDB_BASE_URL", raising=False)
+    if key:
+        monkeypatch.setenv("WANDB_API_KEY", key)
+    if host:
+        monkeypatch.setenv("WANDB_BASE_URL", host)
+    if netrc:
+        (tmp_path / "netrc").write_text(netrc)
+    assert has_key() is found
+
+
+def test_what_cannot_be_reached_is_kept_offline(
+    noria: Callable[..., int], tiny: list[str], read_wandb: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")  # nobody listens there
+    monkeypatch.setattr("noria.tracking.wandb_logger.PATIENCE", 2)
+    assert noria(*tiny, "logger=[csv,wandb]", "metric=[accuracy]", "stage.test=false") == 0
+    assert read_wandb(Path("runs/latest")).exit_code == 0
