@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+import torch.distributed as dist
+
+from noria.stage.fit import own_group
 
 RUN = Path(__file__).resolve().parents[1] / "scripts/run.py"
 
@@ -26,6 +29,7 @@ def test_a_fit_of_two_processes(tiny: list[str], tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.count("rows: train") == 1, "both ranks speak"
+    assert "sync_dist" not in done.stderr, "every rank has measured all rows: there is nothing to synchronise"
 
     (run,) = (tmp_path / "runs/default").iterdir()
     record = json.loads((run / "record.json").read_text())
@@ -51,3 +55,18 @@ def test_a_fit_of_two_processes(tiny: list[str], tmp_path: Path) -> None:
     assert record["metrics"]["val/accuracy"]["n"] == rows["val"]
     chosen = next(row for row in record["history"] if row["val/accuracy"] == best)
     assert record["metrics"]["val/loss"]["value"] == pytest.approx(chosen["val/loss"], rel=1e-5)
+
+
+def test_the_next_trial_of_a_sweep_can_make_a_group_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Lightning leaves its group and these variables; with them a second fit takes itself for a child."""
+    names = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE")
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NODE_RANK", "3")  # given from outside: a cluster's
+    with pytest.raises(ZeroDivisionError), own_group():
+        for name in names:
+            monkeypatch.setenv(name, "1")
+        dist.init_process_group("gloo", init_method=f"file://{tmp_path / 'store'}", rank=0, world_size=1)
+        raise ZeroDivisionError
+    assert not dist.is_initialized()
+    assert [name for name in names if name in os.environ] == ["NODE_RANK"]

@@ -87,13 +87,18 @@ def test_known_labels_keep_their_order_and_refuse_others(reviews):
         Given({"train": reviews}, labels=["good"]).setup()
 
 
-def test_limit_takes_the_first_rows_but_knows_all_labels(reviews):
+def test_limit_takes_rows_by_their_text_but_knows_all_labels(reviews):
     rare = [*reviews, {"text": "the only one", "label": "rare"}]
     data = Given({"train": rare, "val": reviews}, limit=3, test_fraction=0)
     data.setup()
     assert data.report["rows"] == {"train": 3, "val": 3}
     assert data.labels == ["bad", "good", "rare"]
-    assert data.splits["train"].ids == ["train:1", "train:2", "train:3"]
+    chosen = data.splits["train"].texts
+    turned = Given({"train": rare[::-1], "val": reviews}, limit=3, test_fraction=0)
+    turned.setup()
+    assert turned.splits["train"].texts == chosen[::-1], "the order of the file decides"
+    assert [rare.index(row) for text in chosen for row in rare if row["text"] == text] != [0, 1, 2]
+    assert chosen == [row["text"] for row in rare if row["text"] in chosen], "they stay in the order of the file"
 
 
 def test_several_labels(tokenizer):

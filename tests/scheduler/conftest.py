@@ -22,12 +22,6 @@ def optimizer() -> SGD:
 
 
 @pytest.fixture
-def make_optimizer() -> Callable[..., SGD]:
-    """A group for each rate given."""
-    return optimizer_with_rates
-
-
-@pytest.fixture
 def factors() -> Callable[..., list[float]]:
     """factors(schedule, total, **options): the rates of steps 0..total for an optimizer of rate 1."""
 

@@ -21,5 +21,5 @@ def set_up_logging(console: Console | None = None) -> None:
     for chatty in ("lightning.pytorch", "lightning.fabric", "lightning", "lightning.pytorch.utilities.rank_zero"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     # Advice about choices that Noria has made on purpose.
-    for advice in (".*does not have many workers.*", ".*exists and is not empty.*", ".*LeafSpec.*", ".*litlogger.*"):
-        warnings.filterwarnings("ignore", advice)
+    for advice in ("does not have many workers", "exists and is not empty", "LeafSpec", "litlogger", "sync_dist=True"):
+        warnings.filterwarnings("ignore", f".*{advice}.*")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import lightning.pytorch as pl
 import torch
+import torch.distributed as dist
 from hydra.utils import instantiate
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities.exceptions import SIGTERMException
@@ -86,7 +88,7 @@ def fit(cfg: DictConfig, choices: dict[str, Any], multirun: bool, *, test: bool 
 
         started = time.perf_counter()
         try:
-            with one_exit():
+            with one_exit(), own_group():
                 trainer.fit(task, data, ckpt_path=_checkpoint(cfg), weights_only=True)
         finally:
             record.time("fit_seconds", time.perf_counter() - started)
@@ -175,6 +177,19 @@ def _checkpoint(cfg: DictConfig) -> str | None:
             "there, or start a new run."
         ) from error
     return str(path)
+
+
+@contextmanager
+def own_group() -> Iterator[None]:
+    """Leaves no group of processes and none of Lightning's variables: the next trial of a sweep makes its own."""
+    before = set(os.environ)
+    try:
+        yield
+    finally:
+        if dist.is_available() and dist.is_initialized():
+            dist.destroy_process_group()
+        for name in {"MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE"} - before:
+            os.environ.pop(name, None)
 
 
 @contextmanager
