@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch.distributed as dist
 
-from noria.stage.fit import own_group
+from noria.stage.exits import own_group
 
 RUN = Path(__file__).resolve().parents[1] / "scripts/run.py"
 

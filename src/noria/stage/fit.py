@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 import lightning.pytorch as pl
 import torch
-import torch.distributed as dist
 from hydra.utils import instantiate
 from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig
 
 from noria.artifact import bundle
 from noria.callback.checkpoint import LAST
 from noria.callback.rng_state import RngState
 from noria.callback.throughput import Throughput
-from noria.common.errors import RunError, Terminated, UserError
+from noria.common.errors import UserError
 from noria.data.batches import batch_count
 from noria.data.text import TextData
 from noria.model.pretrained import Pretrained
 from noria.stage import show
+from noria.stage.exits import one_exit, own_group
 from noria.stage.parts import load_weights, make_callbacks, make_loggers, make_metrics, summary_modes
 from noria.stage.report import data_facts, evaluate_and_record, keep_train_keys
 from noria.stage.run import open_record, plain, recording
@@ -177,54 +172,3 @@ def _checkpoint(cfg: DictConfig) -> str | None:
             "there, or start a new run."
         ) from error
     return str(path)
-
-
-@contextmanager
-def own_group() -> Iterator[None]:
-    """Leaves no group of processes and none of Lightning's variables: the next trial of a sweep makes its own."""
-    before = set(os.environ)
-    try:
-        yield
-    finally:
-        if dist.is_available() and dist.is_initialized():
-            dist.destroy_process_group()
-        for name in {"MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE"} - before:
-            os.environ.pop(name, None)
-
-
-@contextmanager
-def one_exit() -> Iterator[None]:
-    """Gives Lightning's ways of ending a fit their own exceptions, and out-of-memory its advice."""
-    # Lightning ends the step first and then raises; it only adds its handler to one that is there.
-    before = signal.signal(signal.SIGTERM, lambda *_: None)
-    try:
-        yield
-    except SIGTERMException as stop:
-        raise Terminated from stop
-    except SystemExit as stop:  # Lightning leaves with sys.exit(1) after Ctrl-C
-        if isinstance(stop.__context__, KeyboardInterrupt):
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            raise KeyboardInterrupt from stop
-        raise
-    except (torch.OutOfMemoryError, MemoryError) as problem:
-        raise RunError(out_of_memory(problem)) from problem
-    except RuntimeError as problem:
-        if "not enough memory" in str(problem) or "can't allocate memory" in str(problem):
-            raise RunError(out_of_memory(problem)) from problem
-        if type(problem).__module__.startswith(("torch._dynamo", "torch._inductor")):
-            raise RunError(
-                f"trainer.compile=true: torch could not compile the network ({str(problem).splitlines()[0]}). "
-                "On a CPU it needs a C++ compiler such as g++. Without one: trainer.compile=false."
-            ) from problem
-        raise
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def out_of_memory(problem: BaseException) -> str:
-    """What to lower when memory does not suffice."""
-    return (
-        f"Out of memory ({str(problem).splitlines()[0] if str(problem) else type(problem).__name__}). "
-        "Lower data.batch_size (and raise trainer.accumulate_grad_batches by as much), lower data.max_length, "
-        "or take precision=bf16, or model.freeze=embeddings."
-    )

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from noria.common.errors import RunError, Terminated
-from noria.stage.fit import one_exit
+from noria.stage.exits import one_exit
 
 
 def test_memory_that_does_not_suffice_comes_with_advice():
