@@ -23,7 +23,7 @@ from noria.inference.classifier import Classifier, pick_device
 from noria.inference.evaluation import Evaluation, evaluate
 from noria.metric.base import Metric
 from noria.tracking.looks import look
-from noria.tracking.record import Record
+from noria.tracking.record import Record, first_rank
 from noria.tracking.wandb_logger import log_summary, log_tables
 
 SAMPLE = 100
@@ -33,7 +33,8 @@ KEY = f"S{KEY_BYTES}"
 
 def keep_train_keys(data: TextData, record: Record) -> None:
     """Leaves the hashes of the training texts in the run folder, not in the artifact, which may be shared."""
-    np.save(record.folder / TRAIN_KEYS, np.frombuffer(b"".join(keys(data.splits["train"])), dtype=KEY))
+    if first_rank():
+        np.save(record.folder / TRAIN_KEYS, np.frombuffer(b"".join(keys(data.splits["train"])), dtype=KEY))
 
 
 def trained_on(artifact: Path, rows: Rows) -> int | None:
