@@ -27,7 +27,7 @@ def words(steady: list[str], tiny_model: Path, tmp_path_factory: pytest.TempPath
     config |= {"hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1}
     (model / "config.json").write_text(json.dumps(config))
     steady = [f"model.name={model}" if word.startswith("model.name=") else word for word in steady]
-    return [*steady, "trainer.max_epochs=2"]
+    return [*steady, "trainer.max_epochs=2", "callback.checkpoint.every_n_steps=20"]
 
 
 @pytest.fixture(scope="module")
