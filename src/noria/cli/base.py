@@ -17,7 +17,6 @@ from hydra.errors import HydraException
 
 from noria.common.errors import UserError
 from noria.common.paths import conf_dir
-from noria.config.trust import refuse_untrusted
 
 # Not taken over: they belong to the machine and the moment, or say where a run keeps its own files.
 OF_THE_MOMENT = ("stage", "paths", "resume", "artifact", "input")
@@ -68,6 +67,8 @@ def find_start(argv: list[str]) -> Start:
     dropped = (*OF_THE_MOMENT, *(OF_A_FIT if artifact is not None else ()))
     replaced = [group for group in _groups() if group in typed]
     base = {key: value for key, value in config.items() if key not in dropped and key not in replaced}
+    from noria.config.trust import refuse_untrusted  # slow to import, and needed only here
+
     refuse_untrusted(base, where)
     if (base.get("model") or {}).get("trust_remote_code") and "model.trust_remote_code" not in typed:
         raise UserError(
