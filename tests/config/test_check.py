@@ -97,8 +97,8 @@ try:
     config_hash(check(OmegaConf.load("config.yaml")))
 except UserError as error:
     print("refused:", error)
-heavy = {"torch", "lightning", "transformers", "datasets", "pandas", "numpy"} & set(sys.modules)
-print("heavy:", sorted(heavy), "pydantic" in sys.modules)
+heavy = {"torch", "lightning", "transformers", "datasets", "pandas", "numpy", "pydantic"} & set(sys.modules)
+print("heavy:", sorted(heavy))
 """
     environment = os.environ | {"PYTHONPATH": str(Path(noria.__file__).parents[1])}
     run = subprocess.run(
@@ -110,4 +110,4 @@ print("heavy:", sorted(heavy), "pydantic" in sys.modules)
         check=True,
     )
     assert ("refused:" in run.stdout) == bool(extra)
-    assert f"heavy: [] {extra == 'seed: -1'}" in run.stdout  # pydantic only to say what is wrong with a value
+    assert "heavy: []" in run.stdout

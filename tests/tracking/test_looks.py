@@ -22,6 +22,15 @@ def test_each_test_set_has_its_own_count(tmp_path: Path) -> None:
     assert lines[0]["run"] == str(tmp_path / "one") and lines[0]["at"].endswith("+00:00")
 
 
+def test_half_a_line_of_a_killed_run_spoils_nothing(tmp_path: Path) -> None:
+    look(tmp_path, "a", tmp_path / "one")
+    ledger = tmp_path / LEDGER
+    ledger.write_text(ledger.read_text() + '{"test_set": "a", "run": "/so')
+    assert look(tmp_path, "a", tmp_path / "two") == 3
+    assert look(tmp_path, "b", tmp_path / "three") == 1
+    assert json.loads(ledger.read_text().splitlines()[-1])["test_set"] == "b"
+
+
 def test_two_processes_at_once_lose_none(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from noria.tracking.looks import look\n"

@@ -10,7 +10,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from noria.common.paths import remove_if_empty
 
@@ -36,17 +36,20 @@ class GridSweeper(BasicSweeper):
         groups = set(loader.list_groups(""))
         parser = OverridesParser.create(config_loader=loader)
         # Composing takes 0.2 s: once for each choice of groups, and the values of each trial set upon it.
-        composed: dict[tuple[str, ...], Any] = {}
+        # What Hydra has composed to start the sweep serves a grid of values alone.
+        typed = set(self.config.hydra.overrides.task)
+        composed: dict[tuple[str, ...], tuple[DictConfig, dict[str, Any]]] = {}
         for words in batch:
             overrides = parser.parse_overrides(list(words))
             plain = [o for o in overrides if o.type == OverrideType.CHANGE and not _names_group(o, groups)]
             structure = tuple(o.input_line for o in overrides if o not in plain)
             if structure not in composed:
-                composed[structure] = loader.load_sweep_config(self.config, list(words))
-            config = copy.deepcopy(composed[structure])
-            choices = dict(config.hydra.runtime.choices)
+                whole = self.config if typed.issuperset(structure) else loader.load_sweep_config(self.config, list(words))
+                bare = OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"])
+                composed[structure] = bare, dict(whole.hydra.runtime.choices)
+            bare, choices = composed[structure]
+            config = copy.deepcopy(bare)
             OmegaConf.set_struct(config, False)
-            del config["hydra"]
             for override in plain:
                 OmegaConf.update(config, override.key_or_group, override.value())
             check(config, choices)
