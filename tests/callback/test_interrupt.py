@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from noria.callback.interrupt import Interrupt
 
 NOBODY: Any = None
+ONE: Any = SimpleNamespace(world_size=1)
 
 
 @pytest.fixture
@@ -24,8 +26,8 @@ def listening() -> Any:
 
 
 def test_nothing_happens_without_a_signal(listening: Interrupt) -> None:
-    listening.on_train_batch_start()
-    listening.on_validation_batch_start()
+    listening.on_train_batch_start(NOBODY)
+    listening.on_validation_batch_start(ONE)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -39,7 +41,7 @@ def test_an_interrupt_that_python_forgot_comes_again(listening: Interrupt) -> No
     thing = Closing()
     del thing
     with pytest.raises(KeyboardInterrupt):
-        listening.on_train_batch_start()
+        listening.on_train_batch_start(NOBODY)
 
 
 def test_an_ignored_signal_stays_ignored() -> None:

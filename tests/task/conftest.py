@@ -40,11 +40,16 @@ def bag() -> Callable[[int], Bag]:
 
 @pytest.fixture
 def cut() -> Callable[..., Batches]:
-    """cut(rows, size): a table of rows (name -> tensor) as a loader of batches of `size`, the last one shorter."""
+    """cut(rows, size, weights, accumulate): a table of rows (name -> tensor) as a loader of batches of `size`, the
+    last one shorter, each with the weight of its optimiser step; `weights` are those of the labels."""
 
-    def batches(rows: dict[str, Tensor], size: int) -> Batches:
+    def batches(rows: dict[str, Tensor], size: int, weights: Tensor | None = None, accumulate: int = 1) -> Batches:
         count = len(rows["labels"])
         made = [{name: t[start : start + size] for name, t in rows.items()} for start in range(0, count, size)]
+        each = torch.ones(count) if weights is None else weights[rows["labels"]]
+        for place, batch in enumerate(made):
+            start = place // accumulate * accumulate * size
+            batch["step_weight"] = each[start : start + accumulate * size].sum()
         return DataLoader(made, batch_size=None)  # type: ignore[arg-type]
 
     return batches

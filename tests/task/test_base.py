@@ -19,6 +19,7 @@ from noria.scheduler.linear import linear
 from noria.task.text_classification import TextClassification
 
 WEIGHTS = [0.2, 1.0, 5.0]  # so uneven that a mean of means would be far off
+CLASS_WEIGHTS = torch.tensor(WEIGHTS)
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ def test_the_loss_of_an_epoch_is_exact_for_any_batch_size(task, rows, cut, train
     means = []
     for size in (1, 7, 32, 53):
         watch = Watch()
-        trainer(max_epochs=2, callbacks=[watch]).fit(task(), cut(rows, size))
+        trainer(max_epochs=2, callbacks=[watch]).fit(task(), cut(rows, size, CLASS_WEIGHTS))
         assert watch.losses == pytest.approx([wanted, wanted], rel=1e-5), size
         batches = list(cut(rows, size))
         means.append(sum(by_hand(task(), batch) for batch in batches) / len(batches))
@@ -80,14 +81,15 @@ def test_what_is_measured_on_validation_is_the_same_for_any_batch_size(task, row
         assert other["val/accuracy"] == measured[0]["val/accuracy"]
 
 
-def test_rows_that_come_twice_are_measured_once(task, rows, cut, trainer) -> None:
-    """As they do when one rank repeats a batch to keep step with the others."""
-    again = {name: torch.cat([tensor, tensor[-11:]]) for name, tensor in rows.items()}
-    once, twice = trainer(), trainer()
+def test_fillers_are_not_measured(task, rows, cut, trainer) -> None:
+    """A rank that has no row left for a batch is given one all the same, to keep step with the others."""
+    filler = {name: tensor[-1:] for name, tensor in rows.items()} | {"index": torch.tensor([-1])}
+    more = {name: torch.cat([tensor, filler[name]]) for name, tensor in rows.items()}
+    once, filled = trainer(), trainer()
     once.fit(task(), cut(rows, 32), cut(rows, 7))
-    twice.fit(task(), cut(rows, 32), cut(again, 11))
+    filled.fit(task(), cut(rows, 32), cut(more, 6))
     for name in ("val/loss", "val/accuracy", "val/f1"):
-        assert float(twice.callback_metrics[name]) == pytest.approx(float(once.callback_metrics[name]), rel=1e-6)
+        assert float(filled.callback_metrics[name]) == pytest.approx(float(once.callback_metrics[name]), rel=1e-6)
 
 
 def test_the_schedule_moves_once_an_optimiser_step(task, rows, cut, trainer) -> None:
@@ -96,14 +98,22 @@ def test_the_schedule_moves_once_an_optimiser_step(task, rows, cut, trainer) -> 
     assert watch.rates == pytest.approx([1 - step / 8 for step in range(8)])
 
 
-def test_a_gradient_step_is_that_of_the_weighted_mean(task, rows, cut, trainer) -> None:
-    trained = task(lr=0.5, steps=1000)
-    trainer(max_steps=1).fit(trained, cut(rows, 53))
+@pytest.mark.parametrize(("size", "accumulate"), [(53, 1), (16, 4), (9, 8)])
+def test_a_gradient_step_is_that_of_the_weighted_mean(task, rows, cut, trainer, size, accumulate) -> None:
+    """Over all micro-batches of the step, though they differ in size and weight; the logged loss too."""
+    trained, one = task(lr=0.5, steps=1000), trainer(max_steps=1, accumulate_grad_batches=accumulate)
+    filler = {name: tensor[:1] for name, tensor in rows.items()} | {"index": torch.tensor([-1])}
+    batches = [*cut(rows, size, CLASS_WEIGHTS, accumulate)]
+    if len(batches) < accumulate:  # the rest of an epoch's last step
+        batches += [{**filler, "step_weight": batches[0]["step_weight"]}] * (accumulate - len(batches))
+    one.fit(trained, torch.utils.data.DataLoader(batches, batch_size=None))
     reference = task().network
     logits = reference(input_ids=rows["input_ids"], attention_mask=rows["attention_mask"]).logits
-    torch.nn.functional.cross_entropy(logits, rows["labels"], torch.tensor(WEIGHTS)).backward()
+    loss = torch.nn.functional.cross_entropy(logits, rows["labels"], CLASS_WEIGHTS)
+    loss.backward()
     for (name, after), before in zip(trained.network.named_parameters(), reference.parameters(), strict=True):
         torch.testing.assert_close(after, before - 0.5 * before.grad, msg=name)
+    assert float(one.callback_metrics["train/loss"]) == pytest.approx(loss.item(), rel=1e-6)
 
 
 def test_the_sums_of_a_running_epoch_go_through_a_checkpoint(task, rows, cut, trainer, tmp_path) -> None:
@@ -112,7 +122,7 @@ def test_the_sums_of_a_running_epoch_go_through_a_checkpoint(task, rows, cut, tr
             if trainer.global_step == 4:
                 trainer.save_checkpoint(tmp_path / "half.ckpt")
 
-    trainer(callbacks=[Half()]).fit(task(), cut(rows, 7))
+    trainer(callbacks=[Half()]).fit(task(), cut(rows, 7, CLASS_WEIGHTS))
     saved = torch.load(io.BytesIO((tmp_path / "half.ckpt").read_bytes()), weights_only=True)
     resumed = task()
     resumed.on_load_checkpoint(saved)

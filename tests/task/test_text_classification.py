@@ -23,8 +23,9 @@ def build(bag: Callable[[int], torch.nn.Module]) -> Callable[..., TextClassifica
 
 def test_a_step(build: Callable[..., TextClassification], rows: dict[str, torch.Tensor]) -> None:
     task = build(rows["labels"], label_smoothing=0.1)
-    scores, losses, weights = task.step(rows)
+    scores, labels, losses, weights = task.step(rows)
     assert scores.shape == (53, 3) and losses.shape == weights.shape == (53,)
+    assert torch.equal(labels, rows["labels"])
     assert not scores.requires_grad and losses.requires_grad
     assert task.network.given == {"input_ids", "attention_mask"}
     task.step({**rows, "token_type_ids": torch.zeros_like(rows["input_ids"])})
@@ -34,7 +35,7 @@ def test_a_step(build: Callable[..., TextClassification], rows: dict[str, torch.
 
 def test_a_regression_step(build: Callable[..., TextClassification], rows: dict[str, torch.Tensor]) -> None:
     values = torch.linspace(0, 1, 53)
-    scores, losses, weights = build(values, 1, kind="regression").step({**rows, "labels": values})
+    scores, _, losses, weights = build(values, 1, kind="regression").step({**rows, "labels": values})
     assert scores.shape == losses.shape == weights.shape == (53,)
     assert torch.equal(losses, (scores - values) ** 2)
 

@@ -9,6 +9,8 @@ import lightning.pytorch as pl
 from annotated_types import Ge, Gt
 from lightning.pytorch.callbacks import Callback, Checkpoint, ModelCheckpoint
 
+from noria.callback.interrupt import Interrupt
+
 LAST = "last.ckpt"
 
 
@@ -58,8 +60,7 @@ def _moved(value: Any, old: str, new: str) -> Any:
 class LastCheckpoint(Checkpoint):
     """Writes everything that resuming needs, every n optimiser steps and after each epoch, over the last one.
 
-    Lightning writes to memory first and moves a finished file into place, so that a run killed while
-    writing leaves the one before.
+    And where the run has been told to end (`Interrupt`), after the step it was in.
     """
 
     def __init__(self, path: Path, every_n_steps: int | None) -> None:
@@ -68,8 +69,9 @@ class LastCheckpoint(Checkpoint):
         self._saved_at = -1
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        step = trainer.global_step
-        if self._every and step and step % self._every == 0 and step != self._saved_at:
+        step = trainer.global_step  # in the middle of an accumulation it is still that of the step before
+        due = self._every and step and step % self._every == 0 and step != self._saved_at
+        if due or any(c.leaving for c in trainer.callbacks if isinstance(c, Interrupt)):  # type: ignore[attr-defined]
             self._save(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

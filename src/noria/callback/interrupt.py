@@ -1,43 +1,99 @@
-"""Makes sure that Ctrl-C ends a fit. Knows nothing of what is trained."""
+"""Ends a fit when it is told to: Ctrl-C at once, SIGTERM after the optimiser step. Knows nothing of what is trained."""
 
 from __future__ import annotations
 
 import signal
+import threading
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
+import torch.distributed as dist
 from lightning.pytorch.callbacks import Callback
+
+from noria.common.errors import Terminated
+
+# What ends a job that is to make room: SIGTERM, and SIGUSR1 where SLURM is asked for a warning (--signal=USR1@60).
+NOTICES = (signal.SIGTERM, signal.SIGUSR1)
 
 
 class Interrupt(Callback):
-    """Raises KeyboardInterrupt again, before the next batch, where the first one was lost.
+    """Raises Terminated once the optimiser step is done, and KeyboardInterrupt even where it was lost.
 
-    One that comes while Python destroys an object (a file that a checkpoint has just been written to) is
+    SIGTERM is a notice: `leaving` is set at the end of the step, on all ranks after the same one, so that the
+    checkpoint can be written before the next batch raises. (Lightning's own handler broadcasts from inside the
+    signal, between whatever the ranks are exchanging, and stops in the middle of an accumulation.)
+
+    A Ctrl-C that comes while Python destroys an object (a file that a checkpoint has just been written to) is
     printed and forgotten by Python, and training would go on.
     """
 
     def __init__(self) -> None:
-        self._noted = False
+        self.leaving = False
+        self._interrupted = False
+        self._told = False
+        self._stepped = -1
+        self._asked: tuple[dist.Work, torch.Tensor] | None = None
+        self._before: dict[signal.Signals, Any] = {}
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         # Not where somebody else listens, or where the signal is to be ignored (nohup).
-        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, self._note)
+        if _may_listen() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, self._interrupt)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if _may_listen():
+            self._before = {notice: signal.signal(notice, self._tell) for notice in NOTICES}
 
     def on_train_batch_start(self, *_: Any) -> None:
         self._heed()
 
-    def on_validation_batch_start(self, *_: Any) -> None:
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        if trainer.global_step != self._stepped:  # not in the middle of an accumulation
+            self._stepped = trainer.global_step
+            self.leaving = self._all_told(trainer)
+
+    def on_validation_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
         self._heed()
+        if self._told and trainer.world_size == 1:  # several ranks have to agree, after the next step
+            raise Terminated
+
+    def on_train_end(self, *_: Any) -> None:
+        if self._told:
+            raise Terminated
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        if signal.getsignal(signal.SIGINT) == self._note:
+        if signal.getsignal(signal.SIGINT) == self._interrupt:
             signal.signal(signal.SIGINT, signal.default_int_handler)
+        for notice, handler in self._before.items():
+            signal.signal(notice, handler)
+        self._before = {}
 
-    def _note(self, *_: Any) -> None:
-        self._noted = True
+    def _interrupt(self, *_: Any) -> None:
+        self._interrupted = True
         raise KeyboardInterrupt
 
+    def _tell(self, *_: Any) -> None:
+        self._told = True
+
     def _heed(self) -> None:
-        if self._noted:
+        if self._interrupted:
             raise KeyboardInterrupt
+        if self.leaving:
+            raise Terminated
+
+    def _all_told(self, trainer: pl.Trainer) -> bool:
+        """Whether any rank has been told, by the step before: the answer is fetched one step late, so nobody waits."""
+        if trainer.world_size == 1:
+            return self._told
+        before = self._asked
+        flag = torch.tensor([float(self._told)], device=trainer.strategy.root_device)
+        self._asked = dist.all_reduce(flag, dist.ReduceOp.MAX, async_op=True), flag
+        if before is None:
+            return False
+        before[0].wait()
+        return bool(before[1].item())
+
+
+def _may_listen() -> bool:
+    return threading.current_thread() is threading.main_thread()  # Python allows it nowhere else

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -34,6 +35,8 @@ from noria.common.paths import conf_dir, remove_if_empty
 from noria.config.check import check
 from noria.config.messages import explain
 
+# A disk that is full, a quota, a folder that is not to be written: no fault of Noria's.
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 CHILD = "NORIA_CHILD"  # set for the other ranks of a run: the run's folder and choices, as JSON
 
 
@@ -67,7 +70,9 @@ def main(argv: list[str]) -> int:
         return _say(f"Terminated.{_way_on(stop)}", 143)
     except SystemExit as stop:  # Hydra's own --help and the like
         return stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 2
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            return _say(f"{error.filename or 'A file'} cannot be written: {error.strerror}.", 1)
         traceback.print_exc()
         return _say("This is a fault in Noria or in a component of yours, not in the config.", 1)
     finally:

@@ -33,11 +33,12 @@ def epoch_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int, s
 class LengthGroupedBatches(Sampler[list[int]]):
     """Yields one rank's batches, as lists of row numbers, for a loader with `batch_size=None`.
 
-    Training (shuffled): batches of `batch_size * world_size` rows are cut across the ranks, so that every
-    rank makes the same number of steps; where the last such batch has fewer rows than there are ranks, some
-    of its rows are repeated. Evaluation (not shuffled): whole batches are dealt out; a rank that gets one
-    fewer than the others repeats the last batch, for a forward may wait for all ranks. Who gathers the rows
-    takes each once, by its number.
+    Training (shuffled): the rows of an optimiser step, `batch_size * world_size * accumulate` of them, are chosen
+    first and then cut into `accumulate` batches a rank, so that a step has the same rows however it is executed.
+    Evaluation (not shuffled): whole batches are dealt out.
+
+    A rank for which no row is left gets one filler, for a forward may wait for all ranks: a row number below
+    zero, -1 - row. It counts nowhere.
 
     `set_epoch` chooses the order; the first `skip` batches of it are left out.
     """
@@ -50,14 +51,17 @@ class LengthGroupedBatches(Sampler[list[int]]):
         shuffle: bool = True,
         rank: int = 0,
         world_size: int = 1,
+        accumulate: int = 1,
     ) -> None:
         assert 0 <= rank < world_size
+        assert shuffle or accumulate == 1
         self.lengths = lengths
         self.batch_size = batch_size
         self.seed = seed
         self.shuffle = shuffle
         self.rank = rank
         self.world_size = world_size
+        self.accumulate = accumulate
         self.epoch = 0
         self.skip = 0
 
@@ -65,25 +69,41 @@ class LengthGroupedBatches(Sampler[list[int]]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return batch_count(len(self.lengths), self.batch_size, self.world_size)
+        return batch_count(len(self.lengths), self.batch_size, self.world_size, self.accumulate)
 
     def __iter__(self) -> Iterator[list[int]]:
         # not a generator: epoch and skip are read when the iterator is made
-        return iter([batch.tolist() for batch in self._batches()[self.skip :]])
+        return iter([self._own(batch) for batch in self._batches()[self.skip :]])
+
+    def step_weights(self, weights: np.ndarray, batches: int) -> np.ndarray:
+        """For each of the epoch's batches the weight of its whole optimiser step, over all its batches and ranks.
+
+        Args:
+            weights: (rows,), what each row counts with.
+            batches: how many batches of the epoch are trained on: the last step ends there.
+        """
+        each = np.array([weights[batch].sum() for batch in self._batches()])
+        each[batches:] = 0
+        return each.reshape(-1, self.accumulate).sum(1).repeat(self.accumulate)
 
     def _batches(self) -> list[np.ndarray]:
-        if not self.shuffle:
-            whole = epoch_batches(self.lengths, self.batch_size, self.seed, self.epoch, shuffle=False)
-            places = range(self.rank, len(self) * self.world_size, self.world_size)
-            return [whole[min(place, len(whole) - 1)] for place in places]
-        size = self.batch_size * self.world_size
-        batches = epoch_batches(self.lengths, size, self.seed, self.epoch, shuffle=True)
-        return [np.resize(batch, max(len(batch), self.world_size))[self.rank :: self.world_size] for batch in batches]
+        """Each batch of the epoch over all ranks; in evaluation those of this rank."""
+        if self.shuffle:
+            size = self.batch_size * self.world_size * self.accumulate
+            steps = epoch_batches(self.lengths, size, self.seed, self.epoch, shuffle=True)
+            return [batch for step in steps for batch in np.array_split(step, self.accumulate)]
+        whole = epoch_batches(self.lengths, self.batch_size, self.seed, self.epoch, shuffle=False)
+        own = whole[self.rank :: self.world_size]
+        return own + [np.empty(0, np.int64)] * (len(self) - len(own))
+
+    def _own(self, batch: np.ndarray) -> list[int]:
+        rows = batch[self.rank :: self.world_size] if self.shuffle else batch
+        return rows.tolist() or [-1 - int(self.lengths.argmin())]
 
 
-def batch_count(rows: int, batch_size: int, world_size: int) -> int:
+def batch_count(rows: int, batch_size: int, world_size: int, accumulate: int = 1) -> int:
     """How many batches each rank sees in an epoch."""
-    return math.ceil(rows / (batch_size * world_size))
+    return math.ceil(rows / (batch_size * world_size * accumulate)) * accumulate
 
 
 def _cut(rows: np.ndarray, batch_size: int) -> list[np.ndarray]:

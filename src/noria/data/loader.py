@@ -5,9 +5,10 @@ Knows nothing of what a batch holds. Lightning saves and loads its state with ev
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
@@ -19,6 +20,11 @@ from noria.data.encoded import Encoded
 class ResumableLoader(DataLoader[dict[str, torch.Tensor]]):
     """Loads the batches of a `LengthGroupedBatches`.
 
+    Args:
+        weights: (rows,), what each row counts with in the loss. With them every batch has "step_weight", what its
+            whole optimiser step, over all its batches and ranks, is to be divided by.
+        batches_used: how many batches of an epoch the trainer takes; asked when a pass begins.
+
     The state is {"epoch": e, "position": n, "asked": a}: n batches of epoch e were handed out (not merely
     prefetched) while the sampler's epoch was set to a. The pass after `load_state_dict` starts at batch n of
     epoch e if the sampler still stands at a, else at the start of epoch e + 1; later passes start at 0.
@@ -27,7 +33,14 @@ class ResumableLoader(DataLoader[dict[str, torch.Tensor]]):
 
     sampler: LengthGroupedBatches
 
-    def __init__(self, dataset: Encoded, batches: LengthGroupedBatches, num_workers: int = 0) -> None:
+    def __init__(
+        self,
+        dataset: Encoded,
+        batches: LengthGroupedBatches,
+        num_workers: int = 0,
+        weights: np.ndarray | None = None,
+        batches_used: Callable[[], int] | None = None,
+    ) -> None:
         super().__init__(
             dataset,
             batch_size=None,
@@ -37,6 +50,8 @@ class ResumableLoader(DataLoader[dict[str, torch.Tensor]]):
             generator=torch.Generator(),
             persistent_workers=num_workers > 0,
         )
+        self._weights = weights
+        self._batches_used = batches_used or (lambda: len(batches))
         self._state: dict[str, int] | None = None
         self._resume: dict[str, int] | None = None
         # Lightning (2.6), resumed from the end of an epoch under max_steps, ends that epoch a second time and
@@ -59,11 +74,19 @@ class ResumableLoader(DataLoader[dict[str, torch.Tensor]]):
         self.sampler.set_epoch(state["epoch"])
         self.sampler.skip = position
         batches = super().__iter__()
+        step_weights = self._step_weights()
         self.sampler.set_epoch(asked)
         self.sampler.skip = 0
         for batch in batches:
+            if step_weights is not None:
+                batch["step_weight"] = step_weights[state["position"]]
             state["position"] += 1
             yield batch
+
+    def _step_weights(self) -> torch.Tensor | None:
+        if self._weights is None:
+            return None
+        return torch.from_numpy(self.sampler.step_weights(self._weights, self._batches_used())).float()
 
     def state_dict(self) -> dict[str, int]:
         epoch = self.sampler.epoch

@@ -31,6 +31,7 @@ class Metric:
     - single_label: probabilities (n, num_labels); label numbers (n,)
     - multi_label: probabilities (n, num_labels); zeros and ones (n, num_labels)
     - regression: predicted values (n,); true values (n,)
+    - causal_lm: the mean loss of each row's targets (n,); how many targets it has (n,)
     """
 
     kinds: ClassVar[tuple[str, ...]] = ()
@@ -90,7 +91,7 @@ class Metric:
         rows = len(labels)
         if rows == 0:
             raise ValueError("a metric needs at least one row, got none")
-        if self.kind == "regression":
+        if self.kind in ("regression", "causal_lm"):
             self._check_shapes(scores, labels, (rows,), (rows,))
             return scores.double(), labels.double()
 

@@ -20,11 +20,19 @@ from noria.callback.rng_state import RngState
 from noria.callback.throughput import Throughput
 from noria.common.errors import UserError
 from noria.data.batches import batch_count
-from noria.data.text import TextData
+from noria.data.module import DataModule
 from noria.model.pretrained import Pretrained
 from noria.stage import show
 from noria.stage.exits import one_exit, own_group
-from noria.stage.parts import load_weights, make_callbacks, make_loggers, make_metrics, summary_modes
+from noria.stage.parts import (
+    load_weights,
+    make_callbacks,
+    make_loggers,
+    make_metrics,
+    make_network,
+    summary_modes,
+    task_kind,
+)
 from noria.stage.report import data_facts, evaluate_and_record, keep_train_keys
 from noria.stage.run import open_record, plain, recording
 from noria.task.base import Task
@@ -54,23 +62,25 @@ def fit(cfg: DictConfig, choices: dict[str, Any], multirun: bool, *, test: bool 
 
         pretrained = instantiate(cfg.model)
         tokenizer = pretrained.tokenizer()
-        data = instantiate(cfg.data, cfg.task.kind, tokenizer, cfg.seed)
-        data.setup()
+        kind = task_kind(cfg)
+        data = instantiate(cfg.data, kind, tokenizer, cfg.seed)
+        data.prepare_data()  # all tokens are made before there is a group of processes that could wait for them
         show.data(data)
         keep_train_keys(data, record)
         record.update(data=data_facts(data), model={"revision": pretrained.revision})
 
-        metrics = make_metrics(cfg.metric, cfg.task.kind, data.num_labels)
+        metrics = make_metrics(cfg.metric, kind, data.num_labels)
         modes = summary_modes(metrics)
         info = RunInfo(record.folder, record.data["experiment"], "fit", record.data["wandb"]["id"], plain(cfg), modes)
         table, throughput = EpochTable(), Throughput()
-        callbacks = [throughput, table, RngState(), Interrupt(), *make_callbacks(cfg.get("callback"))]
+        callbacks = [throughput, table, RngState(cfg.seed), Interrupt(), *make_callbacks(cfg.get("callback"))]
         trainer = instantiate(cfg.trainer, callbacks, make_loggers(cfg.get("logger"), info), str(record.folder))
         record.update(precision=trainer.precision, devices=trainer.world_size)
 
-        network = pretrained.classifier(data.labels, cfg.task.kind, tokenizer.pad_token_id)
+        network = make_network(pretrained, data, tokenizer)
         if cfg.trainer.get("compile"):
             compile_network(network)
+        train = data.encoded("train")
         task = instantiate(
             cfg.task,
             network,
@@ -78,9 +88,9 @@ def fit(cfg: DictConfig, choices: dict[str, Any], multirun: bool, *, test: bool 
             instantiate(cfg.scheduler, _partial_=True),
             metrics,
             _steps(trainer, data),
-            torch.from_numpy(data.encoded("train").labels),
-            data.num_labels,
+            *((torch.from_numpy(train.labels), data.num_labels) if train.labels is not None else ()),
         )
+        data.row_weights = task.row_weights(train)
 
         started = time.perf_counter()
         try:
@@ -105,14 +115,14 @@ def _save_artifact(
     choices: dict[str, Any],
     pretrained: Pretrained,
     tokenizer: PreTrainedTokenizerBase,
-    data: TextData,
+    data: DataModule,
     task: Task,
     trainer: pl.Trainer,
     record: Record,
 ) -> Path:
     """The best weights (the last, where no checkpoint was kept) in a fresh network: FSDP has cut up the old one."""
     best = next((c.best_model_path for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint)), "")
-    network = pretrained.classifier(data.labels, data.kind, tokenizer.pad_token_id)
+    network = make_network(pretrained, data, tokenizer)
     if best:
         load_weights(network, best)
     else:
@@ -138,10 +148,10 @@ def _save_artifact(
     return artifact
 
 
-def _steps(trainer: pl.Trainer, data: TextData) -> int:
+def _steps(trainer: pl.Trainer, data: DataModule) -> int:
     """Optimiser steps of the whole run, once it is sure that it trains and validates as asked."""
     assert trainer.max_epochs is not None
-    batches = data.batches_per_epoch(trainer.world_size)
+    batches = data.batches_per_epoch(trainer.world_size, trainer.accumulate_grad_batches)
     steps = total_steps(
         batches,
         max_epochs=trainer.max_epochs,
@@ -149,7 +159,7 @@ def _steps(trainer: pl.Trainer, data: TextData) -> int:
         accumulate_grad_batches=trainer.accumulate_grad_batches,
         limit_train_batches=trainer.limit_train_batches,
     )
-    val = batch_count(len(data.splits["val"]), data.eval_batch_size, trainer.world_size) if "val" in data.splits else 0
+    val = batch_count(len(data.encoded("val")), data.eval_batch_size, trainer.world_size) if "val" in data.splits else 0
     limits = trainer.limit_train_batches, trainer.limit_val_batches, trainer.val_check_interval
     refuse_empty(steps, batches, val, *limits)
     if not val and trainer.early_stopping_callback:

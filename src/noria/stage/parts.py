@@ -4,17 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from hydra.utils import instantiate
+from hydra.utils import get_class, instantiate
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig
 from torch import nn
 
+from noria.data.module import DataModule
 from noria.metric.base import Metric
+from noria.model.pretrained import Pretrained
 from noria.tracking.run_info import RunInfo
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+def task_kind(cfg: DictConfig) -> str:
+    """What the task learns: the kind that its config names, or the only one that it has."""
+    return str(cfg.task.get("kind") or get_class(cfg.task._target_).kind)
+
+
+def make_network(pretrained: Pretrained, data: DataModule, tokenizer: PreTrainedTokenizerBase) -> nn.Module:
+    """The network that the data's kind asks for."""
+    if data.kind == "causal_lm":
+        return pretrained.causal_lm()
+    return pretrained.classifier(data.labels, data.kind, tokenizer.pad_token_id)
 
 
 def make_metrics(nodes: DictConfig, kind: str, num_labels: int) -> dict[str, Metric]:

@@ -18,8 +18,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from noria.artifact.bundle import open_artifact
 from noria.data.rows import Rows
 from noria.data.split import KEY_BYTES, keys
-from noria.data.text import TextData
-from noria.inference.classifier import Classifier, pick_device
+from noria.data.module import DataModule
+from noria.inference.classifier import Classifier
+from noria.inference.device import pick_device
 from noria.inference.evaluation import Evaluation, evaluate
 from noria.metric.base import Metric
 from noria.tracking.looks import look
@@ -31,7 +32,7 @@ TRAIN_KEYS = "train_keys.npy"
 KEY = f"S{KEY_BYTES}"
 
 
-def keep_train_keys(data: TextData, record: Record) -> None:
+def keep_train_keys(data: DataModule, record: Record) -> None:
     """Leaves the hashes of the training texts in the run folder, not in the artifact, which may be shared."""
     if first_rank():
         np.save(record.folder / TRAIN_KEYS, np.frombuffer(b"".join(keys(data.splits["train"])), dtype=KEY))
@@ -46,7 +47,7 @@ def trained_on(artifact: Path, rows: Rows) -> int | None:
     return int(np.isin(np.frombuffer(b"".join(keys(rows)), dtype=KEY), seen).sum())
 
 
-def data_facts(data: TextData) -> dict[str, Any]:
+def data_facts(data: DataModule) -> dict[str, Any]:
     """What the record says of the data."""
     return {"fingerprint": data.fingerprint, "fingerprints": data.fingerprints, **data.report}
 
@@ -54,7 +55,7 @@ def data_facts(data: TextData) -> dict[str, Any]:
 def evaluate_and_record(
     cfg: DictConfig,
     artifact: Path,
-    data: TextData,
+    data: DataModule,
     splits: list[str],
     metrics: Mapping[str, Metric],
     record: Record,

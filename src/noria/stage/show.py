@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from rich import get_console
 from rich.table import Table
 
-from noria.data.text import TextData
+from noria.data.module import DataModule
 from noria.tracking.epoch_table import EpochTable
 from noria.tracking.record import FILE, Record
 from noria.tracking.wandb_logger import how_to_sync, live_run, log_artifact, log_tables
@@ -33,7 +33,7 @@ def config(cfg: DictConfig, choices: dict[str, Any]) -> None:
     )
 
 
-def data(module: TextData) -> None:
+def data(module: DataModule) -> None:
     """Rows per split, what was left out and why, texts found on both sides."""
     console = get_console()
     rows = ", ".join(f"{name} {count:,}" for name, count in module.report["rows"].items())

@@ -14,14 +14,16 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from noria.data.encoded import Encoded
 from noria.metric.base import Metric
 
 
 class Task(pl.LightningModule, ABC):
     """A network, its loss, and how it is optimised.
 
-    The loss of a step is the sum over its examples divided by what counts (`Objective.losses`). The loss
-    of an epoch is the same quotient over the whole epoch, never a mean of means of uneven batches.
+    The loss of an optimiser step is the sum over its examples divided by what counts in them (examples, or the
+    tokens to be predicted), over all its micro-batches and ranks. The loss of an epoch is the same quotient over
+    the whole epoch. Neither is ever a mean of means, so that neither depends on how a run is executed.
 
     Args:
         network: takes the tensors of a batch, gives logits.
@@ -46,14 +48,19 @@ class Task(pl.LightningModule, ABC):
         self._make_scheduler = make_scheduler
         self._metrics = dict(metrics)
         self._total_steps = total_steps
-        # Sums of the running training epoch: (loss, weight). In the checkpoint, for Lightning
-        # does not restore the averages of an interrupted epoch.
+        # (loss, weight), summed over the running epoch and over the running optimiser step. The first is in the
+        # checkpoint, for Lightning does not restore the averages of an interrupted epoch.
         self._train_sums = torch.zeros(2, dtype=torch.float64)
+        self._step_sums = torch.zeros(2, dtype=torch.float64)
         self._seen: list[tuple[Tensor, ...]] = []
 
     @abstractmethod
-    def step(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """Scores (batch, …), losses (batch,) and weights (batch,) of one batch."""
+    def step(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Of one batch: scores (batch, …) and labels (batch, …) for the metrics, losses and weights (batch,)."""
+
+    @abstractmethod
+    def row_weights(self, rows: Encoded) -> np.ndarray:
+        """What each row counts with (rows,): the weights that `step` gives, known without a forward."""
 
     def configure_optimizers(self) -> Any:
         optimizer = self._make_optimizer(self.network)
@@ -61,34 +68,39 @@ class Task(pl.LightningModule, ABC):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
-        _, losses, weights = self.step(batch)
-        total, weight = (losses * weights).sum(), weights.sum()
-        self._train_sums += torch.stack([total.detach(), weight]).to(self._train_sums)
-        loss = total / weight
-        self.log("train/loss", loss.detach(), prog_bar=True)
-        return loss
+        _, _, losses, weights = self.step(batch)
+        weights = weights * (batch["index"] >= 0)  # a filler counts nowhere
+        total = (losses * weights).sum()
+        sums = torch.stack([total.detach(), weights.sum()]).to(self._train_sums)
+        self._train_sums += sums
+        self._step_sums += sums
+        # Lightning divides by the micro-batches, DDP and FSDP by the ranks; the step's own weight takes their place.
+        return total * (self.trainer.accumulate_grad_batches * self.trainer.world_size / batch["step_weight"])
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        loss = _over_ranks(self._step_sums)
+        self.log("train/loss", loss[0] / loss[1], prog_bar=True)
+        self._step_sums.zero_()
 
     def on_train_start(self) -> None:
         # On the device, so that adding to it never waits; Apple's GPUs have no fp64.
         dtype = torch.float32 if self.device.type == "mps" else torch.float64
         self._train_sums = self._train_sums.to(self.device, dtype)
+        self._step_sums = self._step_sums.to(self.device, dtype)
 
     def on_train_epoch_start(self) -> None:  # not called when an epoch is taken up in its middle
         self._train_sums.zero_()
 
     def train_loss(self) -> float:
         """The loss of the training epoch so far, over all ranks."""
-        sums = self._train_sums.clone()
-        if dist.is_available() and dist.is_initialized():
-            dist.all_reduce(sums)
+        sums = _over_ranks(self._train_sums)
         return float(sums[0] / sums[1])
 
     def on_validation_epoch_start(self) -> None:
         self._seen.clear()
 
     def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
-        scores, losses, weights = self.step(batch)
-        self._seen.append(tuple(t.cpu() for t in (batch["index"], scores, batch["labels"], losses, weights)))
+        self._seen.append(tuple(t.cpu() for t in (batch["index"], *self.step(batch))))
 
     def on_validation_epoch_end(self) -> None:
         scores, labels, losses, weights = self._gather_seen()
@@ -104,8 +116,7 @@ class Task(pl.LightningModule, ABC):
             parts = [[] for _ in range(dist.get_world_size())]
             dist.all_gather_object(parts, self._seen)  # parts may be uneven
         index, *columns = (torch.cat(column) for column in zip(*(row for part in parts for row in part), strict=True))
-        # Each row once, in its own order: ranks that run out of batches repeat one, to keep step with the others.
-        rows = torch.from_numpy(np.unique(index.numpy(), return_index=True)[1])
+        rows = index.argsort()[int((index < 0).sum()) :]  # in their own order, less the fillers
         return [column[rows] for column in columns]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -113,3 +124,11 @@ class Task(pl.LightningModule, ABC):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self._train_sums = torch.tensor(checkpoint["train_sums"], dtype=torch.float64)
+
+
+def _over_ranks(sums: Tensor) -> Tensor:
+    """The sums over all ranks, on every rank."""
+    sums = sums.clone()
+    if dist.is_available() and dist.is_initialized():
+        dist.all_reduce(sums)
+    return sums

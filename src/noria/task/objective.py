@@ -31,15 +31,20 @@ class Objective:
         The loss of a batch, of an epoch, of any set is `(loss * weight).sum() / weight.sum()`.
         """
         logits = logits.float()
-        weights = None if self.class_weights is None else self.class_weights.to(logits.device)
         if self.kind == "single_label":
             loss = F.cross_entropy(logits, labels, reduction="none", label_smoothing=self.label_smoothing)
-            return loss, torch.ones_like(loss) if weights is None else weights[labels]
-        if self.kind == "multi_label":
-            loss = F.binary_cross_entropy_with_logits(logits, labels, reduction="none", pos_weight=weights).mean(-1)
+        elif self.kind == "multi_label":
+            positive = None if self.class_weights is None else self.class_weights.to(logits.device)
+            loss = F.binary_cross_entropy_with_logits(logits, labels, reduction="none", pos_weight=positive).mean(-1)
         else:
             loss = F.mse_loss(logits.squeeze(-1), labels, reduction="none")
-        return loss, torch.ones_like(loss)
+        return loss, self.weights(labels)
+
+    def weights(self, labels: Tensor) -> Tensor:
+        """What each example counts with, (batch,), in fp32."""
+        if self.kind == "single_label" and self.class_weights is not None:
+            return self.class_weights.to(labels.device)[labels]
+        return torch.ones(len(labels), device=labels.device)
 
     def scores(self, logits: Tensor) -> Tensor:
         """Probabilities (n, classes), or the predicted values (n,) of a regression."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Annotated, Literal
 
+import numpy as np
 import torch
 from annotated_types import Ge, Interval
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from noria.common.errors import UserError
+from noria.data.encoded import Encoded
 from noria.metric.base import Metric
 from noria.task.base import Task
 from noria.task.objective import Objective, balanced_weights
@@ -61,7 +63,11 @@ class TextClassification(Task):
             weights = torch.tensor(class_weights, dtype=torch.float32)
         self.objective = Objective(kind, weights, label_smoothing)
 
-    def step(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    def step(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         logits = self.network(**{key: batch[key] for key in NETWORK_INPUTS if key in batch}).logits
         losses, weights = self.objective.losses(logits, batch["labels"])
-        return self.objective.scores(logits.detach()), losses, weights
+        return self.objective.scores(logits.detach()), batch["labels"], losses, weights
+
+    def row_weights(self, rows: Encoded) -> np.ndarray:
+        assert rows.labels is not None
+        return self.objective.weights(torch.from_numpy(rows.labels)).numpy()

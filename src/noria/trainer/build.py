@@ -14,6 +14,7 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from noria.common.errors import UserError
+from noria.trainer.checkpoint_io import AtomicCheckpointIO
 from noria.trainer.precision import best_precision
 
 log = logging.getLogger(__name__)
@@ -88,6 +89,7 @@ def build_trainer(
                 detect_anomaly=detect_anomaly,
                 profiler=profiler,
                 callbacks=callbacks,
+                plugins=[AtomicCheckpointIO()],
                 logger=loggers,
                 default_root_dir=run_dir,
                 num_sanity_val_steps=0,  # the data has been checked before, with better messages

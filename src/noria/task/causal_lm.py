@@ -1,0 +1,51 @@
+"""The next token from those before it. Knows nothing of prompts, templates or where the texts come from."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from noria.data.encoded import Encoded
+from noria.data.encoded_text import EncodedText
+from noria.task.base import Task
+
+IGNORED = -100  # a label that is no target
+
+
+class CausalLM(Task):
+    """Trains a decoder on the tokens that are targets: all of a text, or the answers of a conversation.
+
+    Every target counts alike, whichever row, batch or rank it stands in. For the metrics a row's score is the mean
+    loss of its targets, and its label their number.
+    """
+
+    kind = "causal_lm"
+    architectures = ("decoder", "both")
+
+    def step(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        logits = self.network(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
+        sums, targets = row_losses(logits, batch["labels"])
+        losses = sums / targets.clamp(min=1)
+        return losses.detach(), targets, losses, targets.to(losses.dtype)
+
+    def row_weights(self, rows: Encoded) -> np.ndarray:
+        assert isinstance(rows, EncodedText)
+        return rows.targets.astype(np.float64)
+
+
+def row_losses(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """For each row the sum of its targets' negative log-likelihoods (rows,), fp32, and their number (rows,), int64.
+
+    Args:
+        logits: (rows, length, vocabulary); those at place i predict the token at i + 1.
+        labels: (rows, length); the token at its own place where it is a target, else -100.
+    """
+    targets = labels[:, 1:]
+    there = targets != IGNORED
+    # Only where something is to be predicted: fp32 logits of a whole vocabulary are what memory goes into.
+    losses = F.cross_entropy(logits[:, :-1][there].float(), targets[there], reduction="none")
+    places = there.nonzero()[:, 0]
+    sums = torch.zeros(len(labels), dtype=losses.dtype, device=losses.device).index_add(0, places, losses)
+    return sums, there.sum(1)
