@@ -51,6 +51,110 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_tiny(folder, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
 
 
+CHATML = (
+    "{% for message in messages %}"
+    "{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+)
+
+
+def make_tiny_decoder(folder: Path, **config: Any) -> Path:
+    """A Llama with random weights, two layers of width 32, and a byte-level tokenizer with a ChatML template."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    start, end = "<|im_start|>", "<|im_end|>"
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    trainer = trainers.BpeTrainer(
+        vocab_size=400, special_tokens=[start, end], initial_alphabet=alphabet, show_progress=False
+    )
+    roles = ["system", "user", "assistant", "What is the capital of France?", "The capital of France is Paris."]
+    tokenizer.train_from_iterator([*POSITIVE, *NEGATIVE, *roles], trainer)
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token=start, eos_token=end, pad_token=end, padding_side="right"
+    )
+    fast.chat_template = CHATML
+    fast.save_pretrained(folder)
+
+    torch.manual_seed(0)
+    sizes: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 2, "intermediate_size": 64}
+    sizes |= {"num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 256}
+    sizes |= {"vocab_size": len(fast), "bos_token_id": fast.bos_token_id, "eos_token_id": fast.eos_token_id}
+    sizes |= {"pad_token_id": fast.pad_token_id, "tie_word_embeddings": True}
+    LlamaForCausalLM(LlamaConfig(**{**sizes, **config})).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_decoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny chat decoder without dropout, for `model=hub model.architecture=decoder model.name=…`."""
+    return make_tiny_decoder(tmp_path_factory.mktemp("decoders") / "tiny_decoder")
+
+
+def make_tiny_gguf(path: Path, decoder: Path) -> Path:
+    """The tiny decoder as llama.cpp packs one: its linear layers and embedding in Q8_0, its tokenizer inside."""
+    import numpy as np
+    from gguf import GGMLQuantizationType, GGUFWriter, quants
+    from safetensors.numpy import load_file
+
+    config = json.loads((decoder / "config.json").read_text())
+    tokenizer = json.loads((decoder / "tokenizer.json").read_text())
+    heads = {"q": config["num_attention_heads"], "k": config["num_key_value_heads"]}
+    writer = GGUFWriter(path, "llama")
+    writer.add_name("tiny")
+    writer.add_block_count(config["num_hidden_layers"])
+    writer.add_context_length(config["max_position_embeddings"])
+    writer.add_embedding_length(config["hidden_size"])
+    writer.add_feed_forward_length(config["intermediate_size"])
+    writer.add_head_count(heads["q"])
+    writer.add_head_count_kv(heads["k"])
+    writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
+    writer.add_rope_freq_base(10000.0)
+    writer.add_rope_dimension_count(config["hidden_size"] // heads["q"])
+    writer.add_vocab_size(config["vocab_size"])
+    special = {token["id"] for token in tokenizer["added_tokens"]}
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("gpt-2")
+    writer.add_token_list(sorted(tokenizer["model"]["vocab"], key=tokenizer["model"]["vocab"].get))
+    writer.add_token_types([3 if number in special else 1 for number in range(config["vocab_size"])])
+    writer.add_token_merges([" ".join(pair) for pair in tokenizer["model"]["merges"]])
+    writer.add_bos_token_id(config["bos_token_id"])
+    writer.add_eos_token_id(config["eos_token_id"])
+    writer.add_pad_token_id(config["pad_token_id"])
+    writer.add_chat_template(CHATML)
+
+    parts = {"self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v"}
+    parts |= {"self_attn.o_proj": "attn_output", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up"}
+    parts |= {"mlp.down_proj": "ffn_down", "input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm"}
+    parts |= {"model.layers.": "blk.", "model.embed_tokens": "token_embd", "model.norm": "output_norm"}
+    for name, tensor in load_file(decoder / "model.safetensors").items():
+        if name[-14:-12] in ("q_", "k_") and "proj" in name:  # llama.cpp turns other pairs of dimensions
+            shape = heads[name[-14]], 2, tensor.shape[0] // heads[name[-14]] // 2, tensor.shape[1]
+            tensor = tensor.reshape(shape).swapaxes(1, 2).reshape(tensor.shape)
+        for long, short in parts.items():
+            name = name.replace(long, short)
+        if tensor.ndim == 2:
+            packed = quants.quantize(np.ascontiguousarray(tensor), GGMLQuantizationType.Q8_0)
+            writer.add_tensor(name, packed, raw_dtype=GGMLQuantizationType.Q8_0)
+        else:
+            writer.add_tensor(name, tensor)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_gguf(tiny_decoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny decoder in a GGUF file, for `model=smollm2 model.name=<file>`."""
+    return make_tiny_gguf(tmp_path_factory.mktemp("gguf") / "tiny.gguf", tiny_decoder)
+
+
 def make_reviews(path: Path, rows: int = 120, seed: int = 0) -> Path:
     """A CSV of short reviews with columns `text` and `label` (good, bad), each row different."""
     rng = random.Random(seed)

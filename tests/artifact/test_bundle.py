@@ -11,6 +11,7 @@ import yaml
 
 from noria.artifact import bundle
 from noria.common.errors import UserError
+from noria.model.peft import Lora
 from noria.model.pretrained import Pretrained
 
 FACTS: dict[str, Any] = {
@@ -109,6 +110,44 @@ def test_custom_code_in_the_folder_is_not_run(artifact: Path, tmp_path: Path) ->
     with pytest.raises(UserError):
         bundle.open_artifact(artifact)
     assert not flag.exists()
+
+
+@pytest.fixture
+def chat(tiny_decoder: Path, tmp_path: Path) -> Path:
+    """The artifact of a decoder with an adapter that has moved a little."""
+    pretrained = Pretrained(name=str(tiny_decoder), architecture="decoder", peft=Lora())
+    network = pretrained.causal_lm()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.requires_grad:
+                parameter.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0)))
+    facts = {**FACTS, "kind": "causal_lm", "labels": []}
+    bundle.save(tmp_path / "chat", network, pretrained.tokenizer(), facts)
+    return tmp_path / "chat"
+
+
+def test_a_decoders_artifact_opens_as_one(chat: Path, tiny_decoder: Path) -> None:
+    opened = bundle.open_artifact(chat)
+    assert (opened.kind, opened.labels) == ("causal_lm", []) and not opened.network.training
+    batch = opened.tokenizer(["a wonderful film"], return_tensors="pt")
+    base = Pretrained(name=str(tiny_decoder)).causal_lm().eval()
+    with torch.no_grad():
+        logits = opened.network(**batch).logits
+        assert logits.shape == (*batch["input_ids"].shape, len(opened.tokenizer))
+        assert (logits - base(**batch).logits).abs().max() > 1e-2  # the adapter is in it
+    assert opened.tokenizer.chat_template == Pretrained(name=str(tiny_decoder)).tokenizer().chat_template
+    assert sorted(path.name for path in (chat / "adapter").iterdir()) == [
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    ]
+
+
+def test_an_adapter_put_into_an_artifact_is_not_opened(chat: Path, tmp_path: Path) -> None:
+    """What it names as its model would be opened too, wherever that lies."""
+    for path in (chat / "adapter").iterdir():
+        shutil.copy(path, chat)
+    with pytest.raises(UserError, match="this folder holds an adapter"):
+        bundle.open_artifact(chat)
 
 
 def test_it_can_be_moved(artifact: Path, tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ from lightning.pytorch.callbacks import Callback
 
 from noria.callback.rng_state import RngState
 
-
 FIRST: Any = SimpleNamespace(global_rank=0)
 
 

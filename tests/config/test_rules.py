@@ -18,6 +18,7 @@ MAC = Machine(gpu_count=0, has_mps=True, cpu_has_bf16=False, cpu_threads=2)
 DOCS = Path(__file__).parents[2] / "docs" / "rules.md"
 
 FSDP = {"_target_": "lightning.pytorch.strategies.fsdp.FSDPStrategy"}
+LORA = {"_target_": "noria.model.peft.Lora"}
 STOP = {"_target_": "lightning.pytorch.callbacks.early_stopping.EarlyStopping", "monitor": "val/loss"}
 
 PARTS = """
@@ -33,7 +34,12 @@ class Down:
     mode = "min"
 class LeaveOut(Down):
     pass
+class Decoding:
+    kind = "causal_lm"
+class Chats:
+    kinds = ("causal_lm",)
 """
+LM, CHATS = {"_target_": "rule_parts.Decoding"}, {"_target_": "noria.data.instructions.Instructions"}
 UP, DOWN = {"_target_": "rule_parts.Up"}, {"_target_": "rule_parts.Down"}
 
 
@@ -107,6 +113,20 @@ TRIPS: list[Case] = [
     ("monitored_in_the_wrong_direction", monitor("val/down", "max", down=DOWN), CPU, "less is better"),
     ("monitored_in_the_wrong_direction", monitor("val/up", "min", up=UP), CPU, "more is better"),
     (
+        "data_for_another_task",
+        {**data(path="rows.csv"), "task": LM},
+        CPU,
+        "data=TableData is for task=multilabel_classification or text_classification or text_regression, but this "
+        "task's kind is causal_lm: choose such a task, or data=instructions or text.",
+    ),
+    ("data_for_another_task", {**task(kind="regression"), "data": CHATS}, CPU, "is for task=causal_lm, but"),
+    (
+        "data_for_another_task",
+        stage("evaluate", data={"_target_": "rule_parts.Chats"}, **task(kind="single_label")),
+        CPU,
+        "data=Chats is for task=causal_lm",
+    ),
+    (
         "label_smoothing_without_single_label",
         task(kind="multi_label", label_smoothing=0.1),
         CPU,
@@ -153,6 +173,10 @@ TRIPS: list[Case] = [
     ),
     ("data_that_is_not_there", data(path="rows.csv", test_path="/no/where.csv"), CPU, "data.test_path="),
     ("data_that_is_not_there", data(path="package:no_such_package_x/a.csv"), CPU, "is not installed"),
+    ("adapter_that_is_none", {"model": {"peft": "lora"}}, CPU, "with a slash: model/peft=lora"),
+    ("adapter_that_is_none", {"model": {"peft": 3}}, CPU, "model/peft=…"),
+    ("freezing_under_an_adapter", stage("fit", model={"peft": LORA, "freeze": "backbone"}), CPU, "freeze=backbone"),
+    ("freezing_under_an_adapter", stage("fit", model={"peft": LORA, "freeze": 0}), CPU, "model/peft=none"),
 ]
 
 PASSES: list[tuple[str, dict[str, Any], Machine]] = [
@@ -198,6 +222,11 @@ PASSES: list[tuple[str, dict[str, Any], Machine]] = [
     ("monitored_in_the_wrong_direction", monitor("val/loss", "min"), CPU),
     ("monitored_in_the_wrong_direction", monitor("val/down", "min", down=DOWN), CPU),
     ("monitored_in_the_wrong_direction", monitor("val/x", "min", x={"_target_": "a.B"}), CPU),
+    ("data_for_another_task", {**data(path="rows.csv"), **task(kind="regression")}, CPU),
+    ("data_for_another_task", stage("fit", data=CHATS, task=LM), CPU),
+    ("data_for_another_task", stage("predict", data=CHATS, **task(kind="regression")), CPU),
+    ("data_for_another_task", stage("fit", data={"_target_": "mine.Data"}, task=LM), CPU),
+    ("data_for_another_task", stage("fit", data=CHATS, task={"_target_": "mine.Task"}), CPU),
     ("label_smoothing_without_single_label", task(kind="single_label", label_smoothing=0.1), CPU),
     ("label_smoothing_without_single_label", task(kind="multi_label", label_smoothing=0.0), CPU),
     ("class_weights_without_classes", task(kind="multi_label", class_weights=[1.0]), CPU),
@@ -239,6 +268,11 @@ PASSES: list[tuple[str, dict[str, Any], Machine]] = [
         stage("fit", data={"_target_": "noria.data.hub.HubData", "path": "a/name"}),
         CPU,
     ),
+    ("adapter_that_is_none", {"model": {"peft": None}}, CPU),
+    ("adapter_that_is_none", {"model": {"peft": LORA}}, CPU),
+    ("freezing_under_an_adapter", stage("fit", model={"peft": LORA, "freeze": "none"}), CPU),
+    ("freezing_under_an_adapter", stage("fit", model={"peft": None, "freeze": 2}), CPU),
+    ("freezing_under_an_adapter", stage("evaluate", model={"peft": LORA, "freeze": 2}), CPU),
 ]
 
 

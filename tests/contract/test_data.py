@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from hydra.utils import instantiate
+from hydra.utils import get_class, instantiate
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from noria.common.paths import packaged
-from noria.data.text import TextData
+from noria.data.module import DataModule
 
 GROUP = "data"
 ROWS = 40  # of each split at most
 
-# What a source needs beside its YAML, the splits and the labels it gives.
+# What a source needs beside its YAML, the splits and the labels it gives; no labels: its targets are its own tokens.
+LM = ["task=causal_lm", "model=hub", "model.architecture=decoder", "model.name={decoder}", "data.max_length=64"]
 SPECIAL = {
     "hub": (["data.path={folder}/files"], {"train", "val", "test"}, ["bad", "good"]),
     "imdb": ([], {"train", "val", "test"}, ["negative", "positive"]),
+    "instructions": ([*LM, "data.path={folder}/chats.jsonl"], {"train", "val", "test"}, []),
     "rotten_tomatoes": ([], {"train", "val", "test"}, ["negative", "positive"]),
     "sst2": (["data.path={folder}/glue"], {"train", "val"}, ["negative", "positive"]),
     "table": (["data.path={folder}/table.csv"], {"train", "val", "test"}, ["bad", "good"]),
+    "text": ([*LM, "data.path={folder}/texts"], {"train", "val", "test"}, []),
 }
 
 
 def test_the_yamls_are_found(found: list[str]) -> None:
-    assert len(found) >= 5
+    assert len(found) >= 7
 
 
 @pytest.fixture(scope="module")
@@ -56,27 +61,39 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, rows in (("train", 90), ("validation", 30), ("test", 30)):
         write(f"files/{name}.csv", rows, ",", ["text", "label"], ["bad", "good"])
     write("table.csv", 200, ",", ["text", "label"], ["bad", "good"])
+    chats = [
+        {"messages": [{"role": "user", "content": f"Add {i} and 1."}, {"role": "assistant", "content": f"{i + 1}!"}]}
+        for i in range(200)
+    ]
+    (tmp_path / "chats.jsonl").write_text("".join(json.dumps(chat) + "\n" for chat in chats))
+    (tmp_path / "texts").mkdir()
+    for name in ("a.txt", "b.md"):
+        paragraphs = [f"{name}: paragraph {i} of it" + " goes on" * (i % 60) for i in range(1000)]
+        (tmp_path / "texts" / name).write_text("\n\n".join(paragraphs))
     return tmp_path
 
 
 @pytest.fixture
-def build(compose: Callable, folder: Path, tokenizer: PreTrainedTokenizerBase) -> Callable[..., TextData]:
+def build(
+    compose: Callable, folder: Path, tokenizer: PreTrainedTokenizerBase, tiny_decoder: Path
+) -> Callable[..., DataModule]:
     """build(choice, limit): the data module, made as `stage/fit.py` makes it."""
 
-    def made(choice: str, limit: int = ROWS) -> TextData:
-        needs = [word.format(folder=folder) for word in SPECIAL[choice][0]] if choice in SPECIAL else []
+    def made(choice: str, limit: int = ROWS) -> DataModule:
+        needs = [word.format(folder=folder, decoder=tiny_decoder) for word in SPECIAL.get(choice, [()])[0]]
         cfg = compose(f"data={choice}", f"data.limit={limit}", "data.batch_size=16", "data.max_length=24", *needs)
-        data = instantiate(cfg.data, cfg.task.kind, tokenizer, cfg.seed)
+        kind = cfg.task.get("kind") or get_class(cfg.task._target_).kind
+        own = AutoTokenizer.from_pretrained(tiny_decoder) if kind == "causal_lm" else tokenizer
+        data = instantiate(cfg.data, kind, own, cfg.seed)
         data.setup()
         return data
 
     return made
 
 
-def test_it_keeps_the_contract(build: Callable[..., TextData], choice: str) -> None:
+def test_it_keeps_the_contract(build: Callable[..., DataModule], choice: str) -> None:
     data = build(choice)
     assert "train" in data.splits and "val" in data.splits and set(data.splits) <= {"train", "val", "test"}
-    assert data.num_labels == len(data.labels) >= 2
     if choice in SPECIAL:
         assert (set(data.splits), data.labels) == SPECIAL[choice][1:]
     for name, rows in data.splits.items():
@@ -88,16 +105,40 @@ def test_it_keeps_the_contract(build: Callable[..., TextData], choice: str) -> N
     batches = list(loader)
     assert len(batches) == len(loader) == data.batches_per_epoch(1)
     size, width = batches[0]["input_ids"].shape
-    assert size <= 16 and 2 < width <= 24
+    assert size <= 16 and 2 < width <= data.max_length
     for name in ("input_ids", "attention_mask"):
         assert batches[0][name].dtype == torch.int64 and batches[0][name].shape == (size, width)
-    assert batches[0]["labels"].dtype == torch.int64 and batches[0]["labels"].shape == (size,)
-    assert set(torch.cat([batch["labels"] for batch in batches]).tolist()) == set(range(data.num_labels))
+    (_check_labels if data.labels else _check_targets)(data, batches)
 
     for split, one_pass in (("train", batches), ("val", list(data.val_dataloader()))):
         seen = torch.cat([batch["index"] for batch in one_pass]).tolist()
-        assert sorted(seen) == list(range(len(data.splits[split]))), split
+        assert sorted(seen) == list(range(len(data.encoded(split)))), split
 
     again, other = build(choice), build(choice, ROWS - 1)
     assert again.fingerprint == data.fingerprint and again.fingerprints == data.fingerprints
     assert other.fingerprint != data.fingerprint and other.fingerprints["train"] != data.fingerprints["train"]
+
+
+def _check_labels(data: DataModule, batches: list[dict[str, torch.Tensor]]) -> None:
+    """Every row has a label, and every label is met."""
+    assert data.num_labels == len(data.labels) >= 2
+    for batch in batches:
+        assert batch["labels"].dtype == torch.int64 and batch["labels"].shape == batch["index"].shape
+    assert set(torch.cat([batch["labels"] for batch in batches]).tolist()) == set(range(data.num_labels))
+    for split in ("train", "val"):
+        assert len(data.encoded(split)) == len(data.splits[split])
+
+
+def _check_targets(data: DataModule, batches: list[dict[str, torch.Tensor]]) -> None:
+    """Each row is asked for some of its own tokens, never for its first, and `targets` counts them."""
+    encoded = data.encoded("train")
+    for batch in batches:
+        labels, wanted = batch["labels"], batch["labels"] != -100
+        assert labels.dtype == torch.int64 and labels.shape == batch["input_ids"].shape
+        assert torch.equal(labels[wanted], batch["input_ids"][wanted]) and not wanted[:, 0].any()
+        assert not (wanted & (batch["attention_mask"] == 0)).any()
+        assert wanted.sum(1).tolist() == encoded.targets[batch["index"].numpy()].tolist()
+        assert (wanted.sum(1) > 0).all()
+    for split in ("train", "val"):
+        row = data.encoded(split).row
+        assert row.dtype == np.int64 and set(row.tolist()) == set(range(len(data.splits[split]))), "a row is missing"

@@ -18,6 +18,7 @@ ELSEWHERE = {
 
 def test_every_group_has_a_suite() -> None:
     groups = {path.name for path in (ROOT / "conf").iterdir() if path.is_dir()}
+    groups |= {path.name for path in (ROOT / "conf").glob("*/*") if path.is_dir() and path.parent.name != "hydra"}
     suites = {path.stem.removeprefix("test_") for path in Path(__file__).parent.glob("test_*.py")} - {"groups"}
     assert len(groups) > 15
     assert suites | set(ELSEWHERE) == groups

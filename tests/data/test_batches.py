@@ -71,7 +71,8 @@ def test_a_step_has_the_same_rows_however_it_is_executed():
             for rank in range(world)
         ]
         batches = [[row for rank in ranks for row in rank[place] if row >= 0] for place in range(len(ranks[0]))]
-        return [sorted(sum(batches[at : at + accumulate], [])) for at in range(0, len(batches), accumulate)]
+        starts = range(0, len(batches), accumulate)
+        return [sorted(row for batch in batches[at : at + accumulate] for row in batch) for at in starts]
 
     one = steps(24, 1, 1)
     assert [len(step) for step in one].count(24) == 5 and len(one) == 6

@@ -86,6 +86,48 @@ def test_the_key_is_all_that_decides_the_tokens(tokenizer):
     assert cache_key(other, TEXTS, None, 8) != key
 
 
+def test_spans_mark_the_tokens_that_lie_inside(tokenizer, cache):
+    texts = ["ask the question, get an answer. more", "nothing here", "unbelievably"]
+    spans = [[(0, 3), (18, 32)], [], [(1, 12)]]
+    for made in [cached_tokens(tokenizer, texts, None, 16, spans=spans, special=False) for _ in range(2)]:
+        assert made.has_targets and made.targets(0).dtype == np.int8
+        marked = [np.array(tokenizer.convert_ids_to_tokens(made.ids(row)))[made.targets(row) > 0] for row in range(3)]
+        assert marked[0].tolist() == ["ask", "get", "an", "answer", "."] and not len(marked[1])
+        pieces = tokenizer.tokenize(texts[2])
+        assert len(pieces[0]) == 2 and marked[2].tolist() == pieces[1:], "a piece that reaches out of the span is none"
+    assert len(files(cache)) == 1
+    assert not cached_tokens(tokenizer, texts, None, 16).has_targets
+
+
+def test_spans_of_more_rows_than_a_chunk(tokenizer):
+    texts = [f"word {i}" for i in range(CHUNK + 3)]
+    made = cached_tokens(tokenizer, texts, None, None, spans=[[(5, 9)] if i % 2 else [] for i in range(CHUNK + 3)])
+    assert [made.targets(row).sum() > 0 for row in (0, 1, CHUNK, CHUNK + 1)] == [False, True, False, True]
+
+
+def test_without_a_limit_and_without_special_tokens(tokenizer):
+    text = "word " * 600
+    assert cached_tokens(tokenizer, [text], None, 8).lengths.tolist() == [8]
+    made = cached_tokens(tokenizer, [text, "[SEP] a"], None, None, special=False)
+    assert made.lengths.tolist() == [600, 2] and made.truncated == 0
+    assert made.ids(1)[0] == tokenizer.sep_token_id
+    assert cached_tokens(tokenizer, [text], None, 8).truncated == 1
+
+
+def test_the_key_knows_spans_and_special_tokens(tokenizer):
+    spans = [[(0, 1)], [], [], []]
+    keys = [
+        cache_key(tokenizer, TEXTS, None, 8),
+        cache_key(tokenizer, TEXTS, None, None),
+        cache_key(tokenizer, TEXTS, None, 8, None, False),
+        cache_key(tokenizer, TEXTS, None, 8, spans),
+        cache_key(tokenizer, TEXTS, None, 8, [[(0, 2)], [], [], []]),
+        cache_key(tokenizer, TEXTS, None, 8, [[], [(0, 1)], [], []]),
+    ]
+    assert len(set(keys)) == len(keys)
+    assert cache_key(tokenizer, TEXTS, None, 8, [[(0, 1)], [], [], []]) == keys[3]
+
+
 @pytest.mark.parametrize("damage", ["cut", "other", "empty"])
 def test_an_unreadable_file_is_made_again(tokenizer, cache, caplog, damage):
     good = cached_tokens(tokenizer, TEXTS, None, 8)

@@ -5,7 +5,7 @@ import torch
 
 from noria.artifact.bundle import Artifact
 from noria.data.encoded import encode_texts
-from noria.inference.classifier import Classifier, pick_device
+from noria.inference.classifier import Classifier
 
 TEXTS = [" ".join(["word"] * (1 + 7 * number % 13)) + f" {number}" for number in range(23)]
 CPU = torch.device("cpu")
@@ -56,8 +56,3 @@ def test_decisions(artifact: Artifact, kind: str, scores: list[object], expected
     facts = {**artifact.facts, "kind": kind}
     classifier = Classifier(Artifact(artifact.folder, facts, artifact.network, artifact.tokenizer), "32-true", CPU)
     assert classifier.decide(torch.tensor(scores)) == expected
-
-
-def test_the_device_follows_the_accelerator() -> None:
-    assert pick_device("cpu") == CPU
-    assert pick_device("auto").type in ("cpu", "cuda", "mps")

@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import (
     BertConfig,
     BertForSequenceClassification,
+    BertLMHeadModel,
     DistilBertConfig,
     DistilBertModel,
     GPT2Config,
@@ -72,6 +74,67 @@ class TestClassifier:
 
     def test_a_local_folder_has_no_revision(self, tiny_model: Path) -> None:
         assert Pretrained(name=str(tiny_model)).revision is None
+
+
+class TestCausalLm:
+    def test_every_token_is_predicted_from_those_before(self, tiny_decoder: Path) -> None:
+        network = Pretrained(name=str(tiny_decoder), architecture="decoder").causal_lm()
+        assert network.training and all(module.training for module in network.modules())
+        assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
+        one, two = torch.tensor([[5, 6, 7, 8]]), torch.tensor([[5, 6, 7, 9]])
+        mask = torch.ones_like(one)
+        with torch.inference_mode():
+            first, second = (network(input_ids=ids, attention_mask=mask).logits for ids in (one, two))
+        assert first.shape == (1, 4, network.config.vocab_size)
+        assert torch.equal(first[:, :3], second[:, :3]) and not torch.equal(first[:, 3], second[:, 3])
+
+    def test_a_tied_output_embedding_is_not_missing(self, tiny_decoder: Path) -> None:
+        assert "lm_head.weight" not in load_file(tiny_decoder / "model.safetensors")
+        network = Pretrained(name=str(tiny_decoder)).causal_lm()
+        assert network.lm_head.weight is network.model.embed_tokens.weight
+
+    def test_freezing(self, tiny_decoder: Path) -> None:
+        network = Pretrained(name=str(tiny_decoder), freeze=1).causal_lm()
+        frozen = {name.split(".")[2] for name, p in network.named_parameters() if not p.requires_grad}
+        assert frozen == {"weight", "0"}  # model.embed_tokens.weight and model.layers.0
+
+    def test_an_encoder_is_refused(self, tiny_model: Path, tmp_path: Path) -> None:
+        with pytest.raises(UserError, match=r"a 'bert' model has an encoder.*model=smollm2"):
+            Pretrained(name=str(tiny_model)).causal_lm()
+        sizes = {"d_model": 8, "d_ff": 8, "num_layers": 1, "num_heads": 2, "d_kv": 4, "decoder_start_token_id": 0}
+        T5ForConditionalGeneration(T5Config(vocab_size=20, **sizes)).save_pretrained(tmp_path)
+        with pytest.raises(UserError, match="a 't5' model has an encoder"):
+            Pretrained(name=str(tmp_path)).causal_lm()
+
+    def test_a_bert_that_is_a_decoder_is_none(self, tmp_path: Path) -> None:
+        sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
+        BertLMHeadModel(BertConfig(vocab_size=20, is_decoder=True, **sizes)).save_pretrained(tmp_path)
+        assert Pretrained(name=str(tmp_path)).causal_lm().config.is_decoder
+
+    def test_a_model_without_such_a_head(self, tmp_path: Path) -> None:
+        sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
+        ViTModel(ViTConfig(**sizes)).save_pretrained(tmp_path)
+        with pytest.raises(UserError, match="no language modelling head for a 'vit' model"):
+            Pretrained(name=str(tmp_path)).causal_lm()
+
+    def test_a_missing_output_embedding_is_refused(self, tmp_path: Path) -> None:
+        sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+        LlamaModel(LlamaConfig(vocab_size=20, **sizes)).save_pretrained(tmp_path)
+        with pytest.raises(UserError, match=r"1 of its weights are missing \(lm_head\.weight"):
+            Pretrained(name=str(tmp_path)).causal_lm()
+
+    @pytest.mark.parametrize(("change", "words"), [
+        ({"intermediate_size": 48}, r"another shape than the config says: model\.layers\.0\.mlp"),
+        ({"num_hidden_layers": 3}, r"of its weights are missing \(model\.layers\.2"),
+    ])  # fmt: skip
+    def test_weights_that_do_not_fit(
+        self, tiny_decoder: Path, tmp_path: Path, change: dict[str, int], words: str
+    ) -> None:
+        folder = shutil.copytree(tiny_decoder, tmp_path / "copy")
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps(config | change))
+        with pytest.raises(UserError, match=words):
+            Pretrained(name=str(folder)).causal_lm()
 
 
 class TestFreeze:
@@ -159,13 +222,13 @@ class TestRefusals:
     def test_weights_of_another_architecture(self, copy: Path) -> None:
         DistilBertModel(DistilBertConfig(dim=32, n_layers=2, n_heads=2, hidden_dim=64)).save_pretrained(copy / "other")
         shutil.copy(copy / "other/model.safetensors", copy / "model.safetensors")
-        with pytest.raises(UserError, match=r"weights of its body are missing .*not a checkpoint of that"):
+        with pytest.raises(UserError, match=r"of its weights are missing .*not a checkpoint of that"):
             classifier(copy)
 
     def test_fewer_layers_than_the_config_says(self, copy: Path) -> None:
         config = json.loads((copy / "config.json").read_text())
         (copy / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 3}))
-        with pytest.raises(UserError, match=r"16 weights of its body are missing \(bert\.encoder\.layer\.2"):
+        with pytest.raises(UserError, match=r"16 of its weights are missing \(bert\.encoder\.layer\.2"):
             classifier(copy)
 
     def test_no_weights(self, copy: Path) -> None:

@@ -76,6 +76,17 @@ def test_standard_input_in_a_process_of_its_own(fitted, tmp_path):
     assert not list(tmp_path.iterdir()), "predicting leaves no run"
 
 
+def test_whoever_has_read_enough_may_leave(fitted, tmp_path):
+    (tmp_path / "many.txt").write_text("a wonderful film\n" * 5000)
+    command = [sys.executable, str(RUN), "stage=predict", f"artifact={fitted / 'artifact'}", "input=many.txt"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as done:
+        assert json.loads(done.stdout.readline())["text"] == "a wonderful film"
+        done.stdout.close()  # as head does
+        said = done.stderr.read()
+    assert done.returncode == 0
+    assert said == "", "it ends without a word"
+
+
 TEXTS = ["superb acting", "a bore, flat and stale", "fun"]
 
 

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from noria.statistics.bootstrap import bootstrap, mean_interval
+from noria.statistics.bootstrap import bootstrap, mean_interval, ratio_interval
 
 
 def test_bootstrap_of_a_mean_agrees_with_theory() -> None:
@@ -110,6 +110,36 @@ def test_mean_interval_at_its_edges() -> None:
     assert math.isnan(mean_interval(np.array([1.0, math.nan])).value)
     same = mean_interval(np.array([2.0, 2.0]))
     assert (same.low, same.high) == (2.0, 2.0)
+
+
+def test_ratio_is_of_the_sums_and_its_interval_agrees_with_theory() -> None:
+    rng = np.random.default_rng(5)
+    weights = rng.integers(1, 50, size=500).astype(np.float64)
+    means = rng.normal(2.0, 0.5, size=500)
+    estimate = ratio_interval(means * weights, weights, resamples=2000)
+    assert estimate.value == pytest.approx(np.average(means, weights=weights))
+    assert estimate.value != pytest.approx(means.mean(), abs=1e-4)
+    # the delta method: the ratio's error is that of the residuals (Cochran 1977, section 2.11)
+    residuals = (means - estimate.value) * weights
+    error = residuals.std(ddof=1) / weights.mean() / math.sqrt(500)
+    assert estimate.low == pytest.approx(estimate.value - 1.96 * error, abs=0.15 * error)
+    assert estimate.high == pytest.approx(estimate.value + 1.96 * error, abs=0.15 * error)
+    assert (estimate.n, estimate.method) == (500, "bootstrap percentile")
+
+
+def test_ratio_at_its_edges() -> None:
+    assert math.isnan(ratio_interval(np.zeros(3), np.zeros(3)).value)
+    one = ratio_interval(np.array([3.0]), np.array([2.0]))
+    assert one.value == 1.5 and math.isnan(one.low)
+    some = ratio_interval(np.array([4.0, 0.0]), np.array([2.0, 0.0]))
+    assert (some.value, some.low, some.high) == (2.0, 2.0, 2.0)
+    assert "resamples" in some.method, "those with nothing to divide by are left out, and counted"
+    with pytest.raises(ValueError, match="shape"):
+        ratio_interval(np.ones(3), np.ones(2))
+    with pytest.raises(ValueError, match="at least 0"):
+        ratio_interval(np.ones(2), np.array([1.0, -1.0]))
+    with pytest.raises(ValueError, match="at least one row"):
+        ratio_interval(np.array([]), np.array([]))
 
 
 def test_statistics_load_neither_torch_nor_scipy_stats() -> None:

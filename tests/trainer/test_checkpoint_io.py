@@ -33,7 +33,7 @@ def test_the_last_good_one_survives_a_full_disk(tmp_path: Path, full: None) -> N
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "checkpoints").write_text("a file where the folder should be")
-    with pytest.raises(RunError, match="checkpoints/last.ckpt cannot be written"):
+    with pytest.raises(RunError, match=r"checkpoints/last\.ckpt cannot be written"):
         AtomicCheckpointIO().save_checkpoint({}, tmp_path / "checkpoints/last.ckpt")
 
 

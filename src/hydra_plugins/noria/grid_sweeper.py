@@ -44,7 +44,8 @@ class GridSweeper(BasicSweeper):
             plain = [o for o in overrides if o.type == OverrideType.CHANGE and not _names_group(o, groups)]
             structure = tuple(o.input_line for o in overrides if o not in plain)
             if structure not in composed:
-                whole = self.config if typed.issuperset(structure) else loader.load_sweep_config(self.config, list(words))
+                known = typed.issuperset(structure)
+                whole = self.config if known else loader.load_sweep_config(self.config, list(words))
                 bare = OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"])
                 composed[structure] = bare, dict(whole.hydra.runtime.choices)
             bare, choices = composed[structure]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import yaml
 from torch import nn
 
 from noria.common.errors import UserError
+from noria.model.peft import is_adapted
 from noria.model.pretrained import PROBLEM_TYPES, Pretrained
 
 if TYPE_CHECKING:
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 
 FILE = "noria.yaml"
 FORMAT = 1
+CAUSAL_LM = "causal_lm"
+KINDS = (*PROBLEM_TYPES, CAUSAL_LM)
+ADAPTER = "adapter"
 NEEDED = ("format", "kind", "labels", "max_length", "precision", "config", "data")
 
 
@@ -44,16 +49,27 @@ def save(folder: Path, network: nn.Module, tokenizer: PreTrainedTokenizerBase, f
     """Writes the folder beside its place and moves it there whole.
 
     Args:
-        network: a transformers model (it saves itself as safetensors with its config).
+        network: a transformers model (it saves itself as safetensors with its config). One with an adapter in it
+            leaves its weights with the adapter merged in, and the adapter alone in `adapter/`; it stays as it is.
         facts: what `noria.yaml` holds besides the format: kind, labels, max_length, config, metrics, data, versions.
     """
     building = folder.with_name(f".{folder.name}.{os.getpid()}")
     shutil.rmtree(building, ignore_errors=True)
+    if is_adapted(network):
+        network = _save_adapter(network, building / ADAPTER)
     network.save_pretrained(building)  # type: ignore[operator]
     tokenizer.save_pretrained(building)
     write_facts(building, {"format": FORMAT, **facts})
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(building, folder)
+
+
+def _save_adapter(network: Any, folder: Path) -> nn.Module:
+    """Writes the adapter alone; a copy of the network with the adapter merged into its weights."""
+    network.save_pretrained(folder, save_embedding_layers=False)  # "auto" would ask the hub
+    (folder / "README.md").unlink()  # a form that nobody has filled in
+    merged: nn.Module = deepcopy(network).merge_and_unload(safe_merge=True)
+    return merged
 
 
 def write_facts(folder: Path, facts: dict[str, Any]) -> None:
@@ -83,7 +99,7 @@ def read_facts(folder: Path) -> dict[str, Any]:
     if not isinstance(facts, dict) or (missing := [key for key in NEEDED if key not in facts]):
         lacking = f"it lacks {', '.join(missing)}" if isinstance(facts, dict) else "it is no mapping"
         raise UserError(f"{path} does not describe an artifact: {lacking}.")
-    if facts["kind"] not in PROBLEM_TYPES or not isinstance(facts["labels"], list):
+    if facts["kind"] not in KINDS or not isinstance(facts["labels"], list):
         raise UserError(f"{path} does not describe an artifact: its kind or its labels are none that Noria writes.")
     return facts
 
@@ -97,7 +113,10 @@ def open_artifact(folder: Path) -> Artifact:
     facts = read_facts(folder)
     pretrained = Pretrained(name=str(folder))
     tokenizer = open_tokenizer(folder)
-    network = pretrained.classifier(list(facts["labels"]), str(facts["kind"]), tokenizer.pad_token_id)
+    if facts["kind"] == CAUSAL_LM:
+        network = pretrained.causal_lm()
+    else:
+        network = pretrained.classifier(list(facts["labels"]), str(facts["kind"]), tokenizer.pad_token_id)
     return Artifact(folder, facts, network.eval(), tokenizer)
 
 

@@ -67,6 +67,10 @@ def find_start(argv: list[str]) -> Start:
     dropped = (*OF_THE_MOMENT, *(OF_A_FIT if artifact is not None else ()))
     replaced = [group for group in _groups() if group in typed]
     base = {key: value for key, value in config.items() if key not in dropped and key not in replaced}
+    for group in typed:  # model/peft=… replaces what stands at model.peft
+        parent, _, name = group.partition("/")
+        if name and isinstance(base.get(parent), dict):
+            base[parent] = {key: value for key, value in base[parent].items() if key != name}
     from noria.config.trust import refuse_untrusted  # slow to import, and needed only here
 
     refuse_untrusted(base, where)

@@ -1,6 +1,6 @@
-"""Table files: CSV, TSV, JSON lines and Parquet as Arrow tables, with errors that name the row.
+"""Files: CSV, TSV, JSON lines and Parquet as Arrow tables, JSON as objects, plain text; errors name the row.
 
-Knows nothing of texts or labels. Cells of CSV and TSV files stay strings: types are not guessed.
+Knows nothing of what the texts are for. Cells of CSV and TSV files stay strings: types are not guessed.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,15 +34,9 @@ def read_table(path: str | Path, columns: Sequence[str], quoted: bool | None = N
     Raises:
         UserError: no such file, an unknown suffix, a missing column, or a file that breaks its format.
     """
-    path = Path(path).expanduser()
+    path = _found(path)
     columns = list(dict.fromkeys(columns))
     suffix = path.suffix.lower()
-    if path.is_dir():
-        raise UserError(f"'{path}' is a folder: name a file in it.")
-    if not path.is_file():
-        here = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-        close = nearest(path.name, here)
-        raise UserError(f"There is no file '{path}'." + (f" Did you mean '{close}'?" if close else ""))
     if suffix in DELIMITERS:
         return _delimited(path, columns, DELIMITERS[suffix], suffix == ".csv" if quoted is None else quoted)
     if suffix in JSON:
@@ -50,6 +45,77 @@ def read_table(path: str | Path, columns: Sequence[str], quoted: bool | None = N
         return _parquet(path, columns)
     known = ", ".join([*DELIMITERS, *JSON, *PARQUET])
     raise UserError(f"'{path}': files that end in '{suffix}' are not read. Known endings: {known}.")
+
+
+@dataclass(frozen=True)
+class Records:
+    """The objects of a JSON file. `numbers` count what `place` says (an "item" of a list, a "line"), from 1."""
+
+    path: Path
+    objects: list[dict[str, Any]]
+    numbers: list[int]
+    place: str
+
+    @property
+    def names(self) -> list[str]:
+        """The keys of all objects, in the order in which they are met."""
+        return list(dict.fromkeys(key for record in self.objects for key in record))
+
+    def where(self, index: int) -> str:
+        """What messages call an object."""
+        return f"'{self.path}', {self.place} {self.numbers[index]}"
+
+
+def read_records(path: str | Path) -> Records:
+    """The objects of a file that holds one JSON object a line, or one JSON list of objects.
+
+    Raises:
+        UserError: no such file, another suffix, or a file that breaks its format or holds nothing.
+    """
+    path = _found(path)
+    if path.suffix.lower() not in JSON:
+        raise UserError(f"'{path}': a JSON file is needed; it ends in {', '.join(JSON)}.")
+    content = read_text(path)
+    if content.lstrip().startswith("["):
+        try:
+            found = list(enumerate(json.loads(content), 1))
+        except json.JSONDecodeError as error:
+            raise UserError(f"'{path}', line {error.lineno}: not valid JSON: {error.msg}.") from None
+        place = "item"
+    else:
+        found = list(_lines(path, content))
+        place = "line"
+    for number, record in found:
+        if not isinstance(record, dict):
+            raise UserError(f"'{path}', {place} {number}: not a JSON object: {_short(json.dumps(record))}")
+    if not found:
+        raise UserError(f"'{path}' is empty.")
+    return Records(path, [record for _, record in found], [number for number, _ in found], place)
+
+
+def read_text(path: str | Path) -> str:
+    """The whole of a UTF-8 file, without a byte order mark, each line ended by one newline.
+
+    Raises:
+        UserError: no such file, or not UTF-8.
+    """
+    path = _found(path)
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        _check_utf8(path)
+        raise
+
+
+def _found(path: str | Path) -> Path:
+    path = Path(path).expanduser()
+    if path.is_dir():
+        raise UserError(f"'{path}' is a folder: name a file in it.")
+    if not path.is_file():
+        here = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+        close = nearest(path.name, here)
+        raise UserError(f"There is no file '{path}'." + (f" Did you mean '{close}'?" if close else ""))
+    return path
 
 
 def _delimited(path: Path, columns: Sequence[str], delimiter: str, quoted: bool) -> pa.Table:
@@ -91,33 +157,9 @@ def _delimited(path: Path, columns: Sequence[str], delimiter: str, quoted: bool)
 
 
 def _json(path: Path, columns: Sequence[str]) -> pa.Table:
-    """One JSON object a line, or one JSON list of objects."""
-    try:
-        content = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        _check_utf8(path)
-        raise
-    records: list[dict[str, Any]] = []
-    if content.lstrip().startswith("["):
-        try:
-            found = list(enumerate(json.loads(content), 1))
-        except json.JSONDecodeError as error:
-            raise UserError(f"'{path}', line {error.lineno}: not valid JSON: {error.msg}.") from None
-        place = "item"
-    else:
-        found = list(_lines(path, content))
-        place = "line"
-    for number, record in found:
-        if not isinstance(record, dict):
-            raise UserError(f"'{path}', {place} {number}: not a JSON object: {_short(json.dumps(record))}")
-        records.append(record)
-    if not records:
-        raise UserError(f"'{path}' is empty.")
-    require_columns(list(dict.fromkeys(key for record in records for key in record)), columns, f"'{path}'")
-    numbers = [number for number, _ in found]
-    return pa.table(
-        {name: _column(path, name, [record.get(name) for record in records], place, numbers) for name in columns}
-    )
+    records = read_records(path)
+    require_columns(records.names, columns, f"'{path}'")
+    return pa.table({name: _column(records, name) for name in columns})
 
 
 def _lines(path: Path, content: str) -> Any:
@@ -130,23 +172,24 @@ def _lines(path: Path, content: str) -> Any:
                 raise UserError(f"'{path}', line {number}: not valid JSON: {error.msg}: {_short(line)}") from None
 
 
-def _column(path: Path, name: str, values: list[Any], place: str, numbers: list[int]) -> pa.Array:
+def _column(records: Records, name: str) -> pa.Array:
+    values = [record.get(name) for record in records.objects]
     try:
         return pa.array(values)
     except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError, OverflowError):
         first: tuple[int, type] | None = None
-        for number, value in zip(numbers, values, strict=True):
+        for index, value in enumerate(values):
             try:
                 pa.array([value])
             except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError, OverflowError) as error:
-                raise UserError(f"'{path}', {place} {number}: a bad value for '{name}': {error}") from None
+                raise UserError(f"{records.where(index)}: a bad value for '{name}': {error}") from None
             if value is None:
                 continue
-            first = first or (number, type(value))
+            first = first or (records.numbers[index], type(value))
             if type(value) is not first[1]:
                 raise UserError(
-                    f"'{path}', {place} {number}: '{name}' is of type {type(value).__name__}, "
-                    f"in {place} {first[0]} of type {first[1].__name__}."
+                    f"{records.where(index)}: '{name}' is of type {type(value).__name__}, "
+                    f"in {records.place} {first[0]} of type {first[1].__name__}."
                 ) from None
         raise
 

@@ -99,6 +99,10 @@ class DataModule(L.LightningDataModule):
         """Columns of strings that hold all that is learnt from these rows, for the fingerprint."""
         raise NotImplementedError
 
+    def prompts(self, split: str, count: int) -> list[tuple[Any, str]]:
+        """Some beginnings for a decoder to go on from (a text, or chat messages), each with what follows it here."""
+        return []
+
     @property
     def num_labels(self) -> int:
         return len(self.labels)
@@ -152,6 +156,11 @@ class DataModule(L.LightningDataModule):
             assert self.tokenizer is not None, "set the tokenizer before tokens are needed"
             self._encoded[split] = self.encode(split)
         return self._encoded[split]
+
+    def leave_out(self, split: str, reason: str, count: int) -> None:
+        """Counts rows that only their tokens show to be of no use."""
+        if count:
+            self.report["dropped"].setdefault(split, {})[reason] = count
 
     def loader(self, split: str, *, shuffle: bool = False, batch_size: int | None = None) -> ResumableLoader:
         """This rank's batches of a split: shuffled by (seed, epoch), or the longest rows first."""

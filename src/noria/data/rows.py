@@ -18,6 +18,7 @@ from noria.common.errors import UserError, nearest
 
 pc: Any = pyarrow.compute  # its functions are made when it is imported: type checkers see none
 
+NAMED_BY = "data.text and data.label name the columns."
 NO_TEXT = "no_text"
 NO_LABEL = "no_label"
 SURE = 10  # rows from which on a column's looks are no accident
@@ -28,7 +29,8 @@ class Rows:
     """The rows of one split.
 
     `table` has the columns `id` (string, "<source>:<row>", rows counted from 1, a header not counted),
-    `text` (string), `text_pair` (string; only for pairs) and `label` (raw until `labels.clean` has seen it).
+    `text` (string; it decides the split), `text_pair` (string; only for pairs) and `label` (raw until
+    `labels.clean` has seen it); data without labels have columns of their own.
     `where` names the file or data set in messages, `dropped` counts the rows left out by reason, and
     `label_names` are the names that the source itself declares for the labels 0, 1, 2, ...
     """
@@ -107,7 +109,7 @@ def from_table(
     numbers = np.arange(1, table.num_rows + 1) if numbers is None else numbers
     columns = {"id": pc.binary_join_element_wise(source, pa.array(numbers).cast(pa.string()), ":")}
     for name, column in zip(("text", "text_pair"), text, strict=False):
-        columns[name] = _texts(table[column], column, where)
+        columns[name] = text_values(table[column], column, where)
     columns["label"] = _plain(table[label])
     rows = Rows(pa.table(columns), where, label_names=label_names)
     no_text = np.logical_or.reduce([blank(columns[name]) for name in columns if name.startswith("text")])
@@ -123,8 +125,8 @@ def text_columns(text: str | list[str]) -> list[str]:
     return names
 
 
-def require_columns(names: Sequence[str], wanted: Sequence[str], where: str) -> None:
-    """Raises a UserError unless each wanted column is there, and there once."""
+def require_columns(names: Sequence[str], wanted: Sequence[str], where: str, named_by: str = NAMED_BY) -> None:
+    """Raises a UserError unless each wanted column is there, and there once; it ends in what names the columns."""
     for name in wanted:
         count = list(names).count(name)
         if count > 1:
@@ -133,8 +135,7 @@ def require_columns(names: Sequence[str], wanted: Sequence[str], where: str) -> 
             close = nearest(name, names)
             hint = f" Did you mean '{close}'?" if close else ""
             raise UserError(
-                f"{where} has no column '{name}'. Its columns: {', '.join(names) or 'none'}.{hint} "
-                "data.text and data.label name the columns."
+                f"{where} has no column '{name}'. Its columns: {', '.join(names) or 'none'}.{hint} {named_by}"
             )
 
 
@@ -162,7 +163,8 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
 
 
-def _texts(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
+def text_values(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
+    """The column as strings; a UserError where it holds none."""
     column = _plain(column)
     kind = column.type
     if not (_is_string(kind) or pa.types.is_null(kind)):

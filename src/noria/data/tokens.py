@@ -1,6 +1,6 @@
 """Texts to token ids, kept on disk by what they were made of and read back through a memory map.
 
-Knows nothing of labels, splits or batches. Rows are truncated but never padded here.
+Knows nothing of labels, splits or batches, nor why some tokens are targets. Rows are never padded here.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ FORMAT = 1
 CHUNK = 8192  # rows a record batch
 SANE_LENGTH = 1_000_000  # tokenizers without a limit say 1e30
 
+Spans = Sequence[Sequence[tuple[int, int]]]  # for each text where its targets stand: rising [start, end) of characters
+
 
 class Tokens:
     """The token ids of rows, in memory or in a mapped file.
@@ -42,6 +44,8 @@ class Tokens:
         self._ids = [_flat(batch.column("input_ids")) for batch in batches]
         self.has_types = bool(batches) and "token_type_ids" in batches[0].schema.names
         self._types = [_flat(batch.column("token_type_ids")) for batch in batches] if self.has_types else []
+        self.has_targets = bool(batches) and "targets" in batches[0].schema.names
+        self._targets = [_flat(batch.column("targets")) for batch in batches] if self.has_targets else []
         lengths = [np.diff(offsets) for _, offsets in self._ids]
         self.lengths = np.concatenate([np.empty(0, np.int32), *lengths]).astype(np.int32)
         self.truncated = sum(batch.column("truncated").true_count for batch in batches)
@@ -57,6 +61,10 @@ class Tokens:
         """A row's token type ids, int8 (length,), a view; only where the tokenizer makes them."""
         return _row(self._types, row)
 
+    def targets(self, row: int) -> np.ndarray:
+        """Which tokens of a row lie inside its spans, int8 (length,), 1 or 0, a view; only where spans were given."""
+        return _row(self._targets, row)
+
 
 def tokenise(
     tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int
@@ -70,19 +78,29 @@ def tokenise(
 
 
 def cached_tokens(
-    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Sequence[str],
+    pairs: Sequence[str] | None,
+    max_length: int | None,
+    spans: Spans | None = None,
+    special: bool = True,
 ) -> Tokens:
     """Tokens of texts or pairs from the cache folder, made and put there first where they are missing.
 
     Safe where several processes do it at once. Where the folder cannot be written the tokens stay in memory.
 
+    Args:
+        max_length: rows are cut off there, and at the tokenizer's own limit; None: nowhere.
+        spans: makes `targets`.
+        special: the tokenizer adds the special tokens; False: only those that stand in the texts.
+
     Raises:
         UserError: the tokenizer is not a fast one.
     """
-    path = cache_dir() / "tokens" / f"{cache_key(tokenizer, texts, pairs, max_length)}.arrow"
+    path = cache_dir() / "tokens" / f"{cache_key(tokenizer, texts, pairs, max_length, spans, special)}.arrow"
     if (found := _read(path, len(texts))) is not None:
         return found
-    batches = _batches(tokenizer, texts, pairs, max_length)
+    batches = _batches(tokenizer, texts, pairs, max_length, spans, special)
     try:
         _write(path, batches)
     except OSError as error:
@@ -92,7 +110,12 @@ def cached_tokens(
 
 
 def cache_key(
-    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Sequence[str],
+    pairs: Sequence[str] | None,
+    max_length: int | None,
+    spans: Spans | None = None,
+    special: bool = True,
 ) -> str:
     """The sha256 (hex) of all that decides the tokens."""
     state = json.loads(_backend(tokenizer).to_str())
@@ -106,10 +129,20 @@ def cache_key(
         "special": {name: str(token) for name, token in tokenizer.special_tokens_map.items()},
         "inputs": list(tokenizer.model_input_names),
         "sides": tokenizer.truncation_side,
-        "max_length": _limit(tokenizer, max_length),
+        "max_length": length_limit(tokenizer, max_length),
         "texts": digest([texts] if pairs is None else [texts, pairs]),
     }
+    if spans is not None:
+        parts["spans"] = digest([[json.dumps(each) for each in spans]])
+    if not special:
+        parts["added"] = False
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def length_limit(tokenizer: PreTrainedTokenizerBase, max_length: int | None) -> int | None:
+    """`max_length`, or the tokenizer's own limit where that is lower; None stays None."""
+    own = tokenizer.model_max_length
+    return min(max_length, own) if max_length and own and own < SANE_LENGTH else max_length
 
 
 def _backend(tokenizer: PreTrainedTokenizerBase) -> Any:
@@ -122,22 +155,24 @@ def _backend(tokenizer: PreTrainedTokenizerBase) -> Any:
     return backend
 
 
-def _limit(tokenizer: PreTrainedTokenizerBase, max_length: int) -> int:
-    own = tokenizer.model_max_length
-    return min(max_length, own) if own and own < SANE_LENGTH else max_length
-
-
 def _batches(
-    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Sequence[str],
+    pairs: Sequence[str] | None,
+    max_length: int | None,
+    spans: Spans | None = None,
+    special: bool = True,
 ) -> list[pa.RecordBatch]:
     _backend(tokenizer)
-    limit = _limit(tokenizer, max_length)
+    assert spans is None or (pairs is None and len(spans) == len(texts))
+    limit = length_limit(tokenizer, max_length)
     batches = []
     for start in range(0, len(texts), CHUNK):
         made = tokenizer(
             list(texts[start : start + CHUNK]),
             None if pairs is None else list(pairs[start : start + CHUNK]),
-            truncation=True,
+            add_special_tokens=special,
+            truncation=limit is not None,
             max_length=limit,
             padding=False,
             return_attention_mask=False,
@@ -146,9 +181,22 @@ def _batches(
         columns = {"input_ids": pa.array(made["input_ids"], pa.list_(pa.int32()))}
         if "token_type_ids" in made:
             columns["token_type_ids"] = pa.array(made["token_type_ids"], pa.list_(pa.int8()))
+        if spans is not None:
+            inside = [_inside(e.offsets, each) for e, each in zip(made.encodings, spans[start:], strict=False)]
+            columns["targets"] = pa.array(inside, pa.list_(pa.int8()))
         columns["truncated"] = pa.array([bool(encoding.overflowing) for encoding in made.encodings])
         batches.append(pa.RecordBatch.from_pydict(columns))
     return batches
+
+
+def _inside(offsets: Sequence[tuple[int, int]], spans: Sequence[tuple[int, int]]) -> np.ndarray:
+    """Which tokens, each given by its first and last character, lie wholly inside one of the spans: int8, 1 or 0."""
+    if not offsets or not spans:
+        return np.zeros(len(offsets), np.int8)
+    first, last = np.array(offsets).T
+    start, end = np.array(spans).T
+    place = np.searchsorted(start, first, side="right") - 1
+    return ((place >= 0) & (last <= end[place])).astype(np.int8)
 
 
 def _write(path: Path, batches: list[pa.RecordBatch]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from torch import Tensor
 from noria.artifact.bundle import Artifact
 from noria.data.batches import epoch_batches
 from noria.data.encoded import Encoded
+from noria.inference.device import autocast, placed
 from noria.task.objective import Objective
 from noria.task.text_classification import NETWORK_INPUTS
 
@@ -31,8 +31,7 @@ class Classifier:
         self.labels = artifact.labels
         self._device = device
         self._precision = precision
-        dtype = torch.bfloat16 if precision == "bf16-true" else torch.float32
-        self._network = artifact.network.to(device, dtype).eval()
+        self._network = placed(artifact.network, precision, device)
 
     @torch.inference_mode()
     def logits(self, encoded: Encoded, batch_size: int, advance: Callable[[int], Any] = lambda rows: None) -> Tensor:
@@ -47,16 +46,10 @@ class Classifier:
         for indices in epoch_batches(np.asarray(encoded.lengths), batch_size, seed=0, epoch=0, shuffle=False):
             batch = encoded[list(indices)]
             inputs = {key: batch[key].to(self._device) for key in NETWORK_INPUTS if key in batch}
-            with self._autocast():
+            with autocast(self._precision, self._device):
                 out[torch.as_tensor(indices)] = self._network(**inputs).logits.float().cpu()
             advance(len(indices))
         return out
-
-    def _autocast(self) -> AbstractContextManager[Any]:
-        if not self._precision.endswith("-mixed"):
-            return nullcontext()
-        dtype = torch.bfloat16 if self._precision.startswith("bf16") else torch.float16
-        return torch.autocast(self._device.type, dtype=dtype)
 
     def decide(self, scores: Tensor) -> list[Any]:
         """What is predicted from scores: a label's name, a list of names, or a number, for each row."""
@@ -65,12 +58,3 @@ class Classifier:
         if self.objective.kind == "multi_label":
             return [[self.labels[i] for i in np.flatnonzero(row)] for row in (scores >= 0.5).numpy()]
         return [float(value) for value in scores.tolist()]
-
-
-def pick_device(accelerator: str) -> torch.device:
-    """The device that Lightning's accelerator name means for a single process."""
-    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
-        return torch.device("cuda")
-    if accelerator in ("auto", "gpu", "mps") and torch.backends.mps.is_available():
-        return torch.device("mps")
-    return torch.device("cpu")

@@ -1,4 +1,7 @@
-"""Measures a classifier on labelled rows: estimates with intervals, and a prediction for every row."""
+"""Measures a model on the rows of a split: estimates with intervals, and a line for every row.
+
+Knows neither where the rows come from nor what becomes of the numbers.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import torch
 
-from noria.data.text import TextData
+from noria.artifact.bundle import Artifact
+from noria.data.encoded_text import EncodedText
+from noria.data.module import DataModule
 from noria.inference.classifier import Classifier
+from noria.inference.language_model import LanguageModel
 from noria.metric.base import Metric
-from noria.statistics.bootstrap import mean_interval
+from noria.statistics.bootstrap import mean_interval, ratio_interval
 from noria.statistics.estimate import Estimate
 
 
@@ -22,7 +29,9 @@ class Evaluation:
 
     Args:
         estimates: by name (`loss`, `accuracy` …), each with its interval.
-        predictions: one row an example: id, split, label, prediction, probabilities, loss.
+        predictions: of a classifier one row an example: id, split, label, prediction, probabilities, loss;
+            of a language model one row a text: id, split, loss (the mean of its targets), tokens (how many
+            targets it has). Where a text was cut, its pieces have ids that end in #1, #2, …
     """
 
     split: str
@@ -30,19 +39,40 @@ class Evaluation:
     predictions: pa.Table
 
 
+def open_model(artifact: Artifact, precision: str, device: torch.device) -> Classifier | LanguageModel:
+    """What measures an artifact of this kind."""
+    return (LanguageModel if artifact.kind == "causal_lm" else Classifier)(artifact, precision, device)
+
+
 def evaluate(
-    classifier: Classifier,
-    data: TextData,
+    model: Classifier | LanguageModel,
+    data: DataModule,
     split: str,
     metrics: Mapping[str, Metric],
     batch_size: int,
     advance: Callable[[int], Any] = lambda rows: None,
 ) -> Evaluation:
-    """Runs the classifier over every row of a split once.
+    """Runs the model over every row of a split once.
 
     The loss is the plain one: no class weights, no label smoothing, so that runs trained with other
-    losses can be compared.
+    losses can be compared. A language model's is per token: its interval resamples rows, not tokens.
+
+    Args:
+        advance: told the number of encoded rows after each batch.
     """
+    if isinstance(model, LanguageModel):
+        return _language_model(model, data, split, metrics, batch_size, advance)
+    return _classifier(model, data, split, metrics, batch_size, advance)
+
+
+def _classifier(
+    classifier: Classifier,
+    data: DataModule,
+    split: str,
+    metrics: Mapping[str, Metric],
+    batch_size: int,
+    advance: Callable[[int], Any],
+) -> Evaluation:
     encoded = data.encoded(split)
     assert encoded.labels is not None
     labels = torch.from_numpy(encoded.labels)
@@ -62,6 +92,40 @@ def evaluate(
         columns["probabilities"] = pa.array(list(scores.numpy()), type=pa.list_(pa.float32()))
     columns["loss"] = pa.array(losses.numpy())
     return Evaluation(split, estimates, pa.table(columns))
+
+
+def _language_model(
+    model: LanguageModel,
+    data: DataModule,
+    split: str,
+    metrics: Mapping[str, Metric],
+    batch_size: int,
+    advance: Callable[[int], Any],
+) -> Evaluation:
+    encoded = data.encoded(split)
+    assert isinstance(encoded, EncodedText)
+    sums, targets = model.losses(encoded, batch_size, advance)
+    means = sums / targets
+    estimates = {"loss": ratio_interval(sums.numpy(), targets.numpy())}
+    for name, metric in metrics.items():
+        estimates[name] = metric.estimate(means, targets)
+    columns: dict[str, Any] = {
+        "id": _piece_ids(data.splits[split].ids, encoded.row),
+        "split": pa.array([split] * len(targets)),
+        "loss": pa.array(means.numpy()),
+        "tokens": pa.array(targets.numpy()),
+    }
+    return Evaluation(split, estimates, pa.table(columns))
+
+
+def _piece_ids(ids: list[str], row: np.ndarray) -> list[str]:
+    """The ids of encoded rows, of which several may be pieces of one row: those end in #1, #2, …"""
+    pieces, seen = np.bincount(row, minlength=len(ids)), [0] * len(ids)
+    named = []
+    for number in row.tolist():
+        seen[number] += 1
+        named.append(ids[number] if pieces[number] == 1 else f"{ids[number]}#{seen[number]}")
+    return named
 
 
 def _true(classifier: Classifier, labels: torch.Tensor) -> list[Any]:

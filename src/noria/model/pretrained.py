@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import torch
 from annotated_types import Ge
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
+from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 from transformers.utils import logging as transformers_logging
 
 from noria.common.errors import UserError
@@ -18,6 +21,8 @@ from noria.model.layers import BLOCK
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+    from noria.model.peft import Adapter
 
 PROBLEM_TYPES: dict[str, Any] = {
     "single_label": "single_label_classification",
@@ -37,6 +42,7 @@ class Pretrained:
         new_head: replace a head whose shape does not fit the labels.
         freeze: what is not trained: `embeddings`, the whole `backbone`, or a number: the embeddings
             and that many of the first layers.
+        peft: trains an adapter in place of the network's own weights.
     """
 
     def __init__(
@@ -48,11 +54,13 @@ class Pretrained:
         trust_remote_code: bool = False,
         new_head: bool = False,
         freeze: Literal["none", "embeddings", "backbone"] | Annotated[int, Ge(0)] = "none",
+        peft: Adapter | None = None,
     ) -> None:
         self.name = name
         self.architecture = architecture
         self.new_head = new_head
         self.freeze = freeze
+        self.peft = peft
         self.source = str(packaged(name.removeprefix(PACKAGE_PREFIX))) if name.startswith(PACKAGE_PREFIX) else name
         self._options = {"revision": revision, "trust_remote_code": trust_remote_code}
         self._config: PretrainedConfig | None = None
@@ -76,7 +84,7 @@ class Pretrained:
             tokenizer.pad_token = tokenizer.eos_token
         return tokenizer
 
-    def classifier(self, labels: list[str], kind: str, pad_token_id: int | None = None) -> PreTrainedModel:
+    def classifier(self, labels: list[str], kind: str, pad_token_id: int | None = None) -> Any:
         """The network in fp32, with the head that its own library defines for sequences.
 
         Its forward takes input_ids and attention_mask (batch, seq) and gives logits (batch, labels); a
@@ -93,52 +101,86 @@ class Pretrained:
         config.problem_type = PROBLEM_TYPES[kind]
         if getattr(config, "pad_token_id", None) is None:
             config.pad_token_id = pad_token_id
-        if type(config) not in AutoModelForSequenceClassification._model_mapping and not getattr(
-            config, "auto_map", None
-        ):
+        network, loading = self._network(AutoModelForSequenceClassification, "sequence classification")
+        self._check_weights(network, loading)
+        return self._made_ready(network, "SEQ_CLS", _new_modules(network, loading["missing_keys"]))
+
+    def causal_lm(self) -> Any:
+        """The network in fp32 that predicts each token from those before it.
+
+        Its forward takes input_ids and attention_mask (batch, seq) and gives logits (batch, seq, vocab).
+
+        Raises:
+            UserError: the model is no decoder, or its weights do not fit.
+        """
+        config = self.config
+        masked = config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not getattr(config, "is_decoder", False)
+        if masked or getattr(config, "is_encoder_decoder", False):  # transformers would make a decoder of it
             raise UserError(
-                f"model.name={self.name}: transformers has no sequence classification head for "
+                f"model.name={self.name}: a '{config.model_type}' model has an encoder, which sees the words that it "
+                "is to predict. Choose a decoder, such as model=smollm2."
+            )
+        network, loading = self._network(AutoModelForCausalLM, "language modelling")
+        if wrong := sorted(key for key, *_ in loading["mismatched_keys"]):
+            raise self._wrong_shape(wrong[0])
+        self._refuse_missing(loading["missing_keys"])  # an output embedding tied to the input's is none of them
+        return self._made_ready(network, "CAUSAL_LM", [])
+
+    def _network(self, auto_class: Any, head: str) -> tuple[PreTrainedModel, dict[str, Any]]:
+        """The network of an auto class in fp32, and what was missing or did not fit."""
+        config = self.config
+        if type(config) not in auto_class._model_mapping and not getattr(config, "auto_map", None):
+            raise UserError(
+                f"model.name={self.name}: transformers has no {head} head for "
                 f"a '{config.model_type}' model. Choose another model."
             )
         network, loading = self._open(
-            AutoModelForSequenceClassification,
-            config=config,
-            dtype=torch.float32,
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,
+            auto_class, config=config, dtype=torch.float32, output_loading_info=True, ignore_mismatched_sizes=True
         )
-        self._check_weights(network, loading)
-        freeze(network, self.freeze)
+        return network, loading
+
+    def _made_ready(self, network: PreTrainedModel, task: Literal["SEQ_CLS", "CAUSAL_LM"], new: list[str]) -> Any:
+        """Ready to train: with its adapter, or with what is not trained frozen."""
+        if self.peft is not None:
+            network = self.peft.apply(network, task, self.name, new)
+        else:
+            freeze(network, self.freeze)
         return network.train()  # it comes in evaluation mode, in which Lightning would leave it
 
     def _check_weights(self, network: PreTrainedModel, loading: dict[str, Any]) -> None:
         backbone = network.base_model_prefix + "."
         wrong_shape = sorted(key for key, *_ in loading["mismatched_keys"])
         if body := [key for key in wrong_shape if key.startswith(backbone)]:
-            raise UserError(f"model.name={self.name}: the weights have another shape than the config says: {body[0]}.")
+            raise self._wrong_shape(body[0])
         if wrong_shape and not self.new_head:
             raise UserError(
                 f"model.name={self.name} comes with a head for other labels than these "
                 f"{network.config.num_labels} ({wrong_shape[0]}). model.new_head=true trains a new one."
             )
         # A pooler is part of the head's path and missing from some encoders: it is trained from scratch.
-        missing = [k for k in loading["missing_keys"] if k.startswith(backbone) and "pooler" not in k]
+        self._refuse_missing([k for k in loading["missing_keys"] if k.startswith(backbone) and "pooler" not in k])
+
+    def _wrong_shape(self, key: str) -> UserError:
+        return UserError(f"model.name={self.name}: the weights have another shape than the config says: {key}.")
+
+    def _refuse_missing(self, missing: Collection[str]) -> None:
         if missing:
             raise UserError(
-                f"model.name={self.name}: {len(missing)} weights of its body are missing ({sorted(missing)[0]}, …): "
+                f"model.name={self.name}: {len(missing)} of its weights are missing ({sorted(missing)[0]}, …): "
                 "this is not a checkpoint of that architecture."
             )
 
     def _open(self, auto_class: Any, **more: Any) -> Any:
-        verbosity = transformers_logging.get_verbosity()
-        transformers_logging.set_verbosity_error()  # what it would warn of, _check_weights says better
-        transformers_logging.disable_progress_bar()
-        try:
-            return auto_class.from_pretrained(self.source, **self._options, **more)
-        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, pickle.UnpicklingError) as error:
-            raise UserError(self._explain(error)) from error
-        finally:
-            transformers_logging.set_verbosity(verbosity)
+        if (Path(self.source) / "adapter_config.json").is_file():  # transformers would open what that names, too
+            raise UserError(
+                f"model.name={self.name}: this folder holds an adapter (adapter_config.json). Name one that holds a "
+                "whole model, such as the artifact that the adapter lies in."
+            )
+        with quiet():
+            try:
+                return auto_class.from_pretrained(self.source, **self._options, **more)
+            except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, pickle.UnpicklingError) as error:
+                raise UserError(self._explain(error)) from error
 
     def _explain(self, error: Exception) -> str:
         text = str(error).strip()
@@ -162,6 +204,26 @@ class Pretrained:
             f"model.name={self.name} is not a local folder and could not be had from the hub: {first} "
             "Without a network, name a folder that holds the model (model.name=<folder>)."
         )
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without the warnings and progress bars of transformers: what matters of them is said in our own words."""
+    verbosity = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+
+
+def _new_modules(network: PreTrainedModel, missing: Collection[str]) -> list[str]:
+    """The modules that an adapter leaves to be trained whole: the head, and a pooler that starts at random."""
+    parts = [(name, part) for name, part in network.named_children() if name != network.base_model_prefix]
+    heads = [name for name, part in parts if any(True for _ in part.parameters())]
+    poolers = {key[: key.index("pooler") + len("pooler")] for key in missing if "pooler" in key}
+    return heads + sorted(poolers)
 
 
 def freeze(network: PreTrainedModel, what: str | int) -> None:

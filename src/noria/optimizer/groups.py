@@ -68,7 +68,8 @@ def _parameters(network: nn.Module) -> Iterator[tuple[str, nn.Parameter, nn.Modu
 
 def _is_exempt(name: str, parameter: nn.Parameter, module: nn.Module) -> bool:
     """Whether weight decay leaves the parameter alone."""
-    return parameter.ndim <= 1 or name.endswith("bias") or type(module).__name__.endswith("Norm")
+    # The factors of an (IA)^3 adapter start at one and stand as a column or a row.
+    return parameter.ndim <= 1 or name.endswith("bias") or ".ia3_l." in name or type(module).__name__.endswith("Norm")
 
 
 class _Layers:

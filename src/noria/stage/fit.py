@@ -33,7 +33,7 @@ from noria.stage.parts import (
     summary_modes,
     task_kind,
 )
-from noria.stage.report import data_facts, evaluate_and_record, keep_train_keys
+from noria.stage.report import data_facts, evaluate_and_record, keep_train_keys, measure_before
 from noria.stage.run import open_record, plain, recording
 from noria.task.base import Task
 from noria.tracking.environment import versions
@@ -47,13 +47,14 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-def fit(cfg: DictConfig, choices: dict[str, Any], multirun: bool, *, test: bool = True) -> None:
+def fit(cfg: DictConfig, choices: dict[str, Any], multirun: bool, *, test: bool = True, before: bool = False) -> None:
     """Trains from the config to the artifact.
 
     Args:
         choices: the choice made in each config group.
         multirun: a trial of a sweep: it reports validation only.
         test: evaluate the test set at the end.
+        before: measure the validation set before the first step as well, as `before/val/…`.
     """
     record = open_record(cfg, "fit", choices)
     with recording(record):
@@ -91,6 +92,11 @@ def fit(cfg: DictConfig, choices: dict[str, Any], multirun: bool, *, test: bool 
             *((torch.from_numpy(train.labels), data.num_labels) if train.labels is not None else ()),
         )
         data.row_weights = task.row_weights(train)
+
+        if before and "val" in data.splits and not cfg.resume:
+            untrained = bundle.Artifact(record.folder, {"kind": kind, "labels": data.labels}, network, tokenizer)
+            measure_before(cfg, untrained, data, metrics, record, trainer.precision)
+            network.train()
 
         started = time.perf_counter()
         try:

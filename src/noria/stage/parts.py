@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 def task_kind(cfg: DictConfig) -> str:
     """What the task learns: the kind that its config names, or the only one that it has."""
-    return str(cfg.task.get("kind") or get_class(cfg.task._target_).kind)
+    task: Any = get_class(cfg.task._target_)
+    return str(cfg.task.get("kind") or task.kind)
 
 
 def make_network(pretrained: Pretrained, data: DataModule, tokenizer: PreTrainedTokenizerBase) -> nn.Module:

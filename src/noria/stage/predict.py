@@ -1,27 +1,36 @@
-"""`stage=predict`: texts in, one line of JSON out for each, in the same order."""
+"""`stage=predict`: texts or prompts in, one line of JSON out for each, in the same order."""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any, TextIO
 
 from annotated_types import Gt
+from hydra.utils import instantiate
 from omegaconf import DictConfig
 from rich.console import Console
 
 from noria.artifact import bundle
 from noria.common.console import set_up_logging
 from noria.common.errors import UserError
-from noria.data.encoded import encode_texts
-from noria.inference.classifier import Classifier, pick_device
+from noria.inference.answers import NO_TEXT, classified, generated
+from noria.inference.classifier import Classifier
+from noria.inference.device import pick_device
+from noria.inference.generator import BadPrompt, Generator
 from noria.inference.inputs import read_inputs
+from noria.inference.prompts import prompt_of, read_prompts
+from noria.inference.sampling import Sampling
 from noria.trainer.precision import best_precision
 
-CHUNK = 32  # batches read before the first of them is answered: sorted by length among themselves
+CHUNK = {"classify": 32, "generate": 4}  # batches read before the first of them is answered: sorted by length
+BATCH_SIZE = {"classify": 64, "generate": 16}
+
+Rows = list[dict[str, Any]]
 
 
 def predict(
@@ -29,13 +38,25 @@ def predict(
     choices: dict[str, Any],
     multirun: bool,
     *,
-    batch_size: Annotated[int, Gt(0)] = 64,
+    batch_size: Annotated[int, Gt(0)] | None = None,
     output: str | None = None,
+    chat: bool = True,
+    generation: dict[str, Any] | None = None,
 ) -> None:
     """Reads `input` (a file, or `-`), writes JSON lines to `output` or to standard output.
 
-    Each line is the input's fields and `prediction`, with `probabilities` by label for a classifier. A line
-    without a text keeps its place, with an `error` in it; how many there were is said at the end.
+    Each line is the input's fields and `prediction`, with `probabilities` by label for a classifier; a decoder's is
+    the input's fields and `response`. A line without a text, or whose prompt is too long for the model, keeps its
+    place, with an `error` in it; how many there were is said at the end. Whoever closes the output (`| head`) has
+    had enough: that is no error.
+
+    What is typed is answered line by line, and a decoder's words are shown as they come. Each line is a prompt of its
+    own: nothing is remembered of the lines before.
+
+    Args:
+        batch_size: how many at once; None: 64 for a classifier, 16 for a decoder.
+        chat: send a decoder each plain prompt as the message of a user, where it has a chat template.
+        generation: the `Sampling` of a decoder.
 
     Raises:
         UserError: an input that cannot be read; what came before it has been answered.
@@ -46,25 +67,68 @@ def predict(
     precision, accelerator = cfg.trainer.get("precision", "auto"), cfg.trainer.get("accelerator", "auto")
     if precision == "auto":
         precision, _ = best_precision(accelerator)
-    classifier = Classifier(artifact, precision, pick_device(accelerator))
-    columns = cfg.data.get("text", "text")
-    names = [columns] if isinstance(columns, str) else list(columns)
-    max_length = int(artifact.facts["max_length"])
-    answered = without_text = 0
-    with ExitStack() as stack:
-        out: TextIO = sys.stdout if output is None else stack.enter_context(_open(output, cfg.input))
+    device = pick_device(accelerator)
+    typed = cfg.input == "-" and sys.stdin.isatty()
+    verb = "generate" if artifact.kind == "causal_lm" else "classify"
+    size = batch_size or BATCH_SIZE[verb]
+    if verb == "generate":
+        generator = Generator(artifact, precision, device, instantiate(generation) if generation else Sampling())
+        chat = chat and generator.chats
+        if typed and output is None and sys.stdout.isatty():
+            _converse(generator, chat, people)
+            return
+        inputs = read_prompts(cfg.input)
+
+        def answer(rows: Rows, first: int) -> Iterator[dict[str, Any]]:
+            return generated(generator, rows, first, chat, size)
+    else:
+        classifier = Classifier(artifact, precision, device)
+        columns = cfg.data.get("text", "text")
+        names = [columns] if isinstance(columns, str) else list(columns)
         inputs = read_inputs(cfg.input, names)
-        # What is typed is answered line by line.
-        size = 1 if cfg.input == "-" and sys.stdin.isatty() else batch_size * CHUNK
-        for chunk in _chunks(inputs, size):
-            for line in _answer(classifier, artifact, chunk, names, max_length, batch_size):
-                without_text += "error" in line
-                answered += 1
-                out.write(json.dumps(line, ensure_ascii=False) + "\n")
-            out.flush()
-    people.print(f"{answered:,} lines answered" + (f", {without_text:,} of them had no text" if without_text else ""))
+
+        def answer(rows: Rows, first: int) -> Iterator[dict[str, Any]]:
+            return classified(classifier, artifact, rows, names, size)
+
+    try:
+        with ExitStack() as stack:
+            out: TextIO = sys.stdout if output is None else stack.enter_context(_open(output, cfg.input))
+            said = _write(_chunks(inputs, 1 if typed else size * CHUNK[verb]), answer, out)
+    except BrokenPipeError:
+        if output is None:  # or Python would try once more to write what is left, when it ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return
+    people.print(said)
     if output:
         people.print(f"predictions: {output}", highlight=False)
+
+
+def _write(chunks: Iterator[Rows], answer: Callable[[Rows, int], Iterator[dict[str, Any]]], out: TextIO) -> str:
+    """Writes what is answered to each chunk; returns a sentence that counts it."""
+    answered = without_text = failed = 0
+    for chunk in chunks:
+        for line in answer(chunk, answered):
+            without_text += line.get("error") == NO_TEXT
+            failed += line.get("error", NO_TEXT) != NO_TEXT
+            out.write(json.dumps(line, ensure_ascii=False) + "\n")
+        answered += len(chunk)
+        out.flush()
+    said = f"{answered:,} lines answered"
+    said += f", {without_text:,} of them had no text" if without_text else ""
+    return said + (f", {failed:,} of them could not be: each says why in its error" if failed else "")
+
+
+def _converse(generator: Generator, chat: bool, people: Console) -> None:
+    """Answers each typed line on the terminal, piece by piece, until the input ends (Ctrl-D)."""
+    people.print("Each line is a prompt of its own. Ctrl-D ends.", style="dim")
+    for number, row in enumerate(read_prompts("-")):
+        prompt = prompt_of(row, chat)
+        try:
+            for piece in generator.stream(prompt, number) if prompt is not None else ():
+                print(piece, end="", flush=True)
+            print(flush=True)
+        except BadPrompt as problem:
+            people.print(f"{problem}.", style="yellow", highlight=False)
 
 
 def _chunks(rows: Iterator[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
@@ -93,32 +157,3 @@ def _open(output: str, source: str) -> TextIO:
         return path.open("w", encoding="utf-8")
     except OSError as error:
         raise UserError(f"stage.output={output} cannot be written: {error.strerror}.") from error
-
-
-def _answer(
-    classifier: Classifier,
-    artifact: bundle.Artifact,
-    rows: list[dict[str, Any]],
-    names: list[str],
-    max_length: int,
-    batch_size: int,
-) -> Iterator[dict[str, Any]]:
-    whole = [row for row in rows if all(str(row[name]).strip() for name in names)]
-    texts = [str(row[names[0]]) for row in whole]
-    pairs = [str(row[names[1]]) for row in whole] if len(names) > 1 else None
-    answers: Iterator[dict[str, Any]] = iter(())
-    if whole:
-        encoded = encode_texts(artifact.tokenizer, texts, pairs, max_length)
-        scores = classifier.objective.scores(classifier.logits(encoded, batch_size))
-        predictions = classifier.decide(scores)
-        if artifact.kind == "regression":
-            answers = iter([{"prediction": p} for p in predictions])
-        else:
-            shares = [[round(p, 6) for p in row] for row in scores.tolist()]
-            answers = iter(
-                {"prediction": p, "probabilities": dict(zip(artifact.labels, s, strict=True))}
-                for p, s in zip(predictions, shares, strict=True)
-            )
-    for row in rows:
-        has_text = all(str(row[name]).strip() for name in names)
-        yield {**row, **(next(answers) if has_text else {"error": "no text"})}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,23 +13,31 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 from omegaconf import DictConfig
 from rich import get_console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from noria.artifact.bundle import open_artifact
+from noria.artifact.bundle import Artifact, open_artifact
+from noria.common.errors import UserError
+from noria.data.module import DataModule
 from noria.data.rows import Rows
 from noria.data.split import KEY_BYTES, keys
-from noria.data.module import DataModule
 from noria.inference.classifier import Classifier
 from noria.inference.device import pick_device
-from noria.inference.evaluation import Evaluation, evaluate
+from noria.inference.evaluation import Evaluation, evaluate, open_model
+from noria.inference.generator import Generator
+from noria.inference.language_model import LanguageModel
+from noria.inference.sampling import Sampling
 from noria.metric.base import Metric
 from noria.tracking.looks import look
 from noria.tracking.record import Record, first_rank
 from noria.tracking.wandb_logger import log_summary, log_tables
 
-SAMPLE = 100
+SAMPLE = 100  # predictions that W&B gets
+ANSWERS = 5  # prompts that a decoder is asked, and how many tokens it may answer with
+ANSWER_LENGTH = 96
 TRAIN_KEYS = "train_keys.npy"
 KEY = f"S{KEY_BYTES}"
 
@@ -65,15 +75,9 @@ def evaluate_and_record(
 
     What is measured is the artifact as others will open it, not the network that happens to be in memory.
     """
-    classifier = Classifier(open_artifact(artifact), precision, pick_device(cfg.trainer.get("accelerator", "auto")))
-    done: list[Evaluation] = []
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=get_console(), transient=True) as bar:
-        for split in splits:
-            started = time.perf_counter()
-            rows = bar.add_task(f"Evaluating {split}", total=len(data.splits[split]))
-            done.append(evaluate(classifier, data, split, metrics, data.eval_batch_size, partial(bar.advance, rows)))
-            record.time(f"{split}_seconds", time.perf_counter() - started)
+    opened, device = open_artifact(artifact), pick_device(cfg.trainer.get("accelerator", "auto"))
+    model = open_model(opened, precision, device)
+    done = [_evaluate(model, data, split, metrics, record) for split in splits]
     estimates = {f"{e.split}/{name}": estimate for e in done for name, estimate in e.estimates.items()}
     record.data["metrics"] |= {name: estimate.as_dict() for name, estimate in estimates.items()}
     if not done:  # data without a validation set, in a run that leaves the test set alone
@@ -89,3 +93,58 @@ def evaluate_and_record(
     shown = [name for name in ("id", "split", "label", "prediction", "loss") if name in predictions.column_names]
     sample = predictions.select(shown).slice(0, SAMPLE)
     log_tables({"predictions": (shown, list(zip(*(sample.column(c).to_pylist() for c in shown), strict=True)))})
+    if prompts := data.prompts(splits[0], ANSWERS):
+        _show_answers(opened, precision, device, prompts, record)
+
+
+def measure_before(
+    cfg: DictConfig,
+    untrained: Artifact,
+    data: DataModule,
+    metrics: Mapping[str, Metric],
+    record: Record,
+    precision: str,
+) -> None:
+    """The validation set under the model as it comes: what training has to be better than. Rank 0 alone."""
+    if not first_rank():
+        return
+    model = open_model(untrained, precision, pick_device(cfg.trainer.get("accelerator", "auto")))
+    found = _evaluate(model, data, "val", metrics, record).estimates
+    record.data["metrics"] |= {f"before/val/{name}": estimate.as_dict() for name, estimate in found.items()}
+    record.write()
+    get_console().print("before:", ", ".join(f"val/{name} {estimate}" for name, estimate in found.items()))
+
+
+def _evaluate(
+    model: Classifier | LanguageModel, data: DataModule, split: str, metrics: Mapping[str, Metric], record: Record
+) -> Evaluation:
+    """One split, with a bar and its time in the record."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=get_console(), transient=True) as bar:
+        started = time.perf_counter()
+        rows = bar.add_task(f"Evaluating {split}", total=len(data.encoded(split)))
+        done = evaluate(model, data, split, metrics, data.eval_batch_size, partial(bar.advance, rows))
+        record.time(f"{split}_seconds", time.perf_counter() - started)
+    return done
+
+
+def _show_answers(
+    artifact: Artifact, precision: str, device: torch.device, prompts: list[tuple[Any, str]], record: Record
+) -> None:
+    """What a decoder says to a few prompts: in the run folder, in W&B, and the first of it on the terminal."""
+    generator = Generator(artifact, precision, device, Sampling(max_new_tokens=ANSWER_LENGTH))
+    rows = []
+    for prompt, reference in prompts:
+        with suppress(UserError):  # a prompt that the model has no room for
+            rows.append({"prompt": prompt, "reference": reference, "response": generator.generate([prompt], 1)[0]})
+    path = record.folder / "samples.jsonl"
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    record.data["paths"]["samples"] = str(path)
+    record.write()
+    said = [row["prompt"] if isinstance(row["prompt"], str) else row["prompt"][-1]["content"] for row in rows]
+    names = ("prompt", "reference", "response")
+    log_tables(
+        {"samples": (names, [(s, row["reference"], row["response"]) for s, row in zip(said, rows, strict=True)])}
+    )
+    for question, row in zip(said[:1], rows, strict=False):
+        get_console().print(f"[bold]asked[/bold] {escape(question)}\n[bold]says[/bold]  {escape(row['response'])}")

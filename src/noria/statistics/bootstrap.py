@@ -79,6 +79,30 @@ def mean_interval(values: np.ndarray, confidence: float = 0.95) -> Estimate:
     return Estimate(mean, mean - half, mean + half, n, "student t", confidence)
 
 
+def ratio_interval(
+    totals: np.ndarray, weights: np.ndarray, *, resamples: int = 1000, seed: int = 0, confidence: float = 0.95
+) -> Estimate:
+    """The sum of `totals` (n,) over the sum of `weights` (n,), with the percentile interval over resampled rows.
+
+    It is the mean of what the weights count (a loss a token, where row i has `weights[i]` tokens), resampled by
+    rows because what stands in one row is not independent. Where the weights sum to 0 the ratio is NaN.
+
+    Raises:
+        ValueError: no rows, other shapes than (n,), a negative weight, or as `bootstrap`.
+    """
+    totals, weights = np.asarray(totals, dtype=np.float64), np.asarray(weights, dtype=np.float64)
+    if totals.ndim != 1 or totals.shape != weights.shape:
+        raise ValueError(f"a ratio needs two arrays of shape (n,), got shapes {totals.shape} and {weights.shape}")
+    if (weights < 0).any():
+        raise ValueError("a ratio needs weights of at least 0")
+
+    def ratio(rows: np.ndarray) -> float:
+        weight = float(weights[rows].sum())
+        return float(totals[rows].sum()) / weight if weight else math.nan
+
+    return bootstrap(ratio, len(totals), resamples=resamples, seed=seed, confidence=confidence)
+
+
 def _check_confidence(confidence: float) -> None:
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must be between 0 and 1, got {confidence}")

@@ -1,0 +1,94 @@
+"""Proof: a run that is killed at any moment and resumed ends as one that never was, bit for bit.
+
+Kill points are drawn at random: 5 for each task and 5 for each
+task under two ranks, by SIGKILL, SIGTERM or Ctrl-C, with dropout, accumulation and validation in mid-epoch. Compared
+are weights, artifact, step losses, epochs, metrics and predictions. About ten minutes on 2 cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from _fits import ENVIRONMENT, TASKS, command, differences, fit, left, prepare, rows
+
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+STATUS = {signal.SIGKILL: -signal.SIGKILL, signal.SIGTERM: 143, signal.SIGINT: 130}
+STEADY = [
+    "trainer.max_epochs=3",
+    "trainer.accumulate_grad_batches=2",
+    "trainer.val_check_interval=0.5",
+    "callback.checkpoint.every_n_steps=3",
+    "optimizer.lr=1e-3",
+]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seed", type=int, default=int(time.time()), help="draws the moments and the signals")
+    parser.add_argument("--kills", type=int, default=5, help="of each task and number of ranks")
+    parser.add_argument("--tasks", nargs="+", default=TASKS)
+    parser.add_argument("--ranks", nargs="+", type=int, default=[1, 2])
+    asked = parser.parse_args()
+    print(f"seed {asked.seed}")
+    draw = random.Random(asked.seed)
+    failed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        words = prepare(Path(folder) / "parts", dropout=0.1)
+        for task, ranks in itertools.product(asked.tasks, asked.ranks):
+            more = [*words[task], *STEADY, f"data.batch_size={4 // ranks}"]
+            more += ["strategy=ddp", f"trainer.devices={ranks}"] if ranks > 1 else []
+            failed += prove(more, Path(folder) / f"{task}-{ranks}", asked.kills, draw)
+    return 1 if failed else 0
+
+
+def prove(words: list[str], whole: Path, kills: int, draw: random.Random) -> int:
+    """How many of the killed and resumed runs differ from the one that was left alone."""
+    started = time.monotonic()
+    wanted = left(fit(words, whole))
+    pause = (time.monotonic() - started) / len(rows(whole))
+    failed = 0
+    for number in range(kills):
+        run = whole.with_name(f"{whole.name}-{number}")
+        at, by = draw.randint(2, len(rows(whole)) - 1), draw.choice(SIGNALS)
+        stood = interrupt(words, run, at, draw.random() * pause, by)
+        unlike = differences(wanted, left(fit([*words, f"resume={run}"], run)))
+        failed += bool(unlike)
+        verdict = f"differs in {', '.join(unlike)}" if unlike else "the same, bit for bit"
+        print(f"{whole.name}: {by.name} at {stood} of {len(rows(whole))} rows: {verdict}", flush=True)
+    return failed
+
+
+def interrupt(words: list[str], run: Path, at: int, wait: float, by: signal.Signals) -> str:
+    """Starts a fit and ends it a moment after `metrics.csv` has so many rows; says how far it had come."""
+    for _ in range(5):
+        process = subprocess.Popen(
+            command(words, run), cwd=run.parent, env=ENVIRONMENT, start_new_session=True,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        while process.poll() is None and len(rows(run)) < at:
+            time.sleep(0.005)
+        time.sleep(wait)
+        there = len(rows(run))
+        # a power cut takes all processes; a scheduler and a terminal tell all of them as well
+        os.killpg(process.pid, by)
+        status = process.wait(120)
+        if by == signal.SIGKILL:
+            time.sleep(0.2)  # the other rank dies with it
+        assert status == STATUS[by], f"{by.name}: exit status {status}"
+        if (run / "checkpoints/last.ckpt").is_file():
+            return str(there)
+        at += 1  # before the first checkpoint: nothing to go on from
+    raise RuntimeError("no checkpoint after five starts")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,160 @@
+"""Plain text from the user's own files, for pre-training and for getting used to a domain.
+
+Knows documents, passages and windows of tokens, not how they are learnt.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from noria.common.errors import UserError
+from noria.data.encoded import padding_id
+from noria.data.encoded_text import EncodedText
+from noria.data.files import DELIMITERS, JSON, PARQUET, read_table, read_text
+from noria.data.module import DataModule
+from noria.data.rows import NO_TEXT, Rows, text_values
+from noria.data.tokens import cached_tokens, length_limit
+
+PASSAGE = 4000  # characters: some hundred words, so that a split by passages is fair and a passage still a context
+BEGINNING = 200  # characters of a passage that a decoder is shown to go on from
+TEXT = (".txt", ".md")
+NO_TARGET = "window_of_one_token"
+# where a passage may end, the best first: at blank lines, else at a line's end, else between words
+BREAKS = (re.compile(r"\n(?:[ \t]*\n)+"), re.compile(r"\n"), re.compile(r"\s"))
+
+
+class PlainText(DataModule):
+    """Documents, cut into passages; every token is learnt from those before it in its window.
+
+    A row is a passage. It is tokenised whole and cut into windows of `max_length` tokens, without overlap. A
+    document's last passage ends with the tokenizer's end of text. Where the tokenizer begins texts with a token of
+    its own, so does every window; else the first token of each window is not a target.
+
+    Args:
+        path: a .txt or .md file, a folder with such files at any depth, or a table with a document a row.
+        text: the column of the documents, for a table.
+    """
+
+    kinds = ("causal_lm",)
+
+    def __init__(
+        self,
+        kind: str,
+        tokenizer: Any,
+        seed: int,
+        labels: list[str] | None = None,
+        *,
+        path: str,
+        val_path: str | None = None,
+        test_path: str | None = None,
+        text: str = "text",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(kind, tokenizer, seed, labels, **kwargs)
+        self.paths = {"train": path, "val": val_path, "test": test_path}
+        self.text = text
+
+    def read(self) -> dict[str, Rows]:
+        return {split: read_passages(path, self.text) for split, path in self.paths.items() if path is not None}
+
+    def encode(self, split: str) -> EncodedText:
+        tokenizer = self.tokenizer
+        assert tokenizer is not None
+        rows = self.splits[split]
+        end = tokenizer.eos_token or ""
+        lasts = rows.table["last"].to_pylist()
+        texts = [text + end if last else text for text, last in zip(rows.texts, lasts, strict=True)]
+        tokens = cached_tokens(tokenizer, texts, None, None, special=False)
+        begun = tokenizer("a")["input_ids"][0]
+        lead = begun if begun == tokenizer.bos_token_id else None
+        limit = length_limit(tokenizer, self.max_length)
+        encoded = EncodedText(tokens, padding_id(tokenizer), limit, lead)
+        if not len(encoded):
+            raise UserError(f"{rows.where}: the split '{split}' has no two tokens in a row to learn from.")
+        self.report["truncated"][split] = 0
+        self.leave_out(split, NO_TARGET, encoded.left_out)
+        return encoded
+
+    def prompts(self, split: str, count: int) -> list[tuple[Any, str]]:
+        texts = self.splits[split].table["text"].slice(0, count).to_pylist()
+        return [(text[:BEGINNING], text[BEGINNING : 2 * BEGINNING]) for text in texts if len(text) > BEGINNING]
+
+    def contents(self, rows: Rows) -> list[list[str]]:
+        return [rows.ids, rows.texts, [str(last) for last in rows.table["last"].to_pylist()]]
+
+
+def read_passages(path: str, text: str) -> Rows:
+    """The passages of all documents as rows; `last` (bool) marks those that end one. Blank documents are counted.
+
+    Raises:
+        UserError: there is nothing to read, or it cannot be read.
+    """
+    ids: list[str] = []
+    texts: list[str] = []
+    last: list[bool] = []
+    blank = 0
+    for name, document in documents(path, text):
+        found = passages(document)
+        blank += not found
+        ids += [f"{name}:{number}" for number in range(1, len(found) + 1)]
+        texts += found
+        last += [number == len(found) for number in range(1, len(found) + 1)]
+    if not texts:
+        raise UserError(f"{path} holds no text: every document is blank.")
+    return Rows(pa.table({"id": ids, "text": texts, "last": last}), path, {NO_TEXT: blank} if blank else {})
+
+
+def documents(path: str, text: str) -> Iterator[tuple[str, str]]:
+    """Each document's name and text: a file, every file of a folder in the order of their names, or a table's rows."""
+    place = Path(path).expanduser()
+    suffix = place.suffix.lower()
+    tables = (*DELIMITERS, *JSON, *PARQUET)
+    if place.is_dir():
+        inner = sorted(file.relative_to(place) for file in place.rglob("*") if file.suffix.lower() in TEXT)
+        files = [file for file in inner if not any(part.startswith(".") for part in file.parts)]
+        if not files:
+            raise UserError(f"The folder '{place}' holds no {' or '.join(TEXT)} file, nor does any folder in it.")
+        yield from ((file.as_posix(), read_text(place / file)) for file in files)
+    elif suffix in tables:
+        column = text_values(read_table(place, [text])[text], text, path)
+        yield from ((f"{place.name}:{row}", cell or "") for row, cell in enumerate(column.to_pylist(), 1))
+    elif suffix in TEXT or not place.exists():
+        yield place.name, read_text(place)
+    else:
+        raise UserError(
+            f"'{path}': files that end in '{suffix}' are not read. Known endings: {', '.join((*TEXT, *tables))}."
+        )
+
+
+def passages(document: str) -> list[str]:
+    """A document's passages of 4,000 characters, or as many more as the next blank line takes (8,000 at most).
+
+    Put together again they are the document, less the blank lines before it and the white space after it.
+    """
+    document = re.sub(r"\A(?:[^\S\n]*\n)+", "", document.rstrip())
+    found: list[str] = []
+    start = 0
+    while start < len(document):
+        stop = _end(document, start)
+        piece = document[start:stop]
+        if found and piece.isspace():
+            found[-1] += piece
+        else:
+            found.append(piece)
+        start = stop
+    return found
+
+
+def _end(document: str, start: int) -> int:
+    low, high = start + PASSAGE, start + 2 * PASSAGE
+    if len(document) <= low:
+        return len(document)
+    for break_ in BREAKS:
+        if match := break_.search(document, low, high):
+            return match.end()
+    return min(high, len(document))

@@ -1,0 +1,266 @@
+"""Lets an artifact's decoder answer prompts, in batches or piece by piece. Knows neither files nor terminals."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from queue import SimpleQueue
+from typing import Any
+
+import numpy as np
+import torch
+from jinja2 import TemplateError
+from torch import Tensor
+from transformers import GenerationConfig, PreTrainedTokenizerBase, StoppingCriteria, StoppingCriteriaList
+from transformers.generation.streamers import BaseStreamer
+
+from noria.artifact.bundle import Artifact
+from noria.common.errors import UserError
+from noria.data.batches import epoch_batches
+from noria.inference.device import autocast, placed
+from noria.inference.prompts import Prompt, check_messages
+from noria.inference.sampling import Sampling, processors
+
+
+class BadPrompt(UserError):
+    """A prompt that cannot be answered, while others can."""
+
+
+class Generator:
+    """Answers of one artifact's decoder on one device.
+
+    A prompt is a text, from which the model goes on, or a conversation, which goes through the tokenizer's chat
+    template. An answer ends at the end of text, at the end of the turn, or after `max_new_tokens`. What the model's
+    own `generation_config.json` says counts only for where to stop: `sampling` says the rest.
+
+    Args:
+        artifact: the opened artifact; its network is moved to the device.
+        precision: a name of Lightning's: `32-true`, `bf16-mixed`, `bf16-true`, `16-mixed`.
+        device: where to run.
+        sampling: how to choose tokens.
+
+    Raises:
+        UserError: `max_new_tokens` leaves no room for a prompt.
+    """
+
+    def __init__(self, artifact: Artifact, precision: str, device: torch.device, sampling: Sampling) -> None:
+        self.sampling = sampling
+        self._tokenizer = artifact.tokenizer
+        self._device = device
+        self._precision = precision
+        self._network: Any = placed(artifact.network, precision, device)
+        # Models without absolute limits have none: as long as memory allows.
+        context = getattr(self._network.config.get_text_config(), "max_position_embeddings", None)
+        self._room = None if context is None else int(context) - sampling.max_new_tokens
+        if self._room is not None and self._room < 1:
+            raise UserError(
+                f"stage.generation.max_new_tokens={sampling.max_new_tokens} leaves no room for a prompt: the model "
+                f"reads {context} tokens in all."
+            )
+        self._stops = _stops(self._tokenizer, self._network)
+        pad = next((i for i in (self._tokenizer.pad_token_id, *self._stops) if i is not None), 0)
+        self._config = GenerationConfig(
+            max_new_tokens=sampling.max_new_tokens, do_sample=False, eos_token_id=self._stops or None, pad_token_id=pad
+        )
+        # Its settings would fill in whatever is unset in ours.
+        self._network.generation_config = GenerationConfig(eos_token_id=self._stops or None, pad_token_id=pad)
+
+    @property
+    def chats(self) -> bool:
+        """Whether there is a chat template."""
+        return bool(self._tokenizer.chat_template)
+
+    def encode(self, prompt: Prompt) -> list[int]:
+        """The tokens of a prompt, up to where the answer begins.
+
+        Raises:
+            UserError: messages that are none, or no template for them.
+            BadPrompt: no tokens at all, more of them than the model can read, or what the template refuses.
+        """
+        ids = self._tokenizer(
+            prompt if isinstance(prompt, str) else self._rendered(prompt),
+            add_special_tokens=isinstance(prompt, str),  # a template writes its own
+            verbose=False,
+        )["input_ids"]
+        if not ids:
+            raise BadPrompt("no text")
+        if self._room is not None and len(ids) > self._room:
+            raise BadPrompt(
+                f"the prompt has {len(ids):,} tokens; the model takes {self._room:,} beside an answer of up to "
+                f"{self.sampling.max_new_tokens:,} (stage.generation.max_new_tokens)"
+            )
+        return list(ids)
+
+    def generate(
+        self,
+        prompts: Sequence[Prompt],
+        batch_size: int,
+        advance: Callable[[int], Any] = lambda rows: None,
+        numbers: Sequence[int] | None = None,
+    ) -> list[str]:
+        """The answers, without their prompts, in the order of the prompts.
+
+        Prompts of like length share a batch. The same sampling settings and number give a prompt the same answer
+        on the same machine; in another batch too, up to rounding.
+
+        Args:
+            advance: told the number of prompts after each batch, for a progress bar.
+            numbers: the number of each prompt, which decides its random numbers; by default from 0 on.
+
+        Raises:
+            UserError: as `encode`, for any of the prompts, before the first is answered.
+        """
+        encoded = [self.encode(prompt) for prompt in prompts]
+        answers = [""] * len(encoded)
+        lengths = np.array([len(ids) for ids in encoded], np.int64)
+        for rows in epoch_batches(lengths, batch_size, seed=0, epoch=0, shuffle=False):
+            batch = [encoded[row] for row in rows], [int(row) if numbers is None else numbers[row] for row in rows]
+            for row, ids in zip(rows, self._answer(*batch), strict=True):
+                answers[row] = self._text(ids)
+            advance(len(rows))
+        return answers
+
+    def stream(self, prompt: Prompt, number: int = 0) -> Iterator[str]:
+        """The answer of `generate` in pieces, each as soon as it is certain.
+
+        Closing the iterator ends the generation.
+
+        Args:
+            number: that of the prompt; it decides the random numbers.
+
+        Raises:
+            UserError: as `encode`, at once; in the midst of the pieces whatever the generation raises.
+        """
+        return self._pieces(self.encode(prompt), number)
+
+    def _pieces(self, prompt: list[int], number: int) -> Iterator[str]:
+        queue: SimpleQueue[int | BaseException | None] = SimpleQueue()
+        closed = threading.Event()
+
+        def work() -> None:
+            try:
+                self._answer([prompt], [number], _Tokens(queue), closed)
+                queue.put(None)
+            except BaseException as problem:
+                queue.put(problem)
+
+        worker = threading.Thread(target=work, daemon=True)
+        worker.start()
+        try:
+            ids: list[int] = []
+            text, shown = "", 0
+            while (item := queue.get()) is not None:
+                if isinstance(item, BaseException):
+                    raise item
+                if item in self._stops:
+                    continue
+                ids.append(item)
+                before, text = text, self._text(ids)
+                # The last token may be half a letter, and some change the space before them.
+                certain = len(before.rstrip("\ufffd").rstrip())
+                if certain > shown and text.startswith(before):
+                    yield text[shown:certain]
+                    shown = certain
+            if text[shown:]:
+                yield text[shown:]
+        finally:
+            closed.set()
+            worker.join()
+
+    @torch.inference_mode()
+    def _answer(
+        self,
+        prompts: list[list[int]],
+        numbers: list[int],
+        streamer: BaseStreamer | None = None,
+        closed: threading.Event | None = None,
+    ) -> list[list[int]]:
+        """The tokens of one batch's answers."""
+        width = max(len(ids) for ids in prompts)
+        input_ids = torch.full((len(prompts), width), int(self._config.pad_token_id))
+        attention_mask = torch.zeros_like(input_ids)
+        for row, ids in enumerate(prompts):  # at the right end, where the answer goes on
+            input_ids[row, width - len(ids) :] = torch.tensor(ids)
+            attention_mask[row, width - len(ids) :] = 1
+        input_ids, attention_mask = input_ids.to(self._device), attention_mask.to(self._device)
+        with autocast(self._precision, self._device):
+            out = self._network.generate(
+                input_ids=input_ids,
+                attention_mask=attention_mask,
+                generation_config=self._config,
+                logits_processor=processors(self.sampling, attention_mask, numbers, self._device),
+                stopping_criteria=StoppingCriteriaList([_Closed(closed)] if closed else []),
+                streamer=streamer,
+            )
+        return [row[: self._end(row)] for row in out[:, width:].tolist()]
+
+    def _end(self, ids: list[int]) -> int:
+        return next((place for place, token in enumerate(ids) if token in self._stops), len(ids))
+
+    def _text(self, ids: list[int]) -> str:
+        text = self._tokenizer.decode(ids, skip_special_tokens=True)
+        assert isinstance(text, str)
+        return text
+
+    def _rendered(self, messages: Sequence[dict[str, Any]]) -> str:
+        check_messages(messages, "a prompt")
+        if not self.chats:
+            raise UserError(
+                "The artifact's tokenizer has no chat template, so it cannot be sent messages: give a plain 'prompt', "
+                "or take a model that was trained on conversations."
+            )
+        try:
+            text = self._tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
+        except (TemplateError, TypeError, ValueError) as error:
+            raise BadPrompt(f"the chat template refuses these messages: {error}") from error
+        assert isinstance(text, str)
+        return text
+
+
+class _Tokens(BaseStreamer):
+    """Hands the tokens of one answer on as they come, without those of the prompt."""
+
+    def __init__(self, queue: SimpleQueue[Any]) -> None:
+        self.queue = queue
+        self.in_prompt = True
+
+    def put(self, value: Tensor) -> None:
+        if self.in_prompt:
+            self.in_prompt = False
+            return
+        for token in value.flatten().tolist():
+            self.queue.put(token)
+
+    def end(self) -> None:
+        """Nothing: what comes after the last token is the caller's to say."""
+
+
+class _Closed(StoppingCriteria):
+    """Stops when nobody listens any more."""
+
+    def __init__(self, closed: threading.Event) -> None:
+        self.closed = closed
+
+    def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:
+        return torch.full((len(input_ids),), self.closed.is_set(), dtype=torch.bool, device=input_ids.device)
+
+
+def _stops(tokenizer: PreTrainedTokenizerBase, network: Any) -> list[int]:
+    """The tokens that end an answer: the end of text, what the model declares, and the template's end of a turn."""
+    declared = getattr(getattr(network, "generation_config", None), "eos_token_id", None)
+    stops = [tokenizer.eos_token_id, *(declared if isinstance(declared, list) else [declared]), _end_of_turn(tokenizer)]
+    return list(dict.fromkeys(int(token) for token in stops if token is not None))
+
+
+def _end_of_turn(tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """The special token that the chat template writes after an answer, if it writes one."""
+    if not tokenizer.chat_template:
+        return None
+    answer = "ANSWER"
+    turns = [{"role": "user", "content": "question"}, {"role": "assistant", "content": answer}]
+    try:
+        after = str(tokenizer.apply_chat_template(turns, tokenize=False)).rpartition(answer)[2]
+    except (TemplateError, TypeError, ValueError):
+        return None
+    ids = tokenizer(after.lstrip(), add_special_tokens=False)["input_ids"]
+    return ids[0] if ids and ids[0] in tokenizer.added_tokens_decoder else None

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from noria.common.errors import UserError
+from noria.data.conversations import Columns, messages_of, read_conversations
+
+DEFAULT = Columns("messages", "prompt", "response", None)
+ALPACA = Columns("messages", "instruction", "output", "input")
+
+
+def chat(*contents: str) -> list[dict[str, str]]:
+    return [{"role": ("user", "assistant")[i % 2], "content": content} for i, content in enumerate(contents)]
+
+
+def chats(rows) -> list[list[dict[str, str]]]:
+    return [json.loads(row) for row in rows.table["messages"].to_pylist()]
+
+
+def test_messages_of_a_list_and_of_lines(write):
+    talk = [chat("a", "b", "c", "d"), [{"role": "system", "content": "s"}, *chat("\u00e9", "f")]]
+    one = read_conversations(write("a.json", [json.dumps([{"messages": t} for t in talk])]), DEFAULT)
+    two = read_conversations(write("a.jsonl", [json.dumps({"messages": t, "more": 1}) for t in talk]), DEFAULT)
+    assert chats(one) == chats(two) == talk
+    assert one.ids == ["a.json:1", "a.json:2"]
+    assert one.texts == ["a\n\nc", "s\n\n\u00e9"], "the text that decides the split is all but the answers"
+
+
+def test_sharegpt(write):
+    row = {"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]}
+    assert chats(read_conversations(write("a.jsonl", [json.dumps(row)]), DEFAULT)) == [chat("a", "b")]
+
+
+def test_prompt_and_response(write):
+    rows = [
+        {"instruction": "Add.", "input": "1 and 2", "output": "3"},
+        {"instruction": "Say a word.", "input": " ", "output": "word"},
+        {"instruction": "Say another.", "output": "other"},
+    ]
+    path = write("a.json", [json.dumps(rows)])
+    assert chats(read_conversations(path, ALPACA)) == [
+        chat("Add.\n\n1 and 2", "3"),
+        chat("Say a word.", "word"),
+        chat("Say another.", "other"),
+    ]
+    without = read_conversations(path, Columns("messages", "instruction", "output", None))
+    assert chats(without)[0] == chat("Add.", "3")
+
+
+def test_columns_can_be_preferred_to_messages(write):
+    path = write("a.jsonl", [json.dumps({"prompt": "p", "response": "r", "messages": chat("a", "b")})])
+    assert chats(read_conversations(path, DEFAULT)) == [chat("a", "b")]
+    assert chats(read_conversations(path, Columns(None, "prompt", "response", None))) == [chat("p", "r")]
+
+
+def test_blank_prompts_and_answers_are_counted(write):
+    rows = [("a", "b"), ("", "b"), ("a", " \n"), ("a", None), (None, None), ("c", "d")]
+    path = write("a.jsonl", [json.dumps({"prompt": prompt, "response": answer}) for prompt, answer in rows])
+    read = read_conversations(path, DEFAULT)
+    assert read.ids == ["a.jsonl:1", "a.jsonl:6"] and read.dropped == {"no_prompt": 2, "no_answer": 2}
+    path = write("b.jsonl", [json.dumps({"messages": chat(*words)}) for words in (("a", "", "b", "c"), ("a", "b"))])
+    assert read_conversations(path, DEFAULT).dropped == {"no_answer": 1}
+
+
+USER, ANSWER = {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (None, "there are no messages"),
+        ([], "there are no messages"),
+        ("hello", "there are no messages"),
+        ([USER, "hello"], r"line 2, message 2 is no such object: 'role' and 'content' are needed"),
+        ([{"role": "user", "text": "a"}, ANSWER], r"message 1 has role, text: 'role' and 'content' are needed"),
+        ([USER, {"role": "asistant", "content": "b"}], "message 2: unknown role 'asistant'. Did you mean 'assistant'"),
+        ([USER, {"role": 3, "content": "b"}], "message 2: unknown role 3"),
+        ([USER, {"role": ["x"], "content": "b"}], "message 2: unknown role"),
+        ([USER, {"role": "assistant", "content": ["b"]}], "message 2: its content is of type list, not text"),
+        ([USER, {"role": "assistant", "content": None}], "message 2: its content is of type NoneType, not text"),
+        ([USER, {"role": "assistant", "content": "\ud800"}], "message 2: its content is not valid text"),
+        ([USER], "the last message is of the user"),
+        ([USER, ANSWER, {"role": "system", "content": "x"}], "the last message is of the system"),
+        ([ANSWER], "there is no prompt that it answers"),
+        ([{"role": "system", "content": "x"}, ANSWER], "there is no prompt that it answers"),
+    ],
+)
+def test_what_is_wrong_with_messages_is_said(value, message):
+    with pytest.raises(UserError, match=message):
+        messages_of(value, "'a.jsonl', line 2")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.jsonl", b'{"prompt": "a", "response": "b"}\n{"prompt": "a"\n', "line 2: not valid JSON"),
+        ("a.json", b'[{"prompt": "a"},\n{"prompt": ]', "line 2: not valid JSON"),
+        ("a.json", b'["a", "b"]', 'item 1: not a JSON object: "a"'),
+        ("a.json", b"[]", "is empty"),
+        ("a.jsonl", b"\n \n", "is empty"),
+        ("a.csv", b"prompt,response\na,b\n", "a JSON file is needed; it ends in .json"),
+        ("a.jsonl", b'{"promt": "a", "response": "b"}\n', "no column 'prompt'.*Did you mean 'promt'.*data.prompt"),
+        (
+            "a.jsonl",
+            b'{"instruction": "a", "input": "", "output": "b"}\n',
+            r"Here: data\.prompt=instruction data\.input=input",
+        ),
+        ("a.jsonl", b'{"prompt": "a", "output": "b"}\n', "no column 'response'. Its columns: prompt, output"),
+        (
+            "a.jsonl",
+            b'{"prompt": "a", "response": "b"}\n{"prompt": 3, "response": "b"}',
+            "line 2: 'prompt' is of type int",
+        ),
+        ("a.jsonl", b'{"prompt": "a", "response": {"x": 1}}\n', "line 1: 'response' is of type dict, not text"),
+        ("a.jsonl", b'{"prompt": "a", "response": "\\ud800"}\n', "line 1: 'response' is not valid text"),
+        ("a.jsonl", b'{"prompt": "a", "response": " "}\n', r"every row was left out \(no answer: 1\)"),
+        ("a.jsonl", '{"prompt": "caf\xe9"}\n'.encode("latin-1"), "line 1: not UTF-8"),
+        ("a.jsonl", b'\n{"messages": [{"role": "user", "content": "a"}]}\n', "line 2: the last message is of the user"),
+        ("a.jsonl", b'{"messages": []}\n', "line 1: there are no messages"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said(write, name, content, message):
+    with pytest.raises(UserError, match=message):
+        read_conversations(write(name, content), DEFAULT)

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from noria.common.errors import UserError
+from noria.inference.prompts import prompt_of, read_prompts
+
+HI = [{"role": "user", "content": "Hi"}]
+
+
+def test_lines_are_prompts_and_objects_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = ["plain", "", json.dumps({"messages": HI, "id": 1}), json.dumps({"text": "a text", "prompt": None})]
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(lines) + "\n"))
+    rows = list(read_prompts("-"))
+    assert rows == [{"prompt": "plain"}, {"prompt": ""}, {"messages": HI, "id": 1}, {"text": "a text", "prompt": None}]
+    assert [prompt_of(row, chat=False) for row in rows] == ["plain", None, HI, "a text"]
+    user = [[{"role": "user", "content": text}] for text in ("plain", "a text")]
+    assert [prompt_of(row, chat=True) for row in rows] == [user[0], None, HI, user[1]]
+
+
+def test_tables_have_a_column_of_prompts(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('id,prompt\n1,"one, two"\n2,\n')
+    assert [row["prompt"] for row in read_prompts(str(tmp_path / "a.csv"))] == ["one, two", ""]
+    (tmp_path / "a.json").write_text(json.dumps([{"text": "one"}, {"text": None}]))
+    assert list(read_prompts(str(tmp_path / "a.json"))) == [{"text": "one"}, {"text": None}]
+    pq.write_table(pa.table({"messages": [HI, HI]}), tmp_path / "a.parquet")
+    assert list(read_prompts(str(tmp_path / "a.parquet"))) == [{"messages": HI}] * 2
+
+    (tmp_path / "b.csv").write_text("question\nwhy\n")
+    with pytest.raises(UserError, match="none of the columns messages, prompt, text"):
+        list(read_prompts(str(tmp_path / "b.csv")))
+    (tmp_path / "b.json").write_text("[1")
+    with pytest.raises(UserError, match="not valid JSON"):
+        list(read_prompts(str(tmp_path / "b.json")))
+
+
+@pytest.mark.parametrize("row", [{"prompt": "  "}, {"messages": []}, {"messages": None}, {"text": None}])
+def test_blank_ones(row: dict[str, object]) -> None:
+    assert prompt_of(row, chat=True) is None
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ({"promt": "x"}, "there is no 'prompt' and there are no 'messages'. Did you mean 'promt'"),
+        ({"prompt": 3}, "'prompt' is 3, which is no text"),
+        ({"messages": "Hi"}, "'messages' must be a list"),
+        ({"messages": [{"role": "user"}]}, "'content' of message 1 is missing"),
+    ],
+)
+def test_a_bad_line_is_named_and_those_before_it_are_read(tmp_path: Path, row: dict[str, object], words: str) -> None:
+    path = tmp_path / "prompts.jsonl"
+    path.write_text('{"prompt": "fine"}\n' + json.dumps(row) + "\n")
+    rows = read_prompts(str(path))
+    assert next(rows) == {"prompt": "fine"}
+    with pytest.raises(UserError, match=f"prompts.jsonl, line 2: .*{words}"):
+        next(rows)
