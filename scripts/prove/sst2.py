@@ -27,7 +27,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         command = [
             *(sys.executable, str(ROOT / "scripts" / "run.py"), "experiment=sst2_bert", "model=minilm"),
-            *("optimizer=adamw", "optimizer.lr=1e-4", "trainer.max_epochs=1", "logger=csv"),
+            *("optimizer=adamw", "optimizer.lr=5e-5", "trainer.max_epochs=1", "logger=csv"),
             *(f"data.path={data.resolve()}", f"paths.run_dir={folder}/run", f"paths.runs={folder}"),
             *([f"data.limit={given[1]}"] if len(given) > 1 else []),
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -67,6 +68,8 @@ class LastCheckpoint(Checkpoint):
         self._path = path
         self._every = every_n_steps
         self._saved_at = -1
+        self.writes = 0
+        self.seconds = 0.0  # that training waited for them
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         step = trainer.global_step  # in the middle of an accumulation it is still that of the step before
@@ -79,4 +82,7 @@ class LastCheckpoint(Checkpoint):
 
     def _save(self, trainer: pl.Trainer) -> None:
         self._saved_at = trainer.global_step
+        started = time.perf_counter()
         trainer.save_checkpoint(self._path, weights_only=False)
+        self.writes += 1
+        self.seconds += time.perf_counter() - started

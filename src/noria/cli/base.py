@@ -137,7 +137,8 @@ def _write_primary(base: dict[str, Any], logger: str | None, stage: str) -> Path
         if not isinstance(entry, dict):
             continue
         group = next(iter(entry))
-        if group.startswith(("override ", "optional ")) or group == "paths":
+        parent, nested, _ = group.partition("/")
+        if group.startswith(("override ", "optional ")) or group == "paths" or (nested and parent not in base):
             defaults.append(entry)
         elif group == "stage":
             defaults.append({"stage": stage})

@@ -110,7 +110,7 @@ def _unpack(path: Path, building: Path, name: str) -> None:
             ) from error
         network.save_pretrained(building)
         tokenizer.save_pretrained(building)
-    _drop_unknown_tokens(building / "tokenizer.json", len(network.get_input_embeddings().weight))
+    _drop_unknown_tokens(building / "tokenizer.json", network.config.get_text_config().vocab_size)
     for written in building.iterdir():
         with written.open("rb") as file:
             os.fsync(file.fileno())

@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from omegaconf import DictConfig
 
 from noria.artifact import bundle
-from noria.callback.checkpoint import LAST
+from noria.callback.checkpoint import LAST, LastCheckpoint
 from noria.callback.interrupt import Interrupt
 from noria.callback.rng_state import RngState
 from noria.callback.throughput import Throughput
@@ -104,7 +104,7 @@ def fit(cfg: DictConfig, choices: dict[str, Any], multirun: bool, *, test: bool 
                 trainer.fit(task, data, ckpt_path=_checkpoint(cfg), weights_only=True)
         finally:
             record.time("fit_seconds", time.perf_counter() - started)
-            record.update(history=table.rows, throughput=throughput.summary())
+            record.update(history=table.rows, throughput=throughput.summary(), checkpoints=_price(trainer))
         if not trainer.is_global_zero:
             return
 
@@ -174,6 +174,12 @@ def _steps(trainer: pl.Trainer, data: DataModule) -> int:
             "cuts one from train."
         )
     return steps
+
+
+def _price(trainer: pl.Trainer) -> dict[str, float]:
+    """How often the last checkpoint was written in this part of the run, and how long training waited for it."""
+    last = next((c for c in trainer.checkpoint_callbacks if isinstance(c, LastCheckpoint)), None)
+    return {"writes": last.writes, "seconds": last.seconds} if last else {}
 
 
 def _checkpoint(cfg: DictConfig) -> str | None:

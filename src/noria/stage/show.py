@@ -72,6 +72,11 @@ def end(record: Record, table: EpochTable) -> None:
     console.print(
         f"{rates['examples_per_second']:.1f} examples/s, {rates['tokens_per_second']:,.0f} tokens/s in training"
     )
+    if (price := record.data["checkpoints"]) and price["writes"]:
+        each, share = price["seconds"] / price["writes"], price["seconds"] / record.data["timings"]["fit_seconds"]
+        console.print(
+            f"{price['writes']:,} times the last checkpoint was written, {each:.2f} s each: {share:.1%} of the fit"
+        )
     names = ["epoch", *table.columns]
     log_tables({"epochs": (names, [[row.get(name) for name in names] for row in table.rows])})
     artifact = Path(os.path.relpath(record.folder)) / "artifact"

@@ -120,10 +120,15 @@ class Task(pl.LightningModule, ABC):
         return [column[rows] for column in columns]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["train_sums"] = self._train_sums.tolist()
+        ranks = [self._train_sums.tolist()]
+        if dist.is_available() and dist.is_initialized():
+            ranks *= dist.get_world_size()
+            dist.all_gather_object(ranks, ranks[0])  # each rank goes on with its own: added up, they would round apart
+        checkpoint["train_sums"] = ranks
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self._train_sums = torch.tensor(checkpoint["train_sums"], dtype=torch.float64)
+        ranks = checkpoint["train_sums"]
+        self._train_sums = torch.tensor(ranks[self.global_rank % len(ranks)], dtype=torch.float64)
 
 
 def _over_ranks(sums: Tensor) -> Tensor:
