@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.callbacks import Callback
 
 from noria.callback.checkpoint import LAST, LastCheckpoint, checkpoints
+from noria.callback.interrupt import Interrupt
+from noria.common.errors import Terminated
 
 
 def steps_of(folder: Path) -> list[int]:
@@ -65,3 +70,54 @@ def test_when_the_last_is_written(
     train(watch, LastCheckpoint(tmp_path / LAST, every), max_epochs=2, accumulate_grad_batches=accumulate)
     assert watch.steps == seen
     assert torch.load(tmp_path / LAST, weights_only=True)["global_step"] == {1: 6, 2: 4}[accumulate]
+
+
+class Slow(TorchCheckpointIO):
+    """A disk that takes its time; notes the file and the step of each write."""
+
+    def __init__(self) -> None:
+        self.written: list[tuple[str, int]] = []
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        time.sleep(0.02)
+        super().save_checkpoint(checkpoint, path, storage_options)
+        self.written.append((Path(path).name, checkpoint["global_step"]))
+
+
+@pytest.mark.parametrize(("every", "steps"), [(None, [3, 6]), (2, [2, 3, 4, 6, 6])])
+def test_what_the_last_has_cost(train: Callable, tmp_path: Path, every: int | None, steps: list[int]) -> None:
+    """Its own writes are counted, not those of the best; step 6 is written again once its epoch has ended."""
+    disk = Slow()
+    made = checkpoints(directory=str(tmp_path), monitor="val/score", mode="min", every_n_steps=every)
+    started = time.perf_counter()
+    train(*made, max_epochs=2, plugins=[disk])
+    took = time.perf_counter() - started
+    last = next(callback for callback in made if isinstance(callback, LastCheckpoint))
+    assert [step for name, step in disk.written if name == LAST] == steps
+    assert len(disk.written) == len(steps) + 2  # and the best of each epoch
+    assert last.writes == len(steps)
+    assert 0.02 * len(steps) <= last.seconds < took - 0.02 * 2
+
+
+def test_what_was_never_written_has_cost_nothing(tmp_path: Path) -> None:
+    last = LastCheckpoint(tmp_path / LAST, None)
+    assert (last.writes, last.seconds) == (0, 0.0)
+
+
+class Leaving(Interrupt):
+    """Told to leave in the given batch, without a signal."""
+
+    def __init__(self, batch: int) -> None:
+        super().__init__()
+        self.batch = batch
+
+    def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, batch_index: int) -> None:
+        self.leaving = batch_index == self.batch
+
+
+def test_the_last_is_written_when_the_run_is_leaving(train: Callable, tmp_path: Path) -> None:
+    last = LastCheckpoint(tmp_path / LAST, every_n_steps=500)
+    with pytest.raises(Terminated):
+        train(last, Leaving(1), max_epochs=1)
+    assert last.writes == 1
+    assert torch.load(tmp_path / LAST, weights_only=True)["global_step"] == 2

@@ -17,7 +17,9 @@ GPUS = Machine(gpu_count=2, has_mps=False, cpu_has_bf16=False, cpu_threads=2)
 MAC = Machine(gpu_count=0, has_mps=True, cpu_has_bf16=False, cpu_threads=2)
 DOCS = Path(__file__).parents[2] / "docs" / "rules.md"
 
-FSDP = {"_target_": "lightning.pytorch.strategies.fsdp.FSDPStrategy"}
+FSDP = {"_target_": "noria.trainer.fsdp.FSDPStrategy"}
+KEEPS = {"checkpoint": {"_target_": "noria.callback.checkpoint.checkpoints"}}
+STOPS = {"stop_on_nan": {"_target_": "noria.callback.stop_on_nan.StopOnNan"}}
 LORA = {"_target_": "noria.model.peft.Lora"}
 STOP = {"_target_": "lightning.pytorch.callbacks.early_stopping.EarlyStopping", "monitor": "val/loss"}
 
@@ -84,16 +86,11 @@ TRIPS: list[Case] = [
     ("more_devices_than_there_are", trainer(devices="3"), GPUS, "trainer.devices=3"),
     ("more_devices_than_there_are", trainer(devices=[0, 2]), GPUS, "no GPU 2 is here; the last is 1"),
     ("more_devices_than_there_are", trainer(devices="1,5"), GPUS, "no GPU 5 is here"),
-    ("fsdp_without_gpu", trainer(strategy=FSDP), CPU, "this run is on cpu"),
-    ("fsdp_without_gpu", trainer(strategy="fsdp"), MAC, "this run is on mps"),
+    ("fsdp_on_one_device", trainer(strategy=FSDP), CPU, "this run has one"),
+    ("fsdp_on_one_device", trainer(strategy="fsdp"), MAC, "this run has one"),
     ("fsdp_on_one_device", trainer(strategy=FSDP, devices=1), GPUS, "this run has one"),
     ("fsdp_on_one_device", trainer(strategy=FSDP, devices=[1]), GPUS, "this run has one"),
-    (
-        "fsdp_with_clipping_by_norm",
-        trainer(strategy=FSDP, gradient_clip_val=1.0),
-        GPUS,
-        "gradient_clip_val=null",
-    ),
+    ("fsdp_without_checkpoints", {**trainer(strategy=FSDP), "callback": STOPS}, GPUS, "add checkpoint to callback"),
     ("model_that_cannot_do_the_task", {**task(), "model": {"architecture": "decoder"}}, CPU, "needs encoder"),
     (
         "metric_that_cannot_measure_the_task",
@@ -149,6 +146,7 @@ TRIPS: list[Case] = [
         "~callback.stop",
     ),
     ("part_that_is_left_out", stage("fit", data={"_target_": "a.B"}), CPU, "needs a choice for model, metric, task"),
+    ("part_that_is_left_out", stage("fit", data={"_target_": "a.B"}, model=None), CPU, "a choice for model, metric"),
     ("part_that_is_left_out", stage("predict", data={"x": 1}, trainer={"_target_": "a.B"}), CPU, "type data=…"),
     ("resume_without_fit", stage("predict", resume="run"), CPU, "the stage is predict"),
     ("resume_with_artifact", stage("fit", resume="run", artifact="run/artifact"), CPU, "give one of the two"),
@@ -191,18 +189,12 @@ PASSES: list[tuple[str, dict[str, Any], Machine]] = [
     ("more_devices_than_there_are", trainer(devices=[0, 1]), GPUS),
     ("more_devices_than_there_are", trainer(devices=4, accelerator="cpu"), GPUS),
     ("more_devices_than_there_are", trainer(devices=4), CPU),
-    ("fsdp_without_gpu", trainer(strategy=FSDP), GPUS),
-    ("fsdp_without_gpu", trainer(strategy="auto"), CPU),
+    ("fsdp_on_one_device", trainer(strategy=FSDP, devices=2), CPU),
     ("fsdp_on_one_device", trainer(strategy=FSDP), GPUS),
     ("fsdp_on_one_device", trainer(strategy=FSDP, devices=1, num_nodes=2), GPUS),
     ("fsdp_on_one_device", trainer(strategy="ddp", devices=1), GPUS),
-    ("fsdp_with_clipping_by_norm", trainer(strategy=FSDP, gradient_clip_val=None), GPUS),
-    (
-        "fsdp_with_clipping_by_norm",
-        trainer(strategy=FSDP, gradient_clip_val=1.0, gradient_clip_algorithm="value"),
-        GPUS,
-    ),
-    ("fsdp_with_clipping_by_norm", trainer(strategy="auto", gradient_clip_val=1.0), GPUS),
+    ("fsdp_without_checkpoints", {**trainer(strategy=FSDP), "callback": STOPS | KEEPS}, GPUS),
+    ("fsdp_without_checkpoints", {**trainer(strategy="ddp"), "callback": STOPS}, GPUS),
     ("model_that_cannot_do_the_task", {**task(), "model": {"architecture": "encoder"}}, CPU),
     ("model_that_cannot_do_the_task", {**task(), "model": {"architecture": "both"}}, CPU),
     (

@@ -71,7 +71,7 @@ def test_nothing_to_say_of_a_sound_config():
         ({"sed": 3}, "sed is not a key of a config. Did you mean 'seed'?"),
         ({"seed": -1}, "seed = -1 is out of range: it must be at least 0."),
         ({"seed": "x"}, "seed = 'x' is not a whole number."),
-        ({"model": 3}, "model = 3 is not a group of keys."),
+        ({"model": 3}, "model = 3 is not a group of keys or null."),
         (
             {"monitor": {"metric": "x", "mod": "min"}},
             "monitor.mod is not a key of a config. Did you mean 'monitor.mode'?",
@@ -85,6 +85,12 @@ def test_a_problem(config, said):
     found = problems(config)
     assert len(found) == 1, found
     assert said in found[0]
+
+
+@pytest.mark.parametrize("group", ["model", "logger"])
+def test_a_group_may_be_null(group):
+    """Whether the stage can do without it is a rule of its own (`part_that_is_left_out`)."""
+    assert problems({group: None}) == []
 
 
 def test_every_problem_is_reported():

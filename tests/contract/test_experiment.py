@@ -5,26 +5,50 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertConfig, BertModel
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    BertConfig,
+    BertModel,
+)
 
 from noria.common.paths import packaged
 
 GROUP = "experiment"
 
-# What an experiment needs that is not at hand here.
-SPECIAL = {"sst2_bert": ["model.name={bert}", "data.path={glue}"]}
+# What an experiment needs that is not at hand here, and a small model in place of one that takes minutes.
+DECODER = ["model=hub", "model.architecture=decoder", "model.name={decoder}", "data.max_length=64"]
+SPECIAL = {
+    "chat_smollm2": ["data.path={chats}", *DECODER],
+    "domain_lm": ["data.path={texts}", *DECODER],
+    "sst2_bert": ["model.name={bert}", "data.path={glue}"],
+}
+ADAPTERS = {"chat_smollm2": "lora"}  # those that train an adapter
 
 
 def test_the_yamls_are_found(found: list[str]) -> None:
-    assert len(found) >= 2
+    assert len(found) >= 4
 
 
-def test_it_composes_and_passes_the_check(compose: Callable, choice: str) -> None:
-    cfg = compose(f"experiment={choice}")
+@pytest.fixture
+def needs(
+    bert: Path, glue: Path, chats: Path, texts: Path, tiny_decoder: Path, choice: str
+) -> Callable[[], list[str]]:
+    """needs(): what SPECIAL names, with the paths in place."""
+    paths = {"bert": bert, "glue": glue, "chats": chats, "texts": texts, "decoder": tiny_decoder}
+    return lambda: [word.format(**paths) for word in SPECIAL.get(choice, [])]
+
+
+def test_it_composes_and_passes_the_check(compose: Callable, choice: str, needs: Callable[[], list[str]]) -> None:
+    """As it stands: with its own model, and only told where the data is."""
+    cfg = compose(f"experiment={choice}", *(word for word in needs() if word.startswith("data.path=")))
     assert cfg.stage._target_ == "noria.stage.fit.fit"
+    assert bool(cfg.model.get("peft")) is (choice in ADAPTERS)
 
 
 @pytest.fixture(scope="module")
@@ -46,14 +70,44 @@ def glue(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_two_steps_of_it(noria: Callable[..., int], choice: str, bert: Path, glue: Path) -> None:
-    needs = [word.format(bert=bert, glue=glue) for word in SPECIAL.get(choice, [])]
-    limits = ["trainer.max_steps=2", "data.limit=8", "data.batch_size=2", "data.max_length=16", "stage.test=false"]
-    less = ["logger=csv", "precision=fp32", "callback=[stop_on_nan]", "metric=[accuracy]"]
-    assert noria(f"experiment={choice}", *needs, *limits, *less) == 0
+@pytest.fixture
+def texts(tmp_path: Path) -> Path:
+    """A folder of texts about one field, each of several passages."""
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    for name in ("irrigation.md", "wheels.txt"):
+        lines = [f"{name}: a noria lifts {number} buckets of water an hour." for number in range(2000)]
+        (folder / name).write_text("\n\n".join(lines))
+    return folder
+
+
+def test_two_steps_of_it(noria: Callable[..., int], choice: str, needs: Callable[[], list[str]]) -> None:
+    decoder = "{decoder}" in " ".join(SPECIAL.get(choice, []))
+    metric = "perplexity" if decoder else "accuracy"
+    limits = ["trainer.max_steps=2", "data.limit=8", "data.batch_size=2", "stage.test=false"]
+    less = ["logger=csv", "precision=fp32", "callback=[stop_on_nan]", f"metric=[{metric}]"]
+    length = [] if decoder else ["data.max_length=16"]
+    assert noria(f"experiment={choice}", *limits, *less, *length, *needs()) == 0
     run = Path("runs/latest").resolve()
     record = json.loads((run / "record.json").read_text())
     assert run.parent.name == choice == record["experiment"]
-    assert record["history"][-1]["step"] == 2 and record["metrics"]["val/accuracy"]["n"] == 8
-    assert AutoModelForSequenceClassification.from_pretrained(run / "artifact").config.num_labels == 2
+    assert record["history"][-1]["step"] == 2
+    (decoded if decoder else classified)(run, record)
+    assert (run / "artifact/adapter/adapter_model.safetensors").is_file() is (choice in ADAPTERS)
+    assert record["choices"]["model/peft"] == ADAPTERS.get(choice, "none")
     (run / "artifact/model.safetensors").unlink()  # large, and pytest keeps the folder
+
+
+def classified(run: Path, record: dict[str, Any]) -> None:
+    assert record["metrics"]["val/accuracy"]["n"] == 8
+    assert AutoModelForSequenceClassification.from_pretrained(run / "artifact").config.num_labels == 2
+
+
+def decoded(run: Path, record: dict[str, Any]) -> None:
+    """What a decoder's experiment is for: the held-out perplexity before and after, each with its interval."""
+    before, after = (record["metrics"][f"{when}val/perplexity"] for when in ("before/", ""))
+    assert before["n"] == after["n"] >= record["data"]["rows"]["val"] > 0
+    assert before["low"] < before["value"] < before["high"] and after["low"] < after["value"] < after["high"]
+    assert before["value"] != after["value"], "nothing was learnt"
+    network = AutoModelForCausalLM.from_pretrained(run / "artifact")
+    assert not [name for name, _ in network.named_parameters() if "lora" in name]

@@ -1,20 +1,24 @@
-"""Every task YAML through a whole fit by the command line, on data that fits it."""
+"""Every task YAML through a whole fit by the command line, on data that fits it: what it leaves, others can open."""
 
 from __future__ import annotations
 
 import csv
+import json
+import math
 import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 GROUP = "task"
 
-# The metrics that are measured, and the table that fits the task.
-SPECIAL = {
+# The metrics that are measured, and the table that fits the task; a decoder reads conversations.
+SPECIAL: dict[str, tuple[str, str | None]] = {
+    "causal_lm": ("[perplexity]", None),
     "multilabel_classification": ("[f1,accuracy,auroc]", "several"),
     "text_classification": ("[accuracy,f1]", "one"),
     "text_regression": ("[pearson,spearman,mse,mae]", "number"),
@@ -43,10 +47,8 @@ def tables(tmp_path: Path) -> dict[str, Path]:
     return paths
 
 
-def test_a_whole_fit(life: Callable[..., dict[str, Any]], tables: dict[str, Path], choice: str) -> None:
-    metrics, table = SPECIAL[choice]
-    record = life(f"task={choice}", f"metric={metrics}", table=tables[table])
-
+def measured_rows(record: dict[str, Any], metrics: str) -> pa.Table:
+    """The predictions, once it is sure that each metric is there with its interval, and each row once."""
     names = metrics.strip("[]").split(",")
     assert set(record["metrics"]) == {f"{split}/{name}" for split in ("val", "test") for name in ["loss", *names]}
     for name, measured in record["metrics"].items():
@@ -57,6 +59,14 @@ def test_a_whole_fit(life: Callable[..., dict[str, Any]], tables: dict[str, Path
     rows = pq.read_table("runs/latest/predictions.parquet")
     assert rows.num_rows == record["data"]["rows"]["val"] + record["data"]["rows"]["test"]
     assert len(set(rows["id"].to_pylist())) == rows.num_rows
+    return rows
+
+
+def test_a_whole_fit(life: Callable[..., dict[str, Any]], tables: dict[str, Path], choice: str) -> None:
+    metrics, table = SPECIAL[choice]
+    if table is None:
+        pytest.skip("a decoder: below")
+    rows = measured_rows(life(f"task={choice}", f"metric={metrics}", table=tables[table]), metrics)
     with tables[table].open(newline="") as file:
         given = [line["label"] for line in csv.DictReader(file)]
     for row in rows.to_pylist():
@@ -67,3 +77,26 @@ def test_a_whole_fit(life: Callable[..., dict[str, Any]], tables: dict[str, Path
             assert row["label"] == pytest.approx(float(label))
         else:
             assert row["label"] == label
+
+
+@pytest.mark.parametrize("adapter", ["none", "lora"])
+def test_a_whole_fit_of_a_decoder(decoder_life: Callable[..., Any], choice: str, adapter: str) -> None:
+    metrics, table = SPECIAL[choice]
+    if table is not None:
+        pytest.skip("a classifier: above")
+    record, changed = decoder_life(f"task={choice}", f"metric={metrics}", f"model/peft={adapter}")
+
+    linear = {name for name in changed if "proj" in name}
+    assert len(linear) == 14, "nothing was learnt"
+    assert (changed == linear) is (adapter == "lora"), "an adapter beside the linear layers leaves all others alone"
+    assert Path("runs/latest/artifact/adapter").exists() is (adapter == "lora")
+
+    rows = measured_rows(record, metrics).to_pylist()
+    for split in ("val", "test"):
+        there = [row for row in rows if row["split"] == split]
+        loss = math.fsum(row["loss"] * row["tokens"] for row in there) / sum(row["tokens"] for row in there)
+        assert record["metrics"][f"{split}/loss"]["value"] == pytest.approx(loss)
+        assert record["metrics"][f"{split}/perplexity"]["value"] == pytest.approx(math.exp(loss))
+
+    samples = [json.loads(line) for line in Path("runs/latest/samples.jsonl").read_text().splitlines()]
+    assert samples and all({"prompt", "reference", "response"} == set(sample) for sample in samples)

@@ -18,13 +18,14 @@ from noria.metric.accuracy import Accuracy
 from noria.metric.base import Metric
 from noria.metric.f1 import F1
 from noria.metric.mse import MSE
+from noria.metric.perplexity import Perplexity
 
 ROOT = Path(__file__).resolve().parents[2]
 YAMLS = sorted((ROOT / "conf/metric").glob("*.yaml"))
 
 
 def test_the_yamls_are_found() -> None:
-    assert len(YAMLS) >= 8
+    assert len(YAMLS) >= 9
     files = {path.stem for path in (ROOT / "src/noria/metric").glob("*.py")} - {"__init__", "base"}
     assert files == {path.stem for path in YAMLS}
 
@@ -42,10 +43,22 @@ def example(kind: str, rows: int = 60) -> tuple[torch.Tensor, torch.Tensor]:
     if kind == "regression":
         labels = torch.randn(rows, generator=generator)
         return labels + torch.randn(rows, generator=generator), labels
+    if kind == "causal_lm":  # mean losses, and how many targets they are the means of
+        return 5 * torch.rand(rows, generator=generator), torch.randint(1, 200, (rows,), generator=generator)
     scores = torch.rand(rows, 3, generator=generator)
     if kind == "multi_label":
         return scores, (scores + 0.3 * torch.randn(rows, 3, generator=generator) > 0.5).long()
     return scores.softmax(dim=1), torch.randint(0, 3, (rows,), generator=generator)
+
+
+def best(kind: str, labels: torch.Tensor) -> torch.Tensor:
+    """The scores that nothing beats."""
+    if kind == "causal_lm":
+        return torch.zeros(len(labels))
+    return torch.eye(3)[labels] if kind == "single_label" else labels.float()
+
+
+LABELS = {"single_label": 3, "multi_label": 3, "regression": 1, "causal_lm": 0}
 
 
 @pytest.mark.parametrize("path", YAMLS, ids=lambda path: path.stem)
@@ -59,7 +72,7 @@ def test_every_yaml_gives_a_number_with_its_interval(path: Path) -> None:
     assert set(options) <= set(keywords)
     assert target.kinds
     for kind in target.kinds:
-        metric = target(kind, 1 if kind == "regression" else 3, **options)
+        metric = target(kind, LABELS[kind], **options)
         scores, labels = example(kind)
         estimate = metric.estimate(scores, labels, resamples=50, seed=1)
         assert estimate.value == pytest.approx(metric(scores, labels), abs=1e-6)
@@ -72,10 +85,10 @@ def test_every_yaml_gives_a_number_with_its_interval(path: Path) -> None:
 def test_better_scores_move_the_metric_the_way_its_mode_says(path: Path) -> None:
     target, options = load(path)
     for kind in target.kinds:
-        metric = target(kind, 1 if kind == "regression" else 3, **options)
+        metric = target(kind, LABELS[kind], **options)
         scores, labels = example(kind)
-        perfect = torch.eye(3)[labels] if kind == "single_label" else labels.float()
-        assert (metric(perfect, labels) > metric(scores, labels)) is (target.mode == "max")
+        perfect, given = metric(best(kind, labels), labels), metric(scores, labels)
+        assert perfect > given if target.mode == "max" else perfect < given
 
 
 @pytest.mark.parametrize("path", YAMLS, ids=lambda path: path.stem)
@@ -89,7 +102,7 @@ def test_kinds_and_mode_can_be_read_without_importing(path: Path) -> None:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
     }
     assert written == {"kinds": target.kinds, "mode": target.mode}
-    assert set(target.kinds) <= {"single_label", "multi_label", "regression"}
+    assert set(target.kinds) <= set(LABELS)
     assert target.mode in ("max", "min")
 
 
@@ -97,15 +110,21 @@ def test_kinds_and_mode_can_be_read_without_importing(path: Path) -> None:
 def test_one_row_works(path: Path) -> None:
     target, options = load(path)
     for kind in target.kinds:
-        metric = target(kind, 1 if kind == "regression" else 3, **options)
+        metric = target(kind, LABELS[kind], **options)
         scores, labels = example(kind, rows=1)
         assert isinstance(metric(scores, labels), float)
         assert metric.estimate(scores, labels, resamples=5).n == 1
 
 
+def test_every_kind_is_measured() -> None:
+    assert {kind for path in YAMLS for kind in load(path)[0].kinds} == set(LABELS)
+
+
 def test_a_metric_of_the_wrong_kind_is_the_users_mistake() -> None:
     with pytest.raises(UserError, match=r"MSE .* measures regression, and the task is single_label"):
         MSE("single_label", 2)
+    with pytest.raises(UserError, match=r"Accuracy .* measures .*, and the task is causal_lm"):
+        Accuracy("causal_lm", 0)
 
 
 @pytest.mark.parametrize(
@@ -124,6 +143,20 @@ def test_what_does_not_fit_is_refused(scores: torch.Tensor, labels: torch.Tensor
         Accuracy("single_label", 2)(scores, labels)
 
 
+@pytest.mark.parametrize(
+    ("scores", "labels", "message"),
+    [
+        (torch.empty(0), torch.empty(0, dtype=torch.long), "at least one row"),
+        (torch.rand(3, 2), torch.tensor([1, 2, 3]), r"causal_lm scores must have shape \(3,\), got \(3, 2\)"),
+        (torch.rand(3), torch.ones(3, 2), r"causal_lm labels must have shape \(3,\), got \(3, 2\)"),
+        (torch.rand(2), torch.tensor([1, 2, 3]), r"causal_lm scores must have shape \(3,\), got \(2,\)"),
+    ],
+)
+def test_losses_that_do_not_fit_are_refused(scores: torch.Tensor, labels: torch.Tensor, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Perplexity("causal_lm", 0)(scores, labels)
+
+
 def test_a_nan_score_makes_the_metric_nan() -> None:
     scores, labels = torch.tensor([[0.2, 0.8], [math.nan, math.nan]]), torch.tensor([1, 0])
     for metric in (Accuracy("single_label", 2), F1("single_label", 2)):
@@ -131,6 +164,7 @@ def test_a_nan_score_makes_the_metric_nan() -> None:
         estimate = metric.estimate(scores, labels)
         assert math.isnan(estimate.value)
         assert math.isnan(estimate.low)
+    assert math.isnan(Perplexity("causal_lm", 0)(torch.tensor([1.0, math.nan]), torch.tensor([3, 4])))
 
 
 def test_a_probability_a_hair_above_one_is_no_logit() -> None:

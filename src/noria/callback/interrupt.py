@@ -32,7 +32,7 @@ class Interrupt(Callback):
         self.leaving = False
         self._interrupted = False
         self._told = False
-        self._stepped = -1
+        self._stepped = 0
         self._asked: tuple[dist.Work, torch.Tensor] | None = None
         self._before: dict[signal.Signals, Any] = {}
 
@@ -42,6 +42,7 @@ class Interrupt(Callback):
             signal.signal(signal.SIGINT, self._interrupt)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._stepped = trainer.global_step  # a resumed run has made some
         if _may_listen():
             self._before = {notice: signal.signal(notice, self._tell) for notice in NOTICES}
 

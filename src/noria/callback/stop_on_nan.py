@@ -7,6 +7,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback
+from torch.distributed.tensor import DTensor
 
 from noria.common.errors import RunError
 
@@ -39,7 +40,10 @@ class StopOnNan(Callback):
         if torch.isfinite(loss):
             return
         rate = trainer.optimizers[0].param_groups[0]["lr"]
-        broken = [n for n, p in pl_module.named_parameters() if not torch.isfinite(p).all()]
+        own = {
+            n: p.to_local() if isinstance(p, DTensor) else p for n, p in pl_module.named_parameters()
+        }  # FSDP's share
+        broken = [name for name, parameter in own.items() if not torch.isfinite(parameter).all()]
         weights = f"{len(broken)} weight tensors hold NaN (first: {broken[0]})" if broken else "the weights are finite"
         raise RunError(
             f"The {kind} loss became {loss.item()} near step {trainer.global_step} (learning rate {rate:.2g}; "

@@ -16,6 +16,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from noria.data.encoded import Encoded
 from noria.metric.base import Metric
+from noria.model.shard import shard
 
 
 class Task(pl.LightningModule, ABC):
@@ -61,6 +62,10 @@ class Task(pl.LightningModule, ABC):
     @abstractmethod
     def row_weights(self, rows: Encoded) -> np.ndarray:
         """What each row counts with (rows,): the weights that `step` gives, known without a forward."""
+
+    def configure_model(self) -> None:
+        if self.device_mesh is not None:  # strategy=fsdp
+            shard(self.network, self.device_mesh["data_parallel"])
 
     def configure_optimizers(self) -> Any:
         optimizer = self._make_optimizer(self.network)

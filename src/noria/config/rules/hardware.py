@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from noria.common.hardware import Machine
-from noria.config.rules.facts import accelerator, at, devices, is_fsdp, is_number
+from noria.config.rules.facts import accelerator, at, devices, is_fsdp, target_name, trains
 from noria.config.rules.registry import rule
 
 
@@ -55,33 +55,21 @@ def more_devices_than_there_are(config: dict[str, Any], machine: Machine) -> str
 
 
 @rule
-def fsdp_without_gpu(config: dict[str, Any], machine: Machine) -> str | None:
-    """`strategy=fsdp` where training does not run on GPUs."""
-    used = accelerator(config, machine)
-    if not is_fsdp(config) or used == "gpu":
-        return None
-    return f"strategy=fsdp shards over GPUs, and this run is on {used}: take strategy=auto or strategy=ddp."
-
-
-@rule
 def fsdp_on_one_device(config: dict[str, Any], machine: Machine) -> str | None:
     """`strategy=fsdp` on a single device of a single node: there is nothing to shard over."""
     wanted = devices(config, machine)
     per_node = len(wanted) if isinstance(wanted, list) else wanted
-    is_alone = per_node == 1 and (at(config, "trainer.num_nodes") or 1) == 1
-    if not is_fsdp(config) or not is_alone or accelerator(config, machine) != "gpu":
+    if not is_fsdp(config) or per_node > 1 or (at(config, "trainer.num_nodes") or 1) > 1:
         return None
     return "strategy=fsdp shards over devices, and this run has one: take strategy=auto, or more devices."
 
 
 @rule
-def fsdp_with_clipping_by_norm(config: dict[str, Any], machine: Machine) -> str | None:
-    """`strategy=fsdp` with gradients clipped by their norm, which Lightning refuses at the first step."""
-    value = at(config, "trainer.gradient_clip_val")
-    by_norm = (at(config, "trainer.gradient_clip_algorithm") or "norm") == "norm"
-    if not is_fsdp(config) or not is_number(value) or not value > 0 or not by_norm:
+def fsdp_without_checkpoints(config: dict[str, Any], machine: Machine) -> str | None:
+    """`strategy=fsdp` without `callback=checkpoint`: no rank has the whole weights that the artifact is made of."""
+    callbacks = config.get("callback")
+    if not is_fsdp(config) or not trains(config) or not isinstance(callbacks, dict):
         return None
-    return (
-        f"trainer.gradient_clip_val={value} clips by norm, which Lightning cannot do under FSDP: take "
-        "trainer.gradient_clip_val=null, or clip by value (+trainer.gradient_clip_algorithm=value)."
-    )
+    if any(target_name(callback) == "checkpoints" for callback in callbacks.values()):
+        return None
+    return "strategy=fsdp makes the artifact from the best checkpoint: add checkpoint to callback=[…]."

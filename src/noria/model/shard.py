@@ -1,0 +1,23 @@
+"""Cuts a network up over ranks. Knows transformers' blocks, not what the network learns."""
+
+from __future__ import annotations
+
+from torch import nn
+from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import DTensor
+
+
+def shard(network: nn.Module, mesh: DeviceMesh) -> None:
+    """Cuts each block, and what lies outside of the blocks, in place; a network that is cut already stays as it is.
+
+    Args:
+        mesh: one dimension, the ranks.
+    """
+    if any(isinstance(parameter, DTensor) for parameter in network.parameters()):
+        return
+    blocks = set(getattr(network, "_no_split_modules", None) or ())
+    for module in list(network.modules()):
+        if type(module).__name__ in blocks:
+            fully_shard(module, mesh=mesh)
+    fully_shard(network, mesh=mesh)
