@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install quickstart test check prove clean
+.PHONY: install quickstart test check prove bench clean
 
 install: $(STAMP)
 
@@ -32,6 +32,12 @@ check: install
 # Proofs that are too slow for every change: wheels, sweeps, killed runs.
 prove: install
 	for proof in scripts/prove/[!_]*.py; do $(BIN)/python $$proof || exit 1; done
+
+# Side by side with others' trainers: half an hour on 2 cores, best on an idle machine. See docs/speed.md.
+bench: install
+	$(BIN)/python -c "import accelerate" 2>/dev/null \
+		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[bench]"
+	missed=0; for bench in scripts/bench/[!_]*.py; do $(BIN)/python $$bench || missed=1; done; exit $$missed
 
 clean:
 	rm -rf $(VENV) build dist

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import subprocess
 import sys
@@ -22,13 +23,20 @@ T = TypeVar("T")
 class Process:
     """`python scripts/run.py …` in a folder. What it prints goes to a file, so that it never waits for a reader."""
 
-    def __init__(self, folder: Path, words: list[str]) -> None:
+    def __init__(self, folder: Path, words: list[str], largest: int | None = None) -> None:
         self.folder = folder
         self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - lives as long as the process
-        # a shell that runs in the background has its children ignore Ctrl-C
-        heed = (lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)) if _deaf() else None
+        deaf = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+        def prepare() -> None:
+            if deaf:  # a shell that runs in the background has its children ignore Ctrl-C
+                signal.signal(signal.SIGINT, signal.SIG_DFL)
+            if largest is not None:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
+
+        before = prepare if deaf or largest is not None else None
         self._process = subprocess.Popen(
-            [sys.executable, str(RUN), *words], cwd=folder, stdout=self._said, stderr=self._said, preexec_fn=heed
+            [sys.executable, str(RUN), *words], cwd=folder, stdout=self._said, stderr=self._said, preexec_fn=before
         )
 
     def wait_for(self, found: Callable[[], T | None]) -> T:
@@ -43,6 +51,10 @@ class Process:
     def end(self, number: signal.Signals) -> int:
         """Sends a signal; the exit status."""
         self._process.send_signal(number)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Until it ends by itself; the exit status."""
         return self._process.wait(PATIENCE)
 
     def said(self) -> str:
@@ -55,17 +67,16 @@ class Process:
         self._said.close()
 
 
-def _deaf() -> bool:
-    return signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-
-
 @pytest.fixture(scope="module")
-def launch() -> Iterator[Callable[[Path, list[str]], Process]]:
-    """launch(folder, words): Noria in a process of its own, which is killed at the end if it still runs."""
+def launch() -> Iterator[Callable[..., Process]]:
+    """launch(folder, words, largest): Noria in a process of its own, which is killed at the end if it still runs.
+
+    `largest`: bytes that no file may grow beyond: writing fails in mid-file, as on a full disk.
+    """
     started: list[Process] = []
 
-    def start(folder: Path, words: list[str]) -> Process:
-        started.append(Process(folder, words))
+    def start(folder: Path, words: list[str], largest: int | None = None) -> Process:
+        started.append(Process(folder, words, largest))
         return started[-1]
 
     yield start

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from noria.callback.checkpoint import checkpoints
+from noria.callback.interrupt import Interrupt
 from noria.cli.resume import find_unfinished, refuse_changes, refuse_finished
 from noria.common.errors import UserError
 from noria.config.hashing import config_hash
@@ -104,6 +105,28 @@ def test_another_choice_is_refused_too(killed, noria, capsys):
     said = capsys.readouterr().err
     assert "optimizer._target_: was 'noria.optimizer.adamw.adamw', would be 'noria.optimizer.sgd.sgd'" in said
     assert "optimizer.momentum: was (not set), would be 0.9" in said
+
+
+@pytest.mark.parametrize("step", [6, 12, 18])  # in the middle of an epoch, at its end, in the last one
+def test_a_run_that_ends_in_a_validation_makes_it_again(step, tiny, noria, tmp_path, monkeypatch):
+    """Lightning takes a checkpoint from the batch before a validation for one from after it."""
+    words = [*tiny, "data.batch_size=4", "trainer.accumulate_grad_batches=2", "trainer.val_check_interval=0.5"]
+    words += ["trainer.max_epochs=2", "callback.checkpoint.every_n_steps=3", "trainer.log_every_n_steps=1"]
+    assert noria(*words, "paths.run_dir=whole") == 0
+
+    def interrupted(self, trainer, *_):
+        if trainer.global_step == step:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Interrupt, "on_validation_batch_start", interrupted)
+        assert noria(*words, "paths.run_dir=half") == 130
+    assert len([row for row in rows(tmp_path / "half") if row["train/loss"]]) == step
+    assert noria(*words, "resume=half") == 0
+    whole, half = tmp_path / "whole", tmp_path / "half"
+    assert rows(half) == rows(whole) and len([row for row in rows(whole) if row["val/loss"]]) == 4
+    assert history(half) == history(whole) and record(half)["metrics"] == record(whole)["metrics"]
+    assert all(torch.equal(weights(half)[name], weights(whole)[name]) for name in weights(whole))
 
 
 # resume=auto

@@ -36,9 +36,7 @@ def test_the_yamls_are_found(found: list[str]) -> None:
 
 
 @pytest.fixture
-def needs(
-    bert: Path, glue: Path, chats: Path, texts: Path, tiny_decoder: Path, choice: str
-) -> Callable[[], list[str]]:
+def needs(bert: Path, glue: Path, chats: Path, texts: Path, tiny_decoder: Path, choice: str) -> Callable[[], list[str]]:
     """needs(): what SPECIAL names, with the paths in place."""
     paths = {"bert": bert, "glue": glue, "chats": chats, "texts": texts, "decoder": tiny_decoder}
     return lambda: [word.format(**paths) for word in SPECIAL.get(choice, [])]

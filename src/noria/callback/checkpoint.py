@@ -11,6 +11,7 @@ from annotated_types import Ge, Gt
 from lightning.pytorch.callbacks import Callback, Checkpoint, ModelCheckpoint
 
 from noria.callback.interrupt import Interrupt
+from noria.callback.moment import validation_follows
 
 LAST = "last.ckpt"
 
@@ -61,27 +62,39 @@ def _moved(value: Any, old: str, new: str) -> Any:
 class LastCheckpoint(Checkpoint):
     """Writes everything that resuming needs, every n optimiser steps and after each epoch, over the last one.
 
-    And where the run has been told to end (`Interrupt`), after the step it was in.
+    And where the run has been told to end (`Interrupt`), after the step it was in. A write that falls before a
+    validation comes one step after it, and before the end of an epoch with that end: what the run has measured and
+    logged by then is behind the checkpoint, and nothing is lost or made twice.
     """
 
     def __init__(self, path: Path, every_n_steps: int | None) -> None:
         self._path = path
         self._every = every_n_steps
-        self._saved_at = -1
+        self._stepped = 0
+        self._due = False
         self.writes = 0
         self.seconds = 0.0  # that training waited for them
 
-    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        step = trainer.global_step  # in the middle of an accumulation it is still that of the step before
-        due = self._every and step and step % self._every == 0 and step != self._saved_at
-        if due or any(c.leaving for c in trainer.callbacks if isinstance(c, Interrupt)):  # type: ignore[attr-defined]
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._stepped = trainer.global_step  # a resumed run has made some
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if trainer.global_step == self._stepped:  # in the middle of an accumulation
+            return
+        self._stepped = trainer.global_step
+        self._due = self._due or bool(self._every and self._stepped % self._every == 0)
+        if trainer.is_last_batch or validation_follows(trainer, batch_idx):
+            return
+        if self._due or any(c.leaving for c in trainer.callbacks if isinstance(c, Interrupt)):  # type: ignore[attr-defined]
             self._save(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._save(trainer)
 
     def _save(self, trainer: pl.Trainer) -> None:
-        self._saved_at = trainer.global_step
+        self._due = False
         started = time.perf_counter()
         trainer.save_checkpoint(self._path, weights_only=False)
         self.writes += 1

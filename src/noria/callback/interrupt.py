@@ -11,6 +11,7 @@ import torch
 import torch.distributed as dist
 from lightning.pytorch.callbacks import Callback
 
+from noria.callback.moment import validation_follows
 from noria.common.errors import Terminated
 
 # What ends a job that is to make room: SIGTERM, and SIGUSR1 where SLURM is asked for a warning (--signal=USR1@60).
@@ -21,7 +22,8 @@ class Interrupt(Callback):
     """Raises Terminated once the optimiser step is done, and KeyboardInterrupt even where it was lost.
 
     SIGTERM is a notice: `leaving` is set at the end of the step, on all ranks after the same one, so that the
-    checkpoint can be written before the next batch raises. (Lightning's own handler broadcasts from inside the
+    checkpoint can be written before the next batch raises. A validation that is due, or under way, is finished
+    first, and in the middle of an epoch one more step made. (Lightning's own handler broadcasts from inside the
     signal, between whatever the ranks are exchanging, and stops in the middle of an accumulation.)
 
     A Ctrl-C that comes while Python destroys an object (a file that a checkpoint has just been written to) is
@@ -48,22 +50,33 @@ class Interrupt(Callback):
 
     def on_train_batch_start(self, *_: Any) -> None:
         self._heed()
-
-    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        if trainer.global_step != self._stepped:  # not in the middle of an accumulation
-            self._stepped = trainer.global_step
-            self.leaving = self._all_told(trainer)
-
-    def on_validation_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
-        self._heed()
-        if self._told and trainer.world_size == 1:  # several ranks have to agree, after the next step
+        if self.leaving:
             raise Terminated
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if trainer.global_step == self._stepped:  # in the middle of an accumulation
+            return
+        self._stepped = trainer.global_step
+        told = self._all_told(trainer)
+        if trainer.is_last_batch or not validation_follows(trainer, batch_idx):
+            self.leaving = told
+
+    def on_validation_batch_start(self, *_: Any) -> None:
+        self._heed()
 
     def on_train_end(self, *_: Any) -> None:
-        if self._told:
+        if self._told or self.leaving:
             raise Terminated
 
-    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+    def on_exception(self, *_: Any) -> None:  # after which Lightning calls no teardown
+        self._hang_up()
+
+    def teardown(self, *_: Any, **__: Any) -> None:  # Lightning names the stage
+        self._hang_up()
+
+    def _hang_up(self) -> None:
         if signal.getsignal(signal.SIGINT) == self._interrupt:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         for notice, handler in self._before.items():
@@ -80,8 +93,6 @@ class Interrupt(Callback):
     def _heed(self) -> None:
         if self._interrupted:
             raise KeyboardInterrupt
-        if self.leaving:
-            raise Terminated
 
     def _all_told(self, trainer: pl.Trainer) -> bool:
         """Whether any rank has been told, by the step before: the answer is fetched one step late, so nobody waits."""

@@ -42,7 +42,8 @@ class EpochTable(Callback):
         row |= {k: v.item() for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
         row["seconds"] = time.perf_counter() - self._started
         self.rows.append(row)
-        pl_module.log("train/loss_epoch", row["train/loss"])
+        for logger in trainer.loggers:  # at once: what is only queued would be lost behind the epoch's checkpoint
+            logger.log_metrics({"epoch": trainer.current_epoch, "train/loss_epoch": row["train/loss"]}, _step(trainer))
         if trainer.is_global_zero:
             header = " | ".join(["epoch", *(title(name) for name in self.columns)])
             if len(self.rows) == 1:
@@ -67,3 +68,8 @@ class EpochTable(Callback):
             cells = [f"{row[name]:.4f}" if name in row else "" for name in self.columns]
             table.add_row(str(row["epoch"]), *cells, f"{row['seconds']:.1f}")
         return table
+
+
+def _step(trainer: pl.Trainer) -> int:
+    """The step that Lightning logs the last batch of an epoch under."""
+    return trainer.fit_loop.epoch_loop._batches_that_stepped - 1

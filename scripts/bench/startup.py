@@ -1,0 +1,91 @@
+"""Start-up: from the command to its first training step, against importing torch and lightning and loading the model.
+
+Noria trains on all of Rotten Tomatoes; the first run finds no tokens in the cache, the others do. Says also which
+packages the imports cost most. About three minutes on 2 cores.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import _bench
+from _bench import ROOT, Bar
+
+BAR = 2.5  # seconds above the bare imports and the model
+BARE = """
+import sys, time
+import torch, lightning
+from transformers import AutoModelForSequenceClassification
+AutoModelForSequenceClassification.from_pretrained(sys.argv[1], num_labels=2)
+open(sys.argv[2], "w").write(str(time.time()))
+"""
+FIRST, NORIA, BASE = "Noria, first run", "Noria", "import torch, lightning; load the model"
+PACKAGES = 8  # named in the table of imports
+CALLBACK = "first_step:\n  _target_: _first_step.FirstStep\n  path: ???\n"
+
+
+def main() -> int:
+    asked = _bench.parser(__doc__ or "").parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "conf/callback").mkdir(parents=True)
+        (folder / "conf/callback/first_step.yaml").write_text(CALLBACK)
+        bare(folder, asked.model)  # the first one reads from the disk
+        taken = {FIRST: [noria(folder, asked.model)[0]]}
+        taken |= _bench.rounds(
+            {BASE: lambda: bare(folder, asked.model), NORIA: lambda: noria(folder, asked.model)[0]}, asked.rounds
+        )
+        imports = costs(noria(folder, asked.model, "-X", "importtime")[1])
+    above = _bench.middle(taken[NORIA]) - _bench.middle(taken[BASE])
+    rows = [
+        {"from the command to": name, "s": _bench.middle(found), "lowest": min(found), "highest": max(found)}
+        for name, found in taken.items()
+    ]
+    facts = {"rounds": asked.rounds, "model": str(asked.model), "imports, s": imports, "seconds": taken}
+    print("imports, s: " + ", ".join(f"{name} {seconds:.2f}" for name, seconds in imports.items()))
+    return _bench.report(facts, rows, [Bar("seconds above that", above, BAR, at_most=True)], asked.json)
+
+
+def noria(folder: Path, model: Path, *python: str) -> tuple[float, str]:
+    """Seconds from the command to the start of its first training step, and what it said."""
+    mark, run_dir = folder / "mark", folder / "run"
+    shutil.rmtree(run_dir, ignore_errors=True)
+    mark.unlink(missing_ok=True)
+    started = time.time()  # the clock of the processes is the same
+    run = _bench.run_command(
+        [
+            *(sys.executable, *python, ROOT / "scripts/run.py", "--config-dir", folder / "conf"),
+            *("experiment=quickstart", "model=hub", f"model.name={model.resolve()}", "logger=csv"),
+            "callback=[checkpoint,learning_rate,gradient_norm,stop_on_nan,progress,first_step]",
+            *(f"callback.first_step.path={mark}", f"paths.run_dir={run_dir}", f"paths.runs={folder}"),
+        ],
+        NORIA_CACHE=str(folder / "cache"),
+        PYTHONPATH=os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]),
+    )
+    return float(mark.read_text()) - started, run.result
+
+
+def bare(folder: Path, model: Path) -> float:
+    """Seconds from the command to a loaded model, without Noria."""
+    mark, started = folder / "mark", time.time()
+    _bench.run_command([sys.executable, "-c", BARE, model.resolve(), mark])
+    return float(mark.read_text()) - started
+
+
+def costs(said: str) -> dict[str, float]:
+    """Seconds of the costliest packages, each without what it imports of others, from `python -X importtime`."""
+    spent: Counter[str] = Counter()
+    for own, module in re.findall(r"^import time:\s+(\d+) \|\s+\d+ \|\s+(\S+)", said, re.MULTILINE):
+        spent[module.partition(".")[0]] += int(own)
+    return {name: micro / 1e6 for name, micro in spent.most_common(PACKAGES)}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,14 @@
+"""Where in an epoch a training batch stands. Knows nothing of what is trained."""
+
+from __future__ import annotations
+
+import lightning.pytorch as pl
+
+
+def validation_follows(trainer: pl.Trainer, batch_idx: int) -> bool:
+    """Whether validation may come before the next batch of this epoch.
+
+    A checkpoint from here would go on without it: Lightning (2.6) takes it for done.
+    """
+    every = trainer.val_check_batch
+    return bool(every) and (batch_idx + 1) % every == 0

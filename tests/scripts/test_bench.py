@@ -1,0 +1,130 @@
+"""The benchmarks: tables and bars on small numbers, the count of FLOPs, and one of them in its shortest form."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import BertConfig, BertForSequenceClassification
+
+BENCH = Path(__file__).resolve().parents[2] / "scripts/bench"
+
+
+def opened(script: str, patch: pytest.MonkeyPatch) -> ModuleType:
+    patch.syspath_prepend(BENCH)
+    spec = importlib.util.spec_from_file_location(script, BENCH / f"{script}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    patch.setitem(sys.modules, script, module)  # dataclasses look there
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    return opened("_bench", monkeypatch)
+
+
+def test_a_table_is_markdown(bench: ModuleType) -> None:
+    rows = [
+        {"loop": "a", "examples/s": 1234.5, "waste": 1.0312},
+        {"loop": "long name", "examples/s": 7.0, "waste": None},
+    ]
+    assert bench.table(rows).splitlines() == [
+        "| loop      | examples/s | waste |",
+        "| :-------- | ---------: | ----: |",
+        "| a         |      1,234 |  1.03 |",
+        "| long name |          7 |     - |",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "at_most", "lacking", "holds"),
+    [
+        (2.0, False, None, True),
+        (1.9, False, None, False),
+        (2.0, True, None, True),
+        (2.1, True, None, False),
+        (1.9, False, "no bf16", None),
+    ],
+)
+def test_a_bar_holds_or_not_or_cannot_be_measured(
+    bench: ModuleType, value: float, at_most: bool, lacking: str | None, holds: bool | None, tmp_path: Path
+) -> None:
+    file = tmp_path / "bars.json"
+    bars = [bench.Bar("ratio", value, 2.0, at_most, lacking), bench.Bar("other", 1, 1)]
+    assert bench.report({"threads": 2}, [{"loop": "a"}], bars, file) == (1 if holds is False else 0)
+    said = json.loads(file.read_text())
+    assert said["threads"] == 2 and said["table"] == [{"loop": "a"}]
+    assert {"name": "ratio", "value": value, "bar": 2.0, "holds": holds}.items() <= said["bars"][0].items()
+    assert said["bars"][1]["holds"] is True
+
+
+def test_rounds_take_turns(bench: ModuleType) -> None:
+    order: list[str] = []
+    found = bench.rounds({name: lambda name=name: order.append(name) or len(order) for name in "ab"}, 3)
+    assert "".join(order) == "abbaab"
+    assert found == {"a": [1, 4, 5], "b": [2, 3, 6]}
+
+
+PEAKS = """
+import sys
+from _bench import run_command
+words = "import time; x = bytearray(200 << 20); time.sleep(0.2)", "print('hello')"
+large, small = (run_command([sys.executable, "-c", word]) for word in words)
+assert large.peak_rss > small.peak_rss + (150 << 20), (large, small)
+assert large.seconds > 0.2 and small.result == "hello\\n", (large, small)
+"""
+
+
+def test_a_process_is_measured_alone() -> None:
+    subprocess.run([sys.executable, "-c", PEAKS], cwd=BENCH, check=True, timeout=60)
+
+
+def test_a_process_that_fails_ends_the_benchmark(bench: ModuleType) -> None:
+    with pytest.raises(SystemExit, match=r"ended with 3:\nno such thing"):
+        bench.run_command([sys.executable, "-c", "import sys; print('no such thing'); sys.exit(3)"])
+
+
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_flops_are_those_that_torch_counts(bench: ModuleType, attention: str) -> None:
+    sizes = {"hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 256}
+    network = BertForSequenceClassification(BertConfig(**sizes, vocab_size=100, attn_implementation=attention))
+    rows, tokens = 4, 24
+    batch = {"input_ids": torch.randint(0, 100, (rows, tokens)), "labels": torch.zeros(rows, dtype=torch.int64)}
+    with FlopCounterMode(display=False) as counter:
+        network(**batch).loss.backward()
+    expected = bench.training_flops(bench.shape_of(network), [tokens] * rows)
+    assert expected == pytest.approx(counter.get_total_flops(), rel=0.05)
+
+
+def test_without_bf16_only_memory_counts(bench: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    train = opened("train", monkeypatch)
+    names = (train.GLUE, train.DYNAMIC, train.BEST, train.NORIA)
+    rates = zip(names, (8.0, 25.0, 60.0, 90.0), strict=True)
+    rows = {name: {"examples/s": rate, "share of peak": 0.6, "peak RSS, MiB": 1000.0} for name, rate in rates}
+    assert [bar.holds for bar in train.bars(rows, has_bf16=True)] == [True, True, False, True, True]
+    assert [bar.holds for bar in train.bars(rows, has_bf16=False)] == [None, None, None, None, True]
+    rows[train.NORIA]["peak RSS, MiB"] = 1001.0
+    assert train.bars(rows, has_bf16=False)[-1].holds is False
+
+
+def test_training_side_by_side(tiny_model: Path, tmp_path: Path) -> None:
+    words = ["--rows", "64", "--rounds", "1", "--peers", "grouped", "--peak-sizes", "128", "--model", str(tiny_model)]
+    command = [sys.executable, BENCH / "train.py", *words, "--json", tmp_path / "train.json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert done.returncode in (0, 1), done.stderr[-3000:]
+    said = json.loads((tmp_path / "train.json").read_text())
+    assert done.returncode == any(bar["holds"] is False for bar in said["bars"]), done.stderr[-3000:]
+    assert [row["training loop"] for row in said["table"]] == ["Trainer at its best", "Noria"]
+    assert said["work"]["examples"] == 64 and said["updates"] == 2
+    for row in said["table"]:
+        assert row["examples/s"] > 0 and 0 < row["share of peak"] < 1 <= row["waste"] < 4
+        assert f"| {row['training loop']} " in done.stdout
