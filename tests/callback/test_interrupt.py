@@ -140,7 +140,7 @@ def test_a_resumed_fit_does_not_leave_in_mid_accumulation(
     assert torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"] == 3
 
 
-def test_a_notice_during_validation_ends_it_at_the_next_batch(train: Callable) -> None:
+def test_a_notice_during_validation_lets_it_end_and_makes_one_more_step(train: Callable, tmp_path: Path) -> None:
     class InValidation(Callback):
         begun = 0
 
@@ -150,8 +150,9 @@ def test_a_notice_during_validation_ends_it_at_the_next_batch(train: Callable) -
 
     told = InValidation()
     with pytest.raises(Terminated):
-        train(told, Interrupt(), max_epochs=9)
-    assert told.begun == 1
+        train(told, Interrupt(), LastCheckpoint(tmp_path / "last.ckpt", None), max_epochs=9)
+    assert told.begun == 3
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"] == 4
 
 
 def test_a_notice_in_the_very_last_step_is_not_lost(train: Callable, tmp_path: Path) -> None:

@@ -11,4 +11,4 @@ def validation_follows(trainer: pl.Trainer, batch_idx: int) -> bool:
     A checkpoint from here would go on without it: Lightning (2.6) takes it for done.
     """
     every = trainer.val_check_batch
-    return bool(every) and (batch_idx + 1) % every == 0
+    return every is not None and (batch_idx + 1) % every == 0
