@@ -11,11 +11,13 @@ import argparse
 import itertools
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from _fits import ENVIRONMENT, TASKS, command, differences, fit, left, prepare, rows
@@ -76,8 +78,9 @@ def prove(words: list[str], whole: Path, kills: int, draw: random.Random) -> int
 def interrupt(words: list[str], run: Path, at: int, wait: float, by: signal.Signals) -> str:
     """Starts a fit and ends it a moment after `metrics.csv` has so many rows; says how far it had come."""
     for _ in range(5):
+        shutil.rmtree(run, ignore_errors=True)
         process = subprocess.Popen(
-            command(words, run), cwd=run.parent, env=ENVIRONMENT, start_new_session=True,
+            command(words, run), cwd=run.parent, env=ENVIRONMENT, start_new_session=True, preexec_fn=heed,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         while process.poll() is None and len(rows(run)) < at:
@@ -85,15 +88,23 @@ def interrupt(words: list[str], run: Path, at: int, wait: float, by: signal.Sign
         time.sleep(wait)
         there = len(rows(run))
         # a power cut takes all processes; a scheduler and a terminal tell all of them as well
-        os.killpg(process.pid, by)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, by)
         status = process.wait(120)
-        if by == signal.SIGKILL:
-            time.sleep(0.2)  # the other rank dies with it
-        assert status == STATUS[by], f"{by.name}: exit status {status}"
-        if (run / "checkpoints/last.ckpt").is_file():
+        time.sleep(0.2)  # the other rank dies with it
+        if status == 0:  # it was done before the signal came
+            at -= 2
+        elif not (run / "checkpoints/last.ckpt").is_file():  # nothing to go on from
+            at += 2
+        else:
+            assert status == STATUS[by], f"{by.name}: exit status {status}"
             return str(there)
-        at += 1  # before the first checkpoint: nothing to go on from
-    raise RuntimeError("no checkpoint after five starts")
+    raise RuntimeError("no kill between the first checkpoint and the end, in five starts")
+
+
+def heed() -> None:
+    """A shell that runs this in the background has its children ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 if __name__ == "__main__":
