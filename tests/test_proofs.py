@@ -6,8 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 PROVE = Path(__file__).resolve().parents[1] / "scripts/prove"
 
 
@@ -18,11 +16,11 @@ def proved(script: str, *words: str) -> str:
 
 
 def test_the_numbers_do_not_depend_on_how_a_run_is_executed() -> None:
-    said = proved("ranks.py", "--tasks", "causal_lm", "--ways", "autox1x4", "ddpx2x1", "fsdpx2x1")
-    assert said.count("| causal_lm |") == 3 and "largest difference" in said
+    said = proved("ranks.py", "--tasks", "causal_lm", "--ways", "ddpx2x4")
+    assert said.count("| causal_lm |") == 1 and "largest difference" in said
 
 
-@pytest.mark.parametrize(("task", "way", "seed"), [("causal_lm", "one", "2"), ("text_classification", "ddp", "1")])
-def test_a_killed_run_ends_as_one_that_was_left_alone(task: str, way: str, seed: str) -> None:
-    said = proved("kills.py", "--tasks", task, "--ways", way, "--kills", "1", "--seed", seed)
+def test_a_killed_run_of_two_ranks_ends_as_one_that_was_left_alone() -> None:
+    """On one device: tests/cli/test_resume.py and tests/cli/test_disk.py."""
+    said = proved("kills.py", "--tasks", "causal_lm", "--ways", "ddp", "--kills", "1", "--seed", "1")
     assert "bit for bit" in said
