@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -116,6 +117,7 @@ def test_without_bf16_only_memory_counts(bench: ModuleType, monkeypatch: pytest.
     assert train.bars(rows, has_bf16=False)[-1].holds is False
 
 
+@pytest.mark.skipif("NORIA_SLOW" not in os.environ, reason="forty seconds; set NORIA_SLOW, or run make bench")
 def test_training_side_by_side(tiny_model: Path, tmp_path: Path) -> None:
     words = ["--rows", "64", "--rounds", "1", "--peers", "grouped", "--peak-sizes", "128", "--model", str(tiny_model)]
     command = [sys.executable, BENCH / "train.py", *words, "--json", tmp_path / "train.json"]
