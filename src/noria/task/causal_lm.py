@@ -8,10 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from noria.data.encoded import Encoded
-from noria.data.encoded_text import EncodedText
+from noria.data.encoded_text import IGNORED, EncodedText
 from noria.task.base import Task
-
-IGNORED = -100  # a label that is no target
 
 
 class CausalLM(Task):
