@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,10 +29,19 @@ class Written:
 
 @pytest.fixture
 def read_wandb() -> Callable[[Path], Written]:
-    """read_wandb(run folder): its only W&B run."""
+    """read_wandb(run folder): its only W&B run, once it is written to its end.
+
+    W&B's service is a process of its own and closes the file after the run has been told that it is finished.
+    """
 
     def read(folder: Path) -> Written:
         (path,) = folder.glob("wandb/offline-run-*/*.wandb")
+        end = time.monotonic() + 60
+        while (found := parse(path)).exit_code is None and time.monotonic() < end:
+            time.sleep(0.05)
+        return found
+
+    def parse(path: Path) -> Written:
         found = Written()
         for record in records(path.read_bytes()):
             kind = record.WhichOneof("record_type")
