@@ -20,8 +20,9 @@ $(STAMP): pyproject.toml constraints.txt
 quickstart: install
 	$(BIN)/python scripts/run.py experiment=quickstart
 
+# Each core runs files of its own.
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
 
 check: install
 	$(BIN)/ruff check .
