@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import _bench
+import _work
 from _bench import NEEDS_BF16, Bar, Run
 
 NORIA = "stage=predict"
@@ -88,7 +89,7 @@ def make_artifact(model: str, folder: str) -> dict[str, Any]:
     facts = {"kind": "single_label", "labels": labels, "max_length": MAX_LENGTH, "precision": "auto"}
     network = pretrained.classifier(labels, "single_label", tokenizer.pad_token_id)
     bundle.save(Path(folder), network, tokenizer, {**facts, "config": {}, "data": {}})
-    return {"precision": _bench.precision(), "threads": torch.get_num_threads(), "torch": torch.__version__}
+    return {"precision": _work.precision(), "threads": torch.get_num_threads(), "torch": torch.__version__}
 
 
 def noria(artifact: str, texts: str, precision: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import _bench
+import _work
 from _bench import NEEDS_BF16, ROOT, Bar, Run
 
 GLUE, DYNAMIC, BEST, NORIA = "Trainer as run_glue", "Trainer, dynamic padding", "Trainer at its best", "Noria"
@@ -48,11 +49,11 @@ def main() -> int:
             "max_length": asked.max_length,
         }
         work = _bench.run_function(
-            _bench.__file__, "useful_work", model=shared["model"], table=shared["train"], max_length=asked.max_length
+            _work.__file__, "useful_work", model=shared["model"], table=shared["train"], max_length=asked.max_length
         ).result
         precision = work.pop("precision")
         found = compare(shared, folder, precision, asked)
-    machine = _bench.measured_machine(found.pop("matmul peak"))
+    machine = _work.measured_machine(found.pop("matmul peak"))
     updates = math.ceil(asked.rows / asked.batch_size)
     for name, runs in found.items():
         _check_same_work(name, runs, {**work, "updates": updates})
@@ -68,7 +69,7 @@ def compare(shared: dict[str, Any], folder: Path, precision: str, asked: argpars
 
     return _bench.rounds(
         {
-            "matmul peak": lambda: _bench.run_function(_bench.__file__, "machine", sizes=asked.peak_sizes),
+            "matmul peak": lambda: _bench.run_function(_work.__file__, "machine", sizes=asked.peak_sizes),
             **{PEERS[setting]: peer(setting) for setting in asked.peers},
             NORIA: lambda: noria(folder, **shared),
         },

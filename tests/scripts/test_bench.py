@@ -95,14 +95,15 @@ def test_a_process_that_fails_ends_the_benchmark(bench: ModuleType) -> None:
 
 
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
-def test_flops_are_those_that_torch_counts(bench: ModuleType, attention: str) -> None:
+def test_flops_are_those_that_torch_counts(bench: ModuleType, attention: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    work = opened("_work", monkeypatch)
     sizes = {"hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 256}
     network = BertForSequenceClassification(BertConfig(**sizes, vocab_size=100, attn_implementation=attention))
     rows, tokens = 4, 24
     batch = {"input_ids": torch.randint(0, 100, (rows, tokens)), "labels": torch.zeros(rows, dtype=torch.int64)}
     with FlopCounterMode(display=False) as counter:
         network(**batch).loss.backward()
-    expected = bench.training_flops(bench.shape_of(network), [tokens] * rows)
+    expected = work.training_flops(work.shape_of(network), [tokens] * rows)
     assert expected == pytest.approx(counter.get_total_flops(), rel=0.05)
 
 
