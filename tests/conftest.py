@@ -51,6 +51,12 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_tiny(folder, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
 
 
+@pytest.fixture(scope="session")
+def tiny_with_dropout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with BERT's own dropout of 0.1."""
+    return make_tiny(tmp_path_factory.mktemp("models") / "tiny_with_dropout")
+
+
 CHATML = (
     "{% for message in messages %}"
     "{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}"

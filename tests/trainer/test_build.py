@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from noria.common.errors import UserError
-from noria.trainer.build import build_trainer, compile_network
+from noria.trainer.build import build_trainer
 
 
 def test_what_is_asked_for(tmp_path: Path) -> None:
@@ -46,9 +45,3 @@ def test_auto_is_made_definite_and_said(tmp_path: Path, caplog: pytest.LogCaptur
 def test_what_lightning_refuses_is_the_users_mistake(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"Lightning refuses these values of trainer: .*devices"):
         build_trainer([], [], str(tmp_path), accelerator="cpu", devices=0)
-
-
-def test_compiling_keeps_the_names_of_the_weights() -> None:
-    network = torch.nn.Sequential(torch.nn.Linear(2, 2))
-    compile_network(network)
-    assert list(network.state_dict()) == ["0.weight", "0.bias"]

@@ -12,7 +12,7 @@ import torch
 from noria.common.hardware import machine
 from noria.trainer import precision
 from noria.trainer.build import Precision
-from noria.trainer.precision import best_precision
+from noria.trainer.precision import best_precision, matmul_precision
 
 
 @pytest.mark.parametrize(("has_bf16", "name"), [(True, "bf16-mixed"), (False, "32-true")])
@@ -43,3 +43,12 @@ def test_lightning_knows_every_name() -> None:
     for name in names:
         quiet: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
         assert pl.Trainer(accelerator="cpu", precision=name, **quiet).precision == name
+
+
+@pytest.mark.parametrize(("device", "inside"), [("cuda", "high"), ("cpu", "highest"), ("mps", "highest")])
+def test_tf32_is_for_cuda_and_ends_with_training(device: str, inside: str) -> None:
+    assert torch.get_float32_matmul_precision() == "highest"
+    with pytest.raises(KeyboardInterrupt), matmul_precision("high", device):
+        assert torch.get_float32_matmul_precision() == inside
+        raise KeyboardInterrupt
+    assert torch.get_float32_matmul_precision() == "highest"

@@ -10,9 +10,11 @@ import torch
 from torch import Tensor
 
 from noria.artifact.bundle import Artifact
+from noria.common.heap import keep_freed_memory
 from noria.data.batches import epoch_batches
 from noria.data.encoded import Encoded
 from noria.inference.device import autocast, placed
+from noria.model.execution import suit
 from noria.task.objective import Objective
 from noria.task.text_classification import NETWORK_INPUTS
 
@@ -32,6 +34,9 @@ class Classifier:
         self._device = device
         self._precision = precision
         self._network = placed(artifact.network, precision, device)
+        suit(self._network, device.type)
+        if device.type == "cpu":
+            keep_freed_memory()
 
     @torch.inference_mode()
     def logits(self, encoded: Encoded, batch_size: int, advance: Callable[[int], Any] = lambda rows: None) -> Tensor:

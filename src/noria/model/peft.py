@@ -1,18 +1,20 @@
 """Adapters: a few weights trained beside a frozen network, through the library `peft`.
-Knows neither how the network was opened nor what it is trained on."""
+Knows neither how the network was opened nor what it is trained on. The library is imported where it is used: a run
+without an adapter does not wait for it."""
 
 from __future__ import annotations
 
+import sys
 import warnings
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Gt, Interval
-from peft import IA3Config, LoraConfig, PeftConfig, PeftModel, TaskType, get_peft_model
 
 from noria.common.errors import UserError
 
 if TYPE_CHECKING:
+    from peft import PeftConfig
     from transformers import PreTrainedModel
 
 
@@ -35,6 +37,8 @@ class Adapter(ABC):
         Raises:
             UserError: the adapter's modules are not in this network, or cannot be adapted.
         """
+        from peft import TaskType, get_peft_model
+
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "fan_in_fan_out")  # it sets that itself, for GPT-2
@@ -88,6 +92,8 @@ class Lora(Adapter):
         }
 
     def config(self, **common: Any) -> PeftConfig:
+        from peft import LoraConfig
+
         return LoraConfig(**self._options, **common)
 
 
@@ -114,12 +120,15 @@ class IA3(Adapter):
             self._options["feedforward_modules"] = list(feedforward_modules or ())
 
     def config(self, **common: Any) -> PeftConfig:
+        from peft import IA3Config
+
         return IA3Config(**self._options, **common)
 
 
 def is_adapted(network: object) -> bool:
     """Whether a network has an adapter in it."""
-    return isinstance(network, PeftModel)
+    peft = sys.modules.get("peft")  # not imported: nothing can have been adapted
+    return peft is not None and isinstance(network, peft.PeftModel)
 
 
 def _tied(network: PreTrainedModel) -> set[str]:

@@ -18,6 +18,7 @@ from transformers.utils import logging as transformers_logging
 from noria.common.errors import UserError
 from noria.common.paths import PACKAGE_PREFIX, packaged
 from noria.model.layers import BLOCK
+from noria.model.unpadded import NAME as UNPADDED
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -43,6 +44,9 @@ class Pretrained:
         freeze: what is not trained: `embeddings`, the whole `backbone`, or a number: the embeddings
             and that many of the first layers.
         peft: trains an adapter in place of the network's own weights.
+        attn_implementation: as transformers names them; `unpadded` packs the tokens of a batch (`model/unpadded.py`);
+            `auto` takes what suits the device.
+        gradient_checkpointing: computes each layer again in the backward pass in place of keeping what it computed.
     """
 
     def __init__(
@@ -55,12 +59,16 @@ class Pretrained:
         new_head: bool = False,
         freeze: Literal["none", "embeddings", "backbone"] | Annotated[int, Ge(0)] = "none",
         peft: Adapter | None = None,
+        attn_implementation: Literal["auto", "eager", "sdpa", "flash_attention_2", "unpadded"] = "auto",
+        gradient_checkpointing: bool = False,
     ) -> None:
         self.name = name
         self.architecture = architecture
         self.new_head = new_head
         self.freeze = freeze
         self.peft = peft
+        self.attn_implementation = attn_implementation
+        self.gradient_checkpointing = gradient_checkpointing
         self.source = str(packaged(name.removeprefix(PACKAGE_PREFIX))) if name.startswith(PACKAGE_PREFIX) else name
         self._options = {"revision": revision, "trust_remote_code": trust_remote_code}
         self._config: PretrainedConfig | None = None
@@ -134,13 +142,21 @@ class Pretrained:
                 f"model.name={self.name}: transformers has no {head} head for "
                 f"a '{config.model_type}' model. Choose another model."
             )
-        network, loading = self._open(
-            auto_class, config=config, dtype=torch.float32, output_loading_info=True, ignore_mismatched_sizes=True
-        )
+        options: dict[str, Any] = {"output_loading_info": True, "ignore_mismatched_sizes": True}
+        if self.attn_implementation not in ("auto", UNPADDED):
+            options["attn_implementation"] = self.attn_implementation
+        network, loading = self._open(auto_class, config=config, dtype=torch.float32, **options)
         return network, loading
 
     def _made_ready(self, network: PreTrainedModel, task: Literal["SEQ_CLS", "CAUSAL_LM"], new: list[str]) -> Any:
         """Ready to train: with its adapter, or with what is not trained frozen."""
+        if self.gradient_checkpointing:
+            if not network.supports_gradient_checkpointing:
+                raise UserError(
+                    f"model.gradient_checkpointing=true: transformers cannot do that with a "
+                    f"'{network.config.model_type}' model. Leave it out."
+                )
+            network.gradient_checkpointing_enable({"use_reentrant": False})
         if self.peft is not None:
             network = self.peft.apply(network, task, self.name, new)
         else:
@@ -179,12 +195,15 @@ class Pretrained:
         with quiet():
             try:
                 return auto_class.from_pretrained(self.source, **self._options, **more)
+            except ImportError as error:  # of the package that an attention implementation needs
+                raise UserError(
+                    f"model.attn_implementation={self.attn_implementation}: {_first_line(error)}"
+                ) from error
             except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, pickle.UnpicklingError) as error:
                 raise UserError(self._explain(error)) from error
 
     def _explain(self, error: Exception) -> str:
-        text = str(error).strip()
-        first = text.splitlines()[0].rstrip(".: ") + "." if text else type(error).__name__
+        text, first = str(error), _first_line(error)
         if "trust_remote_code" in text:
             return (
                 f"model.name={self.name} wants to run Python of its own. If you trust its author, say "
@@ -204,6 +223,11 @@ class Pretrained:
             f"model.name={self.name} is not a local folder and could not be had from the hub: {first} "
             "Without a network, name a folder that holds the model (model.name=<folder>)."
         )
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0].rstrip(".: ") + "." if text else type(error).__name__
 
 
 @contextmanager

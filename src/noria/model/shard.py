@@ -6,6 +6,7 @@ from torch import nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 
 def shard(network: nn.Module, mesh: DeviceMesh) -> None:
@@ -18,6 +19,6 @@ def shard(network: nn.Module, mesh: DeviceMesh) -> None:
         return
     blocks = set(getattr(network, "_no_split_modules", None) or ())
     for module in list(network.modules()):
-        if type(module).__name__ in blocks:
+        if type(module).__name__ in blocks or isinstance(module, GradientCheckpointingLayer):
             fully_shard(module, mesh=mesh)
     fully_shard(network, mesh=mesh)

@@ -23,6 +23,7 @@ from noria.data.batches import batch_count
 from noria.data.module import DataModule
 from noria.model.pretrained import Pretrained
 from noria.stage import show
+from noria.stage.execution import settle_execution
 from noria.stage.exits import one_exit, own_group
 from noria.stage.parts import (
     load_weights,
@@ -40,7 +41,7 @@ from noria.tracking.environment import versions
 from noria.tracking.epoch_table import EpochTable
 from noria.tracking.record import Record
 from noria.tracking.run_info import RunInfo
-from noria.trainer.build import compile_network
+from noria.trainer.precision import matmul_precision
 from noria.trainer.steps import refuse_empty, total_steps
 
 if TYPE_CHECKING:
@@ -78,13 +79,10 @@ def fit(cfg: DictConfig, choices: dict[str, Any], multirun: bool, *, test: bool 
         trainer = instantiate(cfg.trainer, callbacks, make_loggers(cfg.get("logger"), info), str(record.folder))
         record.update(precision=trainer.precision, devices=trainer.world_size)
 
-        network = make_network(pretrained, data, tokenizer)
-        if cfg.trainer.get("compile"):
-            compile_network(network)
         train = data.encoded("train")
         task = instantiate(
             cfg.task,
-            network,
+            make_network(pretrained, data, tokenizer),
             instantiate(cfg.optimizer, _partial_=True),
             instantiate(cfg.scheduler, _partial_=True),
             metrics,
@@ -92,16 +90,20 @@ def fit(cfg: DictConfig, choices: dict[str, Any], multirun: bool, *, test: bool 
             *((torch.from_numpy(train.labels), data.num_labels) if train.labels is not None else ()),
         )
         data.row_weights = task.row_weights(train)
+        checkpoint = _checkpoint(cfg)
+        earlier = _settled(checkpoint) if checkpoint else None
+        record.update(execution=settle_execution(cfg, pretrained, task, trainer, data, earlier))
 
         if before and "val" in data.splits and not cfg.resume:
-            untrained = bundle.Artifact(record.folder, {"kind": kind, "labels": data.labels}, network, tokenizer)
+            untrained = bundle.Artifact(record.folder, {"kind": kind, "labels": data.labels}, task.network, tokenizer)
             measure_before(cfg, untrained, data, metrics, record, trainer.precision)
-            network.train()
+            task.network.train()
 
         started = time.perf_counter()
         try:
-            with one_exit(), own_group():
-                trainer.fit(task, data, ckpt_path=_checkpoint(cfg), weights_only=True)
+            products = cfg.trainer.get("float32_matmul_precision", "high")
+            with one_exit(), own_group(), matmul_precision(products, trainer.strategy.root_device.type):
+                trainer.fit(task, data, ckpt_path=checkpoint, weights_only=True)
         finally:
             record.time("fit_seconds", time.perf_counter() - started)
             record.update(history=table.rows, throughput=throughput.summary(), checkpoints=_price(trainer))
@@ -195,3 +197,8 @@ def _checkpoint(cfg: DictConfig) -> str | None:
             "there, or start a new run."
         ) from error
     return str(path)
+
+
+def _settled(checkpoint: str) -> Any:
+    """How the run's network was executed before."""
+    return torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True).get("execution")

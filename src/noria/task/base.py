@@ -54,6 +54,7 @@ class Task(pl.LightningModule, ABC):
         self._train_sums = torch.zeros(2, dtype=torch.float64)
         self._step_sums = torch.zeros(2, dtype=torch.float64)
         self._seen: list[tuple[Tensor, ...]] = []
+        self.execution: dict[str, Any] = {}  # how the network is executed; a resumed run goes on with it
 
     @abstractmethod
     def step(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -130,6 +131,7 @@ class Task(pl.LightningModule, ABC):
             ranks *= dist.get_world_size()
             dist.all_gather_object(ranks, ranks[0])  # each rank goes on with its own: added up, they would round apart
         checkpoint["train_sums"] = ranks
+        checkpoint["execution"] = self.execution
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         ranks = checkpoint["train_sums"]

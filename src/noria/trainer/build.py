@@ -7,7 +7,6 @@ import warnings
 from typing import Annotated, Any, Literal
 
 import lightning.pytorch as pl
-import torch
 from annotated_types import Ge, Gt, Interval
 from lightning.pytorch.callbacks import Callback, Checkpoint
 from lightning.pytorch.loggers import Logger
@@ -20,6 +19,7 @@ from noria.trainer.precision import best_precision
 log = logging.getLogger(__name__)
 
 Precision = Literal["auto", "32-true", "bf16-mixed", "bf16-true", "16-mixed"]
+MatmulPrecision = Literal["highest", "high", "medium"]
 Share = Annotated[int, Ge(0)] | Annotated[float, Interval(ge=0, le=1)]
 Every = Annotated[int, Gt(0)] | Annotated[float, Interval(gt=0, le=1)]
 Count = Literal[-1] | Annotated[int, Gt(0)]
@@ -47,6 +47,7 @@ def build_trainer(
     log_every_n_steps: Annotated[int, Gt(0)] = 10,
     deterministic: bool | Literal["warn"] = False,
     compile: bool = False,
+    float32_matmul_precision: MatmulPrecision = "high",
     detect_anomaly: bool = False,
     profiler: Any = None,
 ) -> pl.Trainer:
@@ -57,7 +58,8 @@ def build_trainer(
         run_dir: Lightning's default root.
         precision: `auto` takes the best that this hardware supports, and says which.
         limit_train_batches, limit_val_batches, val_check_interval: batches, or a share of the epoch.
-        compile: `torch.compile` of the network, in place (`compile_network`).
+        compile: tries `torch.compile` on some of the run's batches, and keeps it where it is quicker (`compiling.py`).
+        float32_matmul_precision: of fp32 products on a GPU in training, as torch names them; `high` is TF32.
 
     Raises:
         UserError: values that Lightning refuses together.
@@ -100,8 +102,3 @@ def build_trainer(
             )
         except (MisconfigurationException, ValueError) as error:
             raise UserError(f"Lightning refuses these values of trainer: {error}") from error
-
-
-def compile_network(network: torch.nn.Module) -> None:
-    """Compiles in place: the keys of the weights keep their names. Lengths vary, hence dynamic shapes."""
-    network.compile(dynamic=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from noria.common.hardware import machine
@@ -21,3 +24,18 @@ def best_precision(accelerator: str) -> tuple[str, str]:
     if accelerator in ("auto", "cpu") and not torch.backends.mps.is_available() and machine().cpu_has_bf16:
         return "bf16-mixed", "this CPU multiplies bf16"
     return "32-true", "this hardware does not multiply bf16"
+
+
+@contextmanager
+def matmul_precision(name: str, device: str) -> Iterator[None]:
+    """Fp32 matrix products of that precision (`torch.set_float32_matmul_precision`) on a CUDA device, until the end.
+
+    Elsewhere they stay exact: on a CPU the setting would mean bf16.
+    """
+    before = torch.get_float32_matmul_precision()
+    if device == "cuda":
+        torch.set_float32_matmul_precision(name)
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)

@@ -1,0 +1,41 @@
+"""How a network is executed on a device: the same function of the same weights, for less work. Knows no task."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from noria.common.errors import UserError
+from noria.model.dropout import make_dropout_cheap
+from noria.model.unpadded import FAMILIES, NAME, can_unpad, unpad
+
+
+def suit(network: Any, device: str, attn_implementation: str = "auto") -> str:
+    """Makes a network, in place, run on a kind of device as is quickest there; the names of its weights stay.
+
+    Args:
+        device: torch's name of the kind, such as `cpu`.
+        attn_implementation: `auto` packs the tokens of known encoders on a CPU, where packing costs next to nothing;
+            `unpadded` packs them wherever it runs. Any other the network was opened with.
+
+    Returns:
+        The attention implementation that it runs with.
+
+    Raises:
+        UserError: `unpadded` for a network of another layout.
+    """
+    if attn_implementation == NAME and not can_unpad(network):
+        raise UserError(
+            f"model.attn_implementation={NAME} packs classifiers of {', '.join(sorted(FAMILIES))}; this is a "
+            f"{type(network).__name__}. Leave it at auto."
+        )
+    if attn_implementation == NAME or (attn_implementation == "auto" and device == "cpu" and can_unpad(network)):
+        unpad(network)
+    if device == "cpu":
+        make_dropout_cheap(network)
+    return _attention(network)
+
+
+def _attention(network: nn.Module) -> str:
+    return str(getattr(getattr(network, "config", None), "_attn_implementation", None))
