@@ -13,12 +13,11 @@ import math
 import shutil
 import sys
 import tempfile
-import time
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import _bench
+import _peer
 import _work
 from _bench import NEEDS_BF16, ROOT, Bar, Run
 
@@ -27,7 +26,6 @@ PEERS = {"pad": GLUE, "dynamic": DYNAMIC, "grouped": BEST}
 PROMISED = {GLUE: 10.0, DYNAMIC: 3.3, BEST: 1.6}  # times their examples/s
 HELD_OUT = 32  # rows that every contestant evaluates after training
 LR = 5e-5
-POOL = 50  # batches of which rows of like length are put together; so it is on data of a usual size, by both
 
 
 def main() -> int:
@@ -65,7 +63,7 @@ def compare(shared: dict[str, Any], folder: Path, precision: str, asked: argpars
 
     def peer(setting: str) -> Any:
         words = {"setting": setting, "precision": precision if setting == "grouped" else "fp32", **shared}
-        return lambda: _bench.run_function(__file__, "trainer", folder=str(folder / "trainer"), **words)
+        return lambda: _bench.run_function(_peer.__file__, "train", folder=str(folder / "trainer"), lr=LR, **words)
 
     return _bench.rounds(
         {
@@ -101,97 +99,6 @@ def noria(folder: Path, model: str, train: str, val: str, batch_size: int, max_l
         **{"computed": round(counted["padding_waste"] * tokens), "precision": record["precision"].partition("-")[0]},
     }
     return Run(run.seconds, run.peak_rss, result)
-
-
-def trainer(
-    setting: str,
-    precision: str,
-    folder: str,
-    model: str,
-    train: str,
-    val: str,
-    batch_size: int,
-    max_length: int,
-) -> dict[str, Any]:
-    """For a child: trains by the transformers Trainer.
-
-    Args:
-        setting: `pad` (run_glue's defaults: every row padded to the maximum length), `dynamic` (padded to the longest
-            of the batch), or `grouped` (that, and batches of like length).
-    """
-    import torch
-    from datasets import Dataset
-    from transformers import (
-        AutoModelForSequenceClassification,
-        AutoTokenizer,
-        DataCollatorWithPadding,
-        Trainer,
-        TrainerCallback,
-        TrainingArguments,
-        default_data_collator,
-        trainer_pt_utils,
-    )
-
-    # By itself it sorts 50 batches at a time, but of few rows only a quarter: 1.17 of waste here, 1.03 on all rows.
-    grouped = trainer_pt_utils.get_length_grouped_indices
-    trainer_pt_utils.get_length_grouped_indices = partial(grouped, mega_batch_mult=POOL)
-
-    seen = {"examples": 0, "tokens": 0, "computed": 0}
-    marks: list[float] = []
-    tokenizer = AutoTokenizer.from_pretrained(model)
-    collate: Any = default_data_collator if setting == "pad" else DataCollatorWithPadding(tokenizer)
-
-    class Clock(TrainerCallback):
-        """The batch is there when a step begins, and the weights are changed when it ends: so it is with Noria."""
-
-        def on_step_begin(self, *_: Any, **__: Any) -> None:
-            marks.append(time.perf_counter())
-
-        def on_step_end(self, *_: Any, **__: Any) -> None:
-            marks.append(time.perf_counter())
-
-    def counted(rows: list[dict[str, Any]]) -> dict[str, Any]:
-        batch = collate(rows)
-        seen["examples"] += batch["attention_mask"].shape[0]
-        seen["tokens"] += int(batch["attention_mask"].sum())
-        seen["computed"] += batch["attention_mask"].numel()
-        return batch
-
-    def encoded(path: str) -> Dataset:
-        rows = _bench.read_rows(path)
-        texts = [row["text"] for row in rows]
-        padding = "max_length" if setting == "pad" else False
-        tokens = tokenizer(texts, truncation=True, max_length=max_length, padding=padding)
-        return Dataset.from_dict({**tokens, "label": [int(row["label"]) for row in rows]})
-
-    arguments = TrainingArguments(
-        output_dir=folder,
-        num_train_epochs=1,
-        learning_rate=LR,
-        weight_decay=0.01,
-        per_device_train_batch_size=batch_size,
-        train_sampling_strategy="group_by_length" if setting == "grouped" else "random",
-        bf16=precision == "bf16",
-        use_cpu=not torch.cuda.is_available(),  # or it refuses bf16 on a CPU
-        save_strategy="no",
-        disable_tqdm=True,
-        dataloader_pin_memory=torch.cuda.is_available(),
-    )
-    network = AutoModelForSequenceClassification.from_pretrained(model, num_labels=2, dtype=torch.float32)
-    run = Trainer(
-        model=network,
-        args=arguments,
-        data_collator=counted,
-        train_dataset=encoded(train),
-        eval_dataset=encoded(val),
-        processing_class=tokenizer,
-        callbacks=[Clock()],
-    )
-    run.train()
-    result = {**seen, "seconds": marks[-1] - marks[0], "updates": run.state.global_step, "precision": precision}
-    run.evaluate()  # Noria's run ends with both: the peaks of memory are those of the same job
-    run.save_model()
-    return result
 
 
 def _check_same_work(name: str, runs: list[Run], work: dict[str, int]) -> None:

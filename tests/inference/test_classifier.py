@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from copy import deepcopy
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -31,10 +34,20 @@ def test_it_is_what_transformers_computes(artifact: Artifact) -> None:
 def test_bf16_is_near(artifact: Artifact) -> None:
     encoded = encode_texts(artifact.tokenizer, TEXTS, None, 32)
     exact = Classifier(artifact, "32-true", CPU).logits(encoded, 8)
-    near = Classifier(artifact, "bf16-mixed", CPU).logits(encoded, 8)
+    near = Classifier(replace(artifact, network=deepcopy(artifact.network)), "bf16-mixed", CPU).logits(encoded, 8)
     assert near.dtype == torch.float32
     assert not torch.equal(near, exact)
     torch.testing.assert_close(near, exact, atol=0.05, rtol=0)
+
+
+def test_weights_cast_once_give_what_autocast_gives(artifact: Artifact) -> None:
+    encoded = encode_texts(artifact.tokenizer, TEXTS, None, 32)
+    cast, kept = (replace(artifact, network=deepcopy(artifact.network)) for _ in range(2))
+    kept.network.classifier.weight.requires_grad_()  # as in training, whose weights stay as they are
+    found, wanted = (Classifier(one, "bf16-mixed", CPU).logits(encoded, 8) for one in (cast, kept))
+    assert torch.equal(found, wanted)
+    assert cast.network.classifier.weight.dtype == torch.bfloat16
+    assert {weight.dtype for weight in kept.network.parameters()} == {torch.float32}
 
 
 def test_progress_counts_every_row(artifact: Artifact) -> None:

@@ -105,7 +105,7 @@ def read_facts(folder: Path) -> dict[str, Any]:
 
 
 def open_artifact(folder: Path) -> Artifact:
-    """Opens the network in fp32 and in evaluation mode.
+    """Opens the network in fp32 and in evaluation mode, not to be trained.
 
     Raises:
         UserError: as `read_facts`, or the weights do not fit the labels or the config.
@@ -117,7 +117,7 @@ def open_artifact(folder: Path) -> Artifact:
         network = pretrained.causal_lm()
     else:
         network = pretrained.classifier(list(facts["labels"]), str(facts["kind"]), tokenizer.pad_token_id)
-    return Artifact(folder, facts, network.eval(), tokenizer)
+    return Artifact(folder, facts, network.eval().requires_grad_(False), tokenizer)
 
 
 def open_tokenizer(folder: Path) -> PreTrainedTokenizerBase:

@@ -13,7 +13,7 @@ from noria.artifact.bundle import Artifact
 from noria.common.heap import keep_freed_memory
 from noria.data.batches import epoch_batches
 from noria.data.encoded import Encoded
-from noria.inference.device import autocast, placed
+from noria.inference.device import autocast, cast_once, placed
 from noria.model.execution import suit
 from noria.task.objective import Objective
 from noria.task.text_classification import NETWORK_INPUTS
@@ -35,6 +35,8 @@ class Classifier:
         self._precision = precision
         self._network = placed(artifact.network, precision, device)
         suit(self._network, device.type)
+        if precision == "bf16-mixed" and not any(weight.requires_grad for weight in self._network.parameters()):
+            cast_once(self._network)
         if device.type == "cpu":
             keep_freed_memory()
 
