@@ -20,7 +20,8 @@ import pytest
 import torch
 
 GOLDEN = Path(__file__).with_name("golden_loss.json")
-CLOCK = ("throughput/examples_per_second", "throughput/tokens_per_second")  # columns that no seed decides
+RATES = ("examples_per_second", "tokens_per_second", "share_of_peak", "data_wait_share", "peak_memory_mib")
+CLOCK = tuple(f"throughput/{name}" for name in RATES)  # columns that no seed decides
 
 
 @pytest.fixture(scope="module")

@@ -1,16 +1,23 @@
-"""The counts on batches of known lengths are exact, and go through a checkpoint."""
+"""The counts on batches of known lengths are exact, and go through a checkpoint; so is what is waited for."""
 
 from __future__ import annotations
 
+import csv
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import lightning.pytorch as pl
 import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.profilers import SimpleProfiler
+from torch.utils.data import DataLoader, Dataset
 
+from noria.callback.checkpoint import LAST, LastCheckpoint
 from noria.callback.throughput import Throughput
+from noria.model.flops import TrainingFlops
 from noria.tracking.csv_logger import CsvLogger
 
 
@@ -38,9 +45,74 @@ def test_validation_is_not_training_time(train: Callable) -> None:
     assert 0.04 <= throughput.seconds < 0.3, "the pause of a step counts, that of a validation does not"
 
 
+class SlowRows(Dataset[dict[str, torch.Tensor]]):
+    """Four batches, each of which takes 0.1 s to come."""
+
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, number: int) -> dict[str, torch.Tensor]:
+        time.sleep(0.1)
+        return {"attention_mask": torch.ones(1, 2, dtype=torch.int64), "labels": torch.ones(1)}
+
+
+@pytest.mark.parametrize("profiler", [None, "simple"])
+def test_waiting_for_data(line: Callable, profiler: str | None) -> None:
+    class Slow(Callback):
+        def on_train_batch_end(self, *_: object) -> None:
+            time.sleep(0.05)
+
+        def on_validation_start(self, *_: object) -> None:
+            time.sleep(0.2)
+
+    throughput = Throughput()
+    trainer = pl.Trainer(
+        max_epochs=2, accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False,
+        enable_checkpointing=False, num_sanity_val_steps=0, profiler=profiler, callbacks=[throughput, Slow()],
+    )  # fmt: skip
+    loader = DataLoader(SlowRows(), batch_size=None)
+    trainer.fit(line(), loader, DataLoader([next(iter(loader))], batch_size=None))
+    # eight batches, but the first was waited for before training began; the pauses of callbacks are no data
+    assert throughput.data_wait == pytest.approx(0.7, abs=0.07)
+    assert throughput.seconds == pytest.approx(0.7 + 8 * 0.05, abs=0.1)
+    assert throughput.data_wait_share == throughput.data_wait / throughput.seconds
+    if profiler:
+        assert isinstance(trainer.profiler, SimpleProfiler)
+        waited = trainer.profiler.recorded_durations["[_TrainingEpochLoop].train_dataloader_next"]
+        assert len(waited) == 8 and min(waited) > 0.09, "what the profiler sees stays what it was"
+
+
+def test_a_checkpoint_is_not_training_time(train: Callable, tmp_path: Path) -> None:
+    class Slow(Callback):
+        def on_save_checkpoint(self, *_: object) -> None:
+            time.sleep(0.2)
+
+    throughput = Throughput()
+    last = LastCheckpoint(tmp_path / LAST, every_n_steps=1)
+    train(throughput, last, Slow(), max_epochs=2)
+    assert last.seconds > 0.2 * last.writes >= 0.8
+    assert throughput.seconds < 0.2 and throughput.data_wait < 0.1
+
+
+def test_the_share_of_the_peak() -> None:
+    throughput = Throughput()
+    assert throughput.share_of_peak is None
+    throughput._flops, throughput._peak = TrainingFlops(token=10, sequence=100, square=1), (1000.0, "a sheet")
+    throughput.load_state_dict({"examples": 2, "computed": 8, "seconds": 4.0, "data_wait": 1.0, "lengths": [7, 25]})
+    throughput._ranks = 2
+    summary = throughput.summary()
+    assert throughput.flops == 2 * 100 + 7 * 10 + 25, "of one rank, and the share of one device"
+    assert summary["share_of_peak"] == pytest.approx(295 / 4 / 1000) and summary["flops"] == 2 * 295
+    assert summary["peak_source"] == "a sheet" and summary["data_wait_share"] == 0.25
+
+
 def test_nothing_yet_is_no_division_by_zero() -> None:
-    assert Throughput().summary() == {
-        "examples_per_second": 0.0, "tokens_per_second": 0.0, "padding_waste": 1.0, "examples": 0, "seconds": 0.0,
+    summary = Throughput().summary()
+    assert summary.pop("peak_memory_mib") > 50, "of a process that has imported torch"
+    assert summary == {
+        "examples_per_second": 0.0, "tokens_per_second": 0.0, "padding_waste": 1.0, "share_of_peak": None,
+        "flops": None, "peak_flops": None, "peak_source": None, "data_wait_seconds": 0.0, "data_wait_share": 0.0,
+        "examples": 0, "seconds": 0.0,
     }  # fmt: skip
 
 
@@ -50,14 +122,33 @@ def test_the_counts_go_on_after_a_checkpoint(train: Callable, tmp_path: Path) ->
     torch.save(before.state_dict(), tmp_path / "counts.pt")
     after = Throughput()
     after.load_state_dict(torch.load(tmp_path / "counts.pt", weights_only=True))
-    assert after.summary() == before.summary()
+    sums, found = before.summary(), after.summary()
+    assert {**found, "peak_memory_mib": 0} == {**sums, "peak_memory_mib": 0}
     train(after)
     assert after.summary()["examples"] == 16 and after.summary()["padding_waste"] == pytest.approx(1.4)
 
 
-def test_the_rates_are_logged(train: Callable, tmp_path: Path) -> None:
+def test_the_rates_are_logged_with_the_step_that_they_are_of(train: Callable, tmp_path: Path) -> None:
     logger = CsvLogger(path=str(tmp_path / "metrics.csv"))
-    train(Throughput(), logger=logger)
+    train(Throughput(), logger=logger, log_every_n_steps=3, max_epochs=2)
     logger.finalize("success")
-    header = (tmp_path / "metrics.csv").read_text().splitlines()[0]
-    assert {"throughput/examples_per_second", "throughput/tokens_per_second"} <= set(header.split(","))
+    with (tmp_path / "metrics.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["throughput/padding_waste"]]
+    assert [row["step"] for row in rows] == ["2", "5"]  # each after a whole epoch
+    assert [float(row["throughput/padding_waste"]) for row in rows] == pytest.approx([1.4, 1.4])
+
+
+def test_a_run_says_what_it_made_of_the_machine(noria: Callable[..., int], tiny: list[str]) -> None:
+    assert noria(*tiny, "trainer.log_every_n_steps=2", "stage.test=false") == 0
+    record = json.loads(Path("runs/latest/record.json").read_text())
+    found = record["throughput"]
+    assert found["peak_source"].startswith("measured: fp32") and found["flops"] > 1e6
+    assert 0 < found["share_of_peak"] < 1
+    assert found["share_of_peak"] == pytest.approx(found["flops"] / found["seconds"] / found["peak_flops"])
+    assert 0 < found["data_wait_seconds"] < found["seconds"] and found["peak_memory_mib"] > 100
+    assert found["data_wait_share"] == pytest.approx(found["data_wait_seconds"] / found["seconds"])
+    with Path("runs/latest/metrics.csv").open(newline="") as file:
+        row = next(row for row in csv.DictReader(file) if row["train/loss"])
+    logged = {name.removeprefix("throughput/") for name in row if name.startswith("throughput/")}
+    assert logged == {*found} - {"flops", "peak_flops", "peak_source", "data_wait_seconds", "examples", "seconds"}
+    assert all(float(row[f"throughput/{name}"]) >= 0 for name in logged)

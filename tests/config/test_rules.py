@@ -117,6 +117,7 @@ TRIPS: list[Case] = [
         "task's kind is causal_lm: choose such a task, or data=instructions or text.",
     ),
     ("data_for_another_task", {**task(kind="regression"), "data": CHATS}, CPU, "is for task=causal_lm, but"),
+    ("batch_without_room_for_a_row", data(batch_tokens=127, max_length=128), CPU, "no room for a row of data.max_l"),
     (
         "data_for_another_task",
         stage("evaluate", data={"_target_": "rule_parts.Chats"}, **task(kind="single_label")),
@@ -215,6 +216,9 @@ PASSES: list[tuple[str, dict[str, Any], Machine]] = [
     ("monitored_in_the_wrong_direction", monitor("val/down", "min", down=DOWN), CPU),
     ("monitored_in_the_wrong_direction", monitor("val/x", "min", x={"_target_": "a.B"}), CPU),
     ("data_for_another_task", {**data(path="rows.csv"), **task(kind="regression")}, CPU),
+    ("batch_without_room_for_a_row", data(batch_tokens=128, max_length=128), CPU),
+    ("batch_without_room_for_a_row", data(batch_tokens=None, max_length=128), CPU),
+    ("batch_without_room_for_a_row", stage("evaluate", data={"batch_tokens": 8, "max_length": 128}), CPU),
     ("data_for_another_task", stage("fit", data=CHATS, task=LM), CPU),
     ("data_for_another_task", stage("predict", data=CHATS, **task(kind="regression")), CPU),
     ("data_for_another_task", stage("fit", data={"_target_": "mine.Data"}, task=LM), CPU),

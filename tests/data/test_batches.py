@@ -1,9 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+
 import numpy as np
 import pytest
+from transformers import PreTrainedTokenizerBase
 
+from noria.common.errors import UserError
 from noria.data.batches import LengthGroupedBatches, batch_count, epoch_batches
+from noria.data.movie_reviews import MovieReviews
+from noria.data.sst2 import Sst2
 
 LENGTHS = np.random.default_rng(0).geometric(0.05, 3001).astype(np.int32) + 2
 
@@ -119,3 +126,126 @@ def test_epoch_and_skip():
 
 def test_no_rows():
     assert epoch_batches(LENGTHS[:0], 8, 1, 0, True) == [] == list(LengthGroupedBatches(LENGTHS[:0], 8))
+
+
+def by_tokens(lengths: np.ndarray, tokens: int, seed: int = 1, world: int = 1, accumulate: int = 1, epoch: int = 0):
+    """The batches of every rank."""
+    ranks = [LengthGroupedBatches(lengths, 1, seed, True, rank, world, accumulate, tokens) for rank in range(world)]
+    for rank in ranks:
+        rank.set_epoch(epoch)
+    seen = [list(rank) for rank in ranks]
+    assert {len(batches) for batches in seen} == {len(rank) for rank in ranks}, "what is said is not what is made"
+    return seen
+
+
+def steps_of(seen: list[list[list[int]]], accumulate: int) -> list[list[int]]:
+    """The rows of each optimiser step, sorted."""
+    batches = [[row for batch in step for row in batch if row >= 0] for step in zip(*seen, strict=True)]
+    starts = range(0, len(batches), accumulate)
+    return [sorted(row for batch in batches[at : at + accumulate] for row in batch) for at in starts]
+
+
+SHAPES: list[Callable[[np.random.Generator, int], np.ndarray]] = [
+    lambda rng, rows: rng.integers(1, 60, rows),
+    lambda rng, rows: rng.geometric(0.05, rows),
+    lambda rng, rows: np.minimum(rng.lognormal(3, 1, rows).astype(int) + 1, 512),
+    lambda rng, rows: np.full(rows, int(rng.integers(1, 80))),
+    lambda rng, rows: rng.choice([3, 128], rows),
+    lambda rng, rows: np.arange(1, rows + 1),
+]
+
+
+@pytest.mark.parametrize("case", range(150))
+def test_a_budget_of_tokens_holds_in_every_epoch_and_the_epochs_have_as_many_batches(case):
+    rng = np.random.default_rng(case)
+    rows = int(rng.choice([0, 1, 2, 7, 50, 400, 1500]))
+    lengths = SHAPES[case % len(SHAPES)](rng, rows).astype(np.int32)
+    longest = int(lengths.max(initial=1))
+    tokens = int(rng.choice([longest, longest + 1, 2 * longest, 2 * longest + 1, 7 * longest, 40 * longest]))
+    world, accumulate = int(rng.integers(1, 5)), int(rng.integers(1, 5))
+    counts = set()
+    for epoch in range(4):
+        seen = by_tokens(lengths, tokens, case, world, accumulate, epoch)
+        counts.add(len(seen[0]))
+        flat = [row for batches in seen for batch in batches for row in batch]
+        assert sorted(row for row in flat if row >= 0) == list(range(rows))
+        for batch in (batch for batches in seen for batch in batches):
+            assert len(batch) * max(lengths[row if row >= 0 else -1 - row] for row in batch) <= tokens
+            assert min(batch) >= 0 or len(batch) == 1
+        steps = steps_of(seen, accumulate)
+        assert all(steps), "a step without a row has no loss"
+        for other in {1, accumulate, world, world * accumulate}:
+            if world * accumulate % other == 0:
+                again = by_tokens(lengths, tokens, case, world * accumulate // other, other, epoch)
+                assert steps_of(again, other) == steps
+    assert len(counts) == 1
+
+
+def test_a_budget_of_tokens_keeps_batches_random():
+    one, two = (by_tokens(LENGTHS, 512, epoch=epoch)[0] for epoch in (0, 1))
+    assert one == by_tokens(LENGTHS, 512)[0] != by_tokens(LENGTHS, 512, seed=2)[0]
+    assert len({tuple(sorted(batch)) for batch in one} & {tuple(sorted(batch)) for batch in two}) < 5
+    place = {row: batch for batch, rows in enumerate(two) for row in rows}
+    pairs = [(batch[0], other) for batch in one for other in batch[1:]]
+    assert np.mean([place[a] == place[b] for a, b in pairs]) < 0.6, "the same rows meet again"
+    means = [LENGTHS[batch].mean() for batch in one]
+    assert abs(np.corrcoef(means[:-1], means[1:])[0, 1]) < 0.3, "long batches stand together"
+
+
+@pytest.mark.parametrize(("world", "accumulate"), [(1, 1), (4, 1), (2, 3)])
+def test_a_budget_of_tokens_is_nearly_used_up_by_every_rank(world, accumulate):
+    seen = by_tokens(LENGTHS, 1024, world=world, accumulate=accumulate)
+    computed = np.array([[len(batch) * LENGTHS[batch].max() for batch in batches] for batches in seen])
+    assert computed.max() <= 1024 and computed.mean() > 0.9 * 1024
+    assert (computed.min(0) / computed.max(0)).mean() > 0.93, "some ranks wait for others"
+    assert len(seen[0]) <= 1.05 * LENGTHS.sum() / (1024 * world) + accumulate
+
+
+@pytest.mark.parametrize(("world", "accumulate"), [(1, 3), (2, 2)])
+def test_the_weight_of_a_step_by_tokens_is_that_of_its_rows(world, accumulate):
+    lengths, weights = LENGTHS[:300], np.random.default_rng(2).random(300)
+    rank = LengthGroupedBatches(lengths, 1, 1, True, 0, world, accumulate, 256)
+    seen = by_tokens(lengths, 256, 1, world, accumulate)
+    batches = len(seen[0])
+    for used in (batches, batches - 1):
+        steps = steps_of([each[:used] for each in seen], accumulate)
+        expected = np.repeat([weights[step].sum() for step in steps], accumulate)
+        np.testing.assert_allclose(rank.step_weights(weights, used)[: len(expected)], expected)
+
+
+def test_a_row_that_exceeds_the_budget_is_refused():
+    with pytest.raises(UserError, match=r"data.batch_tokens=8, but the longest row has 9 tokens: .*data.max_length"):
+        LengthGroupedBatches(np.array([3, 9]), 1, batch_tokens=8)
+
+
+def waste(batches: LengthGroupedBatches) -> float:
+    """Computed tokens over useful ones, the mean of three epochs."""
+    computed = 0
+    for epoch in range(3):
+        batches.set_epoch(epoch)
+        computed += sum(len(batch) * int(batches.lengths[batch].max()) for batch in batches)
+    return computed / 3 / batches.lengths.sum()
+
+
+@cache
+def sst2_lengths(tokenizer: PreTrainedTokenizerBase, folder: str) -> np.ndarray:
+    return Sst2("single_label", tokenizer, 1, path=folder).encoded("train").lengths
+
+
+def test_little_is_computed_in_vain_on_rotten_tomatoes(tokenizer):
+    lengths = MovieReviews("single_label", tokenizer, 1).encoded("train").lengths
+    by_budget = LengthGroupedBatches(lengths, 32, 1, batch_tokens=1024)
+    assert 1 < waste(LengthGroupedBatches(lengths, 32, 1)) < 1.03
+    assert 1 < waste(by_budget) < 1.03
+    assert len(by_budget) < 1.05 * lengths.sum() / 1024
+
+
+@pytest.mark.parametrize(
+    "tokens",
+    [None, 1024],
+)
+def test_little_is_computed_in_vain_on_sst2(tokenizer, shared_data, tokens):
+    lengths = sst2_lengths(tokenizer, str(shared_data("glue_sst2")))
+    batches = LengthGroupedBatches(lengths, 32, 1, batch_tokens=tokens)
+    assert 1 < waste(batches) < 1.03
+    assert tokens is None or len(batches) < 1.05 * lengths.sum() / tokens

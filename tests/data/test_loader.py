@@ -30,8 +30,8 @@ def rows_of(count: int) -> Encoded:
 TRAIN, VAL = rows_of(45), rows_of(9)
 
 
-def loader(rows: Encoded, shuffle: bool = True, workers: int = 0) -> ResumableLoader:
-    return ResumableLoader(rows, LengthGroupedBatches(rows.lengths, 4, 7, shuffle), workers)
+def loader(rows: Encoded, shuffle: bool = True, workers: int = 0, tokens: int | None = None) -> ResumableLoader:
+    return ResumableLoader(rows, LengthGroupedBatches(rows.lengths, 4, 7, shuffle, batch_tokens=tokens), workers)
 
 
 class Tiny(L.LightningModule):
@@ -53,7 +53,14 @@ class Tiny(L.LightningModule):
         return torch.optim.SGD(self.parameters(), 0.1)
 
 
-def fit(folder: Path, workers: int, resume: Path | None = None, every: dict | None = None, **kwargs) -> Seen:
+def fit(
+    folder: Path,
+    workers: int,
+    resume: Path | None = None,
+    every: dict | None = None,
+    tokens: int | None = None,
+    **kwargs,
+) -> Seen:
     model = Tiny()
     saving = [ModelCheckpoint(folder, "{step}", save_top_k=-1, **every)] if every else []
     trainer = L.Trainer(
@@ -67,7 +74,7 @@ def fit(folder: Path, workers: int, resume: Path | None = None, every: dict | No
         use_distributed_sampler=False,
         **kwargs,
     )
-    data = (loader(TRAIN, workers=workers), loader(VAL, shuffle=False, workers=workers))
+    data = (loader(TRAIN, workers=workers, tokens=tokens), loader(VAL, shuffle=False, workers=workers))
     trainer.fit(model, *data, ckpt_path=resume, weights_only=True)
     return model.seen
 
@@ -115,6 +122,23 @@ def test_a_resumed_run_can_be_resumed(tmp_path):
     whole = fit(tmp_path / "1", 0, every=EPOCHS, max_steps=30)
     fit(tmp_path / "2", 0, resume=tmp_path / "1/step=12.ckpt", every=STEPS, max_steps=30)
     assert fit(tmp_path, 0, resume=tmp_path / "2/step=20.ckpt", max_steps=30) == whole[20:]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches_of_tokens_are_resumed_in_mid_epoch(tmp_path, workers):
+    epoch = len(loader(TRAIN, tokens=30))
+    whole = fit(tmp_path, workers, every={"every_n_train_steps": epoch - 4}, tokens=30, max_epochs=2)
+    assert len(whole) == 2 * epoch and whole[:epoch] != whole[epoch:]
+    assert all(
+        sorted(row for batch in part for row in batch) == list(range(45)) for part in (whole[:epoch], whole[epoch:])
+    )
+    assert max(len(batch) * int(TRAIN.lengths[list(batch)].max()) for batch in whole) <= 30
+    saved = sorted(tmp_path.glob("*.ckpt"))
+    assert len(saved) == 2
+    for path in saved:
+        done = torch.load(path, weights_only=True)["global_step"]
+        assert done % epoch and fit(tmp_path, workers, resume=path, tokens=30, max_epochs=2) == whole[done:]
 
 
 @pytest.mark.parametrize("workers", [0, 2])

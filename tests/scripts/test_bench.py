@@ -11,9 +11,6 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-import torch
-from torch.utils.flop_counter import FlopCounterMode
-from transformers import BertConfig, BertForSequenceClassification
 
 BENCH = Path(__file__).resolve().parents[2] / "scripts/bench"
 
@@ -94,17 +91,22 @@ def test_a_process_that_fails_ends_the_benchmark(bench: ModuleType) -> None:
         bench.run_command([sys.executable, "-c", "import sys; print('no such thing'); sys.exit(3)"])
 
 
-@pytest.mark.parametrize("attention", ["eager", "sdpa"])
-def test_flops_are_those_that_torch_counts(bench: ModuleType, attention: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_useful_work_leaves_padding_out(
+    bench: ModuleType, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     work = opened("_work", monkeypatch)
-    sizes = {"hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 256}
-    network = BertForSequenceClassification(BertConfig(**sizes, vocab_size=100, attn_implementation=attention))
-    rows, tokens = 4, 24
-    batch = {"input_ids": torch.randint(0, 100, (rows, tokens)), "labels": torch.zeros(rows, dtype=torch.int64)}
-    with FlopCounterMode(display=False) as counter:
-        network(**batch).loss.backward()
-    expected = work.training_flops(work.shape_of(network), [tokens] * rows)
-    assert expected == pytest.approx(counter.get_total_flops(), rel=0.05)
+    short, long = {"text": "good", "label": "1"}, {"text": "good " * 40, "label": "0"}  # 3 and 18 tokens of at most 18
+    found = [work.useful_work(str(tiny_model), str(bench.write_rows(tmp_path / "rows.csv", rows)), 18)
+             for rows in ([short], [long], [short, long])]  # fmt: skip
+    assert [one["tokens"] for one in found] == [3, 18, 21] and found[2]["examples"] == 2
+    assert found[0]["flops"] + found[1]["flops"] == found[2]["flops"] > 7 * found[0]["flops"] / 2
+
+
+def test_the_peak_is_the_best_of_the_sizes(bench: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    work = opened("_work", monkeypatch)
+    monkeypatch.setattr(work, "SECONDS", 0.01)
+    found = work.machine(sizes=[64, 128])
+    assert found["peak"]["fp32"] > 1e6 and found["threads"] >= 1
 
 
 def test_without_bf16_only_memory_counts(bench: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:

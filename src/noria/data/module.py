@@ -5,6 +5,7 @@ Knows neither where the rows come from (a leaf's `read` does), nor what is to be
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import lightning as L
@@ -13,7 +14,7 @@ from annotated_types import Ge, Gt, Interval
 
 from noria.common.errors import UserError
 from noria.data import split as split_room
-from noria.data.batches import LengthGroupedBatches, batch_count
+from noria.data.batches import LengthGroupedBatches
 from noria.data.encoded import Encoded
 from noria.data.loader import ResumableLoader
 from noria.data.rows import Rows, digest
@@ -37,6 +38,8 @@ class DataModule(L.LightningDataModule):
         seed: decides the order of the training batches, and nothing else.
         labels: the known class names, in order, for kinds that have any; None: those of train.
         val_fraction: the share of train that becomes "val" where the source has none; 0: no such split.
+        batch_tokens: padded tokens (rows x longest) of one training batch on one rank, at most; None: `batch_size`
+            examples.
         limit: keep only so many rows of each split, chosen by hash, for quick trials.
     """
 
@@ -50,6 +53,7 @@ class DataModule(L.LightningDataModule):
         labels: list[str] | None = None,
         *,
         batch_size: Annotated[int, Gt(0)] = 32,
+        batch_tokens: Annotated[int, Gt(0)] | None = None,
         eval_batch_size: Annotated[int, Gt(0)] = 64,
         max_length: Annotated[int, Gt(1)] = 128,
         val_fraction: Fraction = 0.1,
@@ -63,6 +67,7 @@ class DataModule(L.LightningDataModule):
         self.tokenizer = tokenizer
         self.seed = seed
         self.batch_size = batch_size
+        self.batch_tokens = batch_tokens
         self.eval_batch_size = eval_batch_size
         self.max_length = max_length
         self.val_fraction = val_fraction
@@ -95,7 +100,7 @@ class DataModule(L.LightningDataModule):
         """The tokens and targets of a split."""
         raise NotImplementedError
 
-    def contents(self, rows: Rows) -> list[list[str]]:
+    def contents(self, rows: Rows) -> list[Iterable[str]]:
         """Columns of strings that hold all that is learnt from these rows, for the fingerprint."""
         raise NotImplementedError
 
@@ -167,12 +172,13 @@ class DataModule(L.LightningDataModule):
         trainer = self.trainer
         rank, world_size = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
         size = batch_size or (self.batch_size if shuffle else self.eval_batch_size)
+        tokens = None if batch_size else self.batch_tokens
         rows = self.encoded(split)
         if not shuffle:
             batches = LengthGroupedBatches(rows.lengths, size, self.seed, False, rank, world_size)
             return ResumableLoader(rows, batches, self.num_workers)
         accumulate = trainer.accumulate_grad_batches if trainer else 1
-        batches = LengthGroupedBatches(rows.lengths, size, self.seed, True, rank, world_size, accumulate)
+        batches = LengthGroupedBatches(rows.lengths, size, self.seed, True, rank, world_size, accumulate, tokens)
         used = (lambda: int(trainer.num_training_batches)) if trainer else None
         return ResumableLoader(rows, batches, self.num_workers, self.row_weights, used)
 
@@ -188,4 +194,8 @@ class DataModule(L.LightningDataModule):
 
     def batches_per_epoch(self, world_size: int, accumulate: int = 1) -> int:
         """How many training batches each rank sees in an epoch."""
-        return batch_count(len(self.encoded("train")), self.batch_size, world_size, accumulate)
+        lengths = self.encoded("train").lengths
+        batches = LengthGroupedBatches(
+            lengths, self.batch_size, world_size=world_size, accumulate=accumulate, batch_tokens=self.batch_tokens
+        )
+        return len(batches)

@@ -7,17 +7,16 @@ import json
 import logging
 from collections.abc import Mapping
 from copy import deepcopy
+from itertools import islice
 from typing import Any
 
 import lightning.pytorch as pl
-import numpy as np
 import torch
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from noria.common.heap import keep_freed_memory
 from noria.common.paths import cache_dir
-from noria.data.batches import epoch_batches
 from noria.data.module import DataModule
 from noria.model.execution import suit
 from noria.model.pretrained import Pretrained
@@ -68,8 +67,8 @@ def _measured(
     if trainer.world_size > 1:
         return {"compiled": True, "why": "as asked for; on several devices nothing is measured"}
     device, rows = trainer.strategy.root_device, data.encoded("train")
-    chosen = epoch_batches(np.asarray(rows.lengths), data.batch_size, cfg.seed, 0, shuffle=True)[:BATCHES]
-    batches = [{name: values.to(device) for name, values in rows[list(batch)].items()} for batch in chosen]
+    chosen = islice(data.loader("train", shuffle=True).sampler, BATCHES)
+    batches = [{name: values.to(device) for name, values in rows[batch].items()} for batch in chosen]
 
     def step(network: nn.Module, batch: dict[str, Tensor]) -> Tensor:
         own, task.network = task.network, network

@@ -60,6 +60,6 @@ def out_of_memory(problem: BaseException) -> str:
     """What to lower when memory does not suffice."""
     return (
         f"Out of memory ({str(problem).splitlines()[0] if str(problem) else type(problem).__name__}). "
-        "Lower data.batch_size (and raise trainer.accumulate_grad_batches by as much), lower data.max_length, "
-        "or take precision=bf16, or model.freeze=embeddings."
+        "Lower data.batch_size or data.batch_tokens (and raise trainer.accumulate_grad_batches by as much), lower "
+        "data.max_length, or take precision=bf16, or model.freeze=embeddings."
     )

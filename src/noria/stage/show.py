@@ -24,9 +24,10 @@ def config(cfg: DictConfig, choices: dict[str, Any]) -> None:
     trainer, lr = cfg.trainer, cfg.optimizer.get("lr")
     limit = "max_steps" if trainer.get("max_steps", -1) > 0 else "max_epochs"
     length = f"{limit}={trainer.get(limit, 'default')}"
+    size = "batch_tokens" if cfg.data.get("batch_tokens") else "batch_size"
     get_console().print(f"[bold]{made}[/bold]", highlight=False)
     get_console().print(
-        f"lr={lr:g} batch_size={cfg.data.get('batch_size')} {length} seed={cfg.seed} → {cfg.paths.run_dir}"
+        f"lr={lr:g} {size}={cfg.data.get(size)} {length} seed={cfg.seed} → {cfg.paths.run_dir}"
         if lr is not None
         else f"{length} seed={cfg.seed} → {cfg.paths.run_dir}",
         highlight=False,
@@ -69,8 +70,10 @@ def end(record: Record, table: EpochTable) -> None:
     console.print(table.table())
     metrics(record)
     rates = record.data["throughput"]
+    of_peak = rates["share_of_peak"]
     console.print(
         f"{rates['examples_per_second']:.1f} examples/s, {rates['tokens_per_second']:,.0f} tokens/s in training"
+        + (f": {of_peak:.0%} of the peak ({rates['peak_source']})" if of_peak is not None else "")
     )
     if (price := record.data["checkpoints"]) and price["writes"]:
         each, share = price["seconds"] / price["writes"], price["seconds"] / record.data["timings"]["fit_seconds"]

@@ -8,7 +8,7 @@ import yaml
 
 from noria.common.hardware import Machine
 from noria.common.paths import conf_dir
-from noria.config.rules.facts import attributes, kind, stage, target_name, trains
+from noria.config.rules.facts import at, attributes, is_number, kind, stage, target_name, trains
 from noria.config.rules.registry import rule
 
 
@@ -26,6 +26,15 @@ def data_for_another_task(config: dict[str, Any], machine: Machine) -> str | Non
         f"data={target_name(config.get('data'))} is for {_or('task', tasks) or ', '.join(map(str, kinds))}, but this "
         f"task's kind is {task_kind}: choose such a task, or {_or('data', data) or 'other data'}."
     )
+
+
+@rule
+def batch_without_room_for_a_row(config: dict[str, Any], machine: Machine) -> str | None:
+    """`data.batch_tokens`, the room of a training batch, is below `data.max_length`, that of one row."""
+    room, row = at(config, "data.batch_tokens"), at(config, "data.max_length")
+    if not trains(config) or not is_number(room) or not is_number(row) or room >= row:
+        return None
+    return f"data.batch_tokens={room} has no room for a row of data.max_length={row}: raise the one or lower the other."
 
 
 def _or(group: str, names: list[str]) -> str:
