@@ -67,7 +67,10 @@ def _processor() -> str:
 
 
 def useful_work(model: str, table: str, max_length: int) -> dict[str, Any]:
-    """For a child: examples, tokens and training FLOPs of a table of texts, padding left out; and the precision."""
+    """For a child: examples, tokens and training FLOPs of a table of texts, padding left out; and the precision.
+
+    `executed` is the part of those operations that an unpadded encoder executes: the last layer leaves some out.
+    """
     import torch
     from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
@@ -81,4 +84,23 @@ def useful_work(model: str, table: str, max_length: int) -> dict[str, Any]:
     count = training_flops(network)
     assert count is not None, f"what the network of {model} computes cannot be counted"
     flops = count.of(len(texts), sum(lengths), sum(length**2 for length in lengths))
-    return {"examples": len(texts), "tokens": sum(lengths), "flops": flops, "precision": precision()}
+    found = {"examples": len(texts), "tokens": sum(lengths), "flops": flops, "precision": precision()}
+    return {**found, "executed": _executed(model, round(sum(lengths) / len(lengths)))}
+
+
+def _executed(model: str, length: int) -> float:
+    """Counted by torch, over rows of that length."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+    from transformers import AutoModelForSequenceClassification
+
+    from noria.model.execution import suit
+
+    network = AutoModelForSequenceClassification.from_pretrained(model, num_labels=2, dtype=torch.float32)
+    counts = []
+    for _ in range(2):
+        with FlopCounterMode(display=False) as counter:
+            network(input_ids=torch.ones(4, length, dtype=torch.int64)).logits.sum().backward()
+        counts.append(counter.get_total_flops())
+        suit(network, "cpu")
+    return counts[1] / counts[0]

@@ -101,14 +101,14 @@ def noria(folder: Path, model: str, train: str, val: str, batch_size: int, max_l
     return Run(run.seconds, run.peak_rss, result)
 
 
-def _check_same_work(name: str, runs: list[Run], work: dict[str, int]) -> None:
+def _check_same_work(name: str, runs: list[Run], work: dict[str, Any]) -> None:
     for run in runs:
         for fact in ("examples", "tokens", "updates"):
             if run.result[fact] != work[fact]:
                 sys.exit(f"{name}: {run.result[fact]} {fact}, and {work[fact]} were asked for: no comparison.")
 
 
-def report(machine: dict[str, Any], work: dict[str, int], asked: dict[str, Any], found: dict[str, list[Run]]) -> int:
+def report(machine: dict[str, Any], work: dict[str, Any], asked: dict[str, Any], found: dict[str, list[Run]]) -> int:
     peak, rows = machine["peak"], {}
     for name, runs in found.items():
         seconds, precision = sorted(run.result["seconds"] for run in runs), runs[0].result["precision"]
@@ -129,6 +129,7 @@ def report(machine: dict[str, Any], work: dict[str, int], asked: dict[str, Any],
         **machine,
         "matmul peak, GFLOP/s": ", ".join(f"{name} {rate / 1e9:,.0f}" for name, rate in peak.items()),
         **{name: str(value) if isinstance(value, Path) else value for name, value in asked.items()},
+        "of these operations Noria executes": f"{work['executed']:.1%}",
         "work": work,
         "seconds": {name: [run.result["seconds"] for run in runs] for name, runs in found.items()},
     }
