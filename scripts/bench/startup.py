@@ -1,7 +1,8 @@
 """Start-up: from the command to its first training step, against importing torch and lightning and loading the model.
 
-Noria trains on all of Rotten Tomatoes; the first run finds no tokens in the cache, the others do. Says also which
-packages the imports cost most. About three minutes on 2 cores.
+Noria trains on all of Rotten Tomatoes; the first run finds no tokens in the cache, the others do. Says also what is
+imported beyond the bare imports, and which packages cost most there; and the most memory held before the step. About
+three minutes on 2 cores.
 """
 
 from __future__ import annotations
@@ -14,21 +15,32 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
 import _bench
 from _bench import ROOT, Bar
 
 BAR = 2.5  # seconds above the bare imports and the model
 BARE = """
-import sys, time
+import os, sys, time
 import torch, lightning
 from transformers import AutoModelForSequenceClassification
 AutoModelForSequenceClassification.from_pretrained(sys.argv[1], num_labels=2)
-open(sys.argv[2], "w").write(str(time.time()))
+with open(sys.argv[2], "w") as file:
+    file.write(str(time.time()))
+os._exit(0)
 """
 FIRST, NORIA, BASE = "Noria, first run", "Noria", "import torch, lightning; load the model"
 PACKAGES = 8  # named in the table of imports
 CALLBACK = "first_step:\n  _target_: _first_step.FirstStep\n  path: ???\n"
+
+
+class Start(NamedTuple):
+    """One start: its seconds, the most memory it held (bytes), and what it said."""
+
+    seconds: float
+    peak_rss: int
+    said: str
 
 
 def main() -> int:
@@ -38,23 +50,31 @@ def main() -> int:
         (folder / "conf/callback").mkdir(parents=True)
         (folder / "conf/callback/first_step.yaml").write_text(CALLBACK)
         bare(folder, asked.model)  # the first one reads from the disk
-        taken = {FIRST: [noria(folder, asked.model)[0]]}
+        taken = {FIRST: [noria(folder, asked.model)]}
         taken |= _bench.rounds(
-            {BASE: lambda: bare(folder, asked.model), NORIA: lambda: noria(folder, asked.model)[0]}, asked.rounds
+            {BASE: lambda: bare(folder, asked.model), NORIA: lambda: noria(folder, asked.model)}, asked.rounds
         )
-        imports = costs(noria(folder, asked.model, "-X", "importtime")[1])
-    above = _bench.middle(taken[NORIA]) - _bench.middle(taken[BASE])
+        base = {module for module, _ in imported(bare(folder, asked.model, "-X", "importtime"))}
+        imports = costs(noria(folder, asked.model, "-X", "importtime"), base)
+    seconds = {name: [start.seconds for start in found] for name, found in taken.items()}
+    above = _bench.middle(seconds[NORIA]) - _bench.middle(seconds[BASE])
     rows = [
-        {"from the command to": name, "s": _bench.middle(found), "lowest": min(found), "highest": max(found)}
+        {
+            "from the command to": name,
+            "s": _bench.middle(seconds[name]),
+            "lowest": min(seconds[name]),
+            "highest": max(seconds[name]),
+            "peak RSS, MiB": _bench.middle(start.peak_rss for start in found) / 2**20,
+        }
         for name, found in taken.items()
     ]
-    facts = {"rounds": asked.rounds, "model": str(asked.model), "imports, s": imports, "seconds": taken}
-    print("imports, s: " + ", ".join(f"{name} {seconds:.2f}" for name, seconds in imports.items()))
+    facts = {"rounds": asked.rounds, "model": str(asked.model), "imports beyond those, s": imports, "seconds": seconds}
+    print(f"imports beyond {BASE}, s: " + ", ".join(f"{name} {seconds:.2f}" for name, seconds in imports.items()))
     return _bench.report(facts, rows, [Bar("seconds above that", above, BAR, at_most=True)], asked.json)
 
 
-def noria(folder: Path, model: Path, *python: str) -> tuple[float, str]:
-    """Seconds from the command to the start of its first training step, and what it said."""
+def noria(folder: Path, model: Path, *python: str) -> Start:
+    """From the command to the start of its first training step."""
     mark, run_dir = folder / "mark", folder / "run"
     shutil.rmtree(run_dir, ignore_errors=True)
     mark.unlink(missing_ok=True)
@@ -69,21 +89,28 @@ def noria(folder: Path, model: Path, *python: str) -> tuple[float, str]:
         NORIA_CACHE=str(folder / "cache"),
         PYTHONPATH=os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]),
     )
-    return float(mark.read_text()) - started, run.result
+    return Start(float(mark.read_text()) - started, run.peak_rss, run.result)
 
 
-def bare(folder: Path, model: Path) -> float:
-    """Seconds from the command to a loaded model, without Noria."""
+def bare(folder: Path, model: Path, *python: str) -> Start:
+    """From the command to a loaded model, without Noria."""
     mark, started = folder / "mark", time.time()
-    _bench.run_command([sys.executable, "-c", BARE, model.resolve(), mark])
-    return float(mark.read_text()) - started
+    run = _bench.run_command([sys.executable, *python, "-c", BARE, model.resolve(), mark])
+    return Start(float(mark.read_text()) - started, run.peak_rss, run.result)
 
 
-def costs(said: str) -> dict[str, float]:
-    """Seconds of the costliest packages, each without what it imports of others, from `python -X importtime`."""
+def imported(start: Start) -> list[tuple[str, int]]:
+    """Each module with its own microseconds, without what it imports of others, from `python -X importtime`."""
+    found = re.findall(r"^import time:\s+(\d+) \|\s+\d+ \|\s+(\S+)", start.said, re.MULTILINE)
+    return [(module, int(own)) for own, module in found]
+
+
+def costs(start: Start, base: set[str]) -> dict[str, float]:
+    """Seconds of the costliest packages, of their modules that are not in `base`."""
     spent: Counter[str] = Counter()
-    for own, module in re.findall(r"^import time:\s+(\d+) \|\s+\d+ \|\s+(\S+)", said, re.MULTILINE):
-        spent[module.partition(".")[0]] += int(own)
+    for module, own in imported(start):
+        if module not in base:
+            spent[module.partition(".")[0]] += own
     return {name: micro / 1e6 for name, micro in spent.most_common(PACKAGES)}
 
 

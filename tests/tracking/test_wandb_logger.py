@@ -38,6 +38,9 @@ def test_a_fit(
 
     losses = [row["train/loss"] for row in written.history if "train/loss" in row]
     assert len(losses) == 9 and losses[-1] < losses[0]
+    rates = ("examples_per_second", "share_of_peak", "data_wait_share", "peak_memory_mib")
+    for row in (row for row in written.history if "train/loss" in row):
+        assert all(row[f"throughput/{name}"] >= 0 for name in rates)
     assert [row["trainer/global_step"] for row in written.history if "val/loss" in row] == [2, 5, 8]
     history = record["history"]
     assert written.summary["val/accuracy"] == {"max": pytest.approx(max(row["val/accuracy"] for row in history))}

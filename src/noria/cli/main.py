@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import errno
+import gc
+import importlib
 import json
 import os
 import re
@@ -15,6 +17,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import hydra
@@ -150,19 +153,34 @@ def _task(cfg: DictConfig, start: Start) -> None:
 
 def run_stage(config: dict[str, Any], choices: dict[str, Any], *, multirun: bool) -> None:
     """Imports the verb and runs it; torch comes in here and not before."""
-    import importlib
-
     from noria.common.console import set_up_logging
 
     if not isinstance(config.get("stage"), dict):
         raise UserError("The config names no stage: choose one, such as stage=fit.")
     keys = dict(config["stage"])
     module, _, name = keys.pop("_target_").rpartition(".")
-    verb: Callable[..., None] = getattr(importlib.import_module(module), name)
+    verb: Callable[..., None] = getattr(_imported(module), name)
     set_up_logging()  # after the import: lightning sets its own level
     if any(int(os.environ.get(name, 0)) for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID")):
         get_console().quiet = True  # the first rank speaks for all
     verb(OmegaConf.create(config), choices, multirun, **keys)
+
+
+def _imported(name: str) -> ModuleType:
+    """Imports a verb, and torch with it, while the garbage collector rests.
+
+    Nothing that an import makes is garbage: to look through 800,000 objects again and again takes more than a second.
+    `freeze` keeps them out of every later look as well; not once they are in, when it would keep a trial's garbage.
+    """
+    if name in sys.modules or not gc.isenabled():
+        return importlib.import_module(name)
+    gc.disable()
+    try:
+        module = importlib.import_module(name)
+        gc.freeze()
+        return module
+    finally:
+        gc.enable()
 
 
 def _run_child(run: dict[str, Any]) -> None:

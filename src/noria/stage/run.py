@@ -22,6 +22,7 @@ from noria.tracking.record import (
     link_latest,
     read_record,
 )
+from noria.tracking.wandb_logger import finish
 
 
 def plain(cfg: Any) -> dict[str, Any]:
@@ -74,6 +75,4 @@ def recording(record: Record) -> Iterator[None]:
         raise
     finally:
         record.finish(status, error)
-        from noria.tracking.wandb_logger import finish
-
         finish(exit_code)

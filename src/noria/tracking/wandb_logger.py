@@ -1,4 +1,7 @@
-"""The W&B run, through Lightning's logger: never a prompt, never a network error that ends a run."""
+"""The W&B run, through Lightning's logger: never a prompt, never a network error that ends a run.
+
+wandb takes most of a second to import: only a run that it logs does.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,16 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlparse
 
-import wandb
 from lightning.pytorch.loggers import WandbLogger
 
 from noria.tracking.record import first_rank
 from noria.tracking.run_info import RunInfo
+
+if TYPE_CHECKING:
+    import wandb
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +69,8 @@ def wandb_logger(
 
 
 def _start(options: dict[str, Any], mode: str) -> wandb.Run:
+    import wandb
+
     settings = wandb.Settings(silent=True, init_timeout=PATIENCE, console="wrap" if mode == "online" else "off")
     try:
         return wandb.init(**options, mode=mode, settings=settings)  # type: ignore[arg-type]
@@ -88,12 +95,15 @@ def has_key() -> bool:
 
 def live_run() -> wandb.Run | None:
     """The W&B run of this process, if one is under way."""
-    return wandb.run
+    wandb = sys.modules.get("wandb")  # not imported: nothing is under way
+    return None if wandb is None else wandb.run
 
 
 def log_tables(tables: dict[str, tuple[Sequence[str], Sequence[Sequence[Any]]]]) -> None:
     """Logs tables, each as (columns, rows), to the live run."""
     if run := live_run():
+        import wandb
+
         run.log(
             {name: wandb.Table(columns=list(c), data=[list(r) for r in rows]) for name, (c, rows) in tables.items()}
         )
@@ -102,6 +112,8 @@ def log_tables(tables: dict[str, tuple[Sequence[str], Sequence[Sequence[Any]]]])
 def log_artifact(folder: Path, metadata: dict[str, Any]) -> None:
     """Logs the artifact by reference: its files stay where they are."""
     if run := live_run():
+        import wandb
+
         artifact = wandb.Artifact(f"model-{run.id}", type="model", metadata=metadata)
         artifact.add_reference(folder.resolve().as_uri(), checksum=False)
         run.log_artifact(artifact)
@@ -115,8 +127,8 @@ def log_summary(values: dict[str, float]) -> None:
 
 def finish(exit_code: int) -> None:
     """Ends the live run, if there is one, with the status that the command will end with."""
-    if "wandb" in sys.modules and wandb.run is not None:
-        wandb.run.finish(exit_code=exit_code)
+    if run := live_run():
+        run.finish(exit_code=exit_code)
 
 
 def how_to_sync() -> str | None:
