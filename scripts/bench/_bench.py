@@ -112,7 +112,7 @@ def rotten_tomatoes(count: int, seed: int = 0) -> list[dict[str, str]]:
     return [{"text": text, "label": label} for text, label in random.Random(seed).sample(list(found.items()), count)]
 
 
-def write_rows(path: Path, rows: Sequence[dict[str, str]]) -> Path:
+def write_rows(path: Path, rows: Iterable[dict[str, str]]) -> Path:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, ["text", "label"])
         writer.writeheader()

@@ -106,7 +106,7 @@ def peer(folder: Path, seed: int, **shared: Any) -> list[int]:
     from noria.trainer.precision import best_precision
 
     precision = "bf16" if best_precision("auto")[0].startswith("bf16") else "fp32"
-    words = {**shared, "setting": "grouped", "precision": precision, "seed": seed}
+    words = {**shared, "setting": "grouped", "precision": precision, "seed": seed, "predict": True}
     found = _bench.run_function(_peer.__file__, "train", folder=str(folder), **words).result["predicted"]
     return [int(label) for label in found]
 

@@ -7,6 +7,7 @@ import pyarrow.parquet
 import pytest
 
 from noria.common.errors import UserError
+from noria.data import files
 from noria.data.files import read_table
 
 COLUMNS = ["text", "label"]
@@ -91,3 +92,58 @@ def test_a_missing_file_is_guessed(write):
         read_table(path.replace("train", "trian"), COLUMNS)
     with pytest.raises(UserError, match="no file"):
         read_table("/nowhere/at/all.csv", COLUMNS)
+
+
+def test_rows_longer_than_a_block(write, monkeypatch):
+    monkeypatch.setattr(files, "BLOCK", 64)
+    lines = [f'"row {i}, with\na break",{i}' for i in range(50)]
+    lines[30] = f'"{"long " * 40}",30'
+    found = read_table(write("a.csv", ["text,label", *lines]), COLUMNS)
+    assert found["label"].to_pylist() == [str(i) for i in range(50)] and len(found["text"][30].as_py()) == 200
+    assert found["text"][49].as_py() == "row 49, with\na break"
+
+
+@pytest.mark.parametrize("long", [1, 100])
+def test_what_is_wrong_is_said_in_later_blocks_too(write, monkeypatch, long):
+    monkeypatch.setattr(files, "BLOCK", 64)
+    lines = ["text,label", *(f"row {i},1" for i in range(50)), "x" * long + ",1"]
+    with pytest.raises(UserError, match=r"row 52 .* has 3 columns, the header has 2: a,b,c"):
+        read_table(write("a.csv", [*lines, "a,b,c", "d,1"]), COLUMNS)
+    with pytest.raises(UserError, match=r"row 52 .* has 1 columns"):
+        read_table(write("b.csv", [*lines, '"a,1', "d,1"]), COLUMNS)
+    with pytest.raises(UserError, match="line 53: not UTF-8"):
+        read_table(write("c.csv", "\n".join([*lines, "caf\xe9,1", "d,1"]).encode("latin-1")), COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [([1, 2.5], pa.float64()), ([None, "a"], pa.string()), ([[], ["a"]], pa.list_(pa.string())), ([2.5, 1], None)],
+)
+def test_a_type_that_shows_late(write, values, kind):
+    early, late = values
+    lines = [json.dumps({"text": "a", "label": early})] * 3000
+    found = read_table(write("a.jsonl", [*lines, json.dumps({"text": "b", "label": late})]), COLUMNS)
+    assert found["label"].type == (kind or pa.float64()) and found["label"].to_pylist() == [early] * 3000 + [late]
+
+
+def test_types_that_do_not_go_together_late(write):
+    lines = ['{"text": "a"}', *['{"text": "a", "label": 1, "list": [1]}'] * 3000]
+    with pytest.raises(UserError, match=r"line 3002: 'label' is of type str, in line 2 of type int"):
+        read_table(write("a.jsonl", [*lines, '{"text": "b", "label": "x"}']), COLUMNS)
+    with pytest.raises(UserError, match=r"line 2049 or after it: the values of 'list' have no common type"):
+        read_table(write("a.jsonl", [*lines, '{"text": "b", "list": ["x"]}']), ["text", "list"])
+
+
+def test_a_column_that_is_there_late(write):
+    lines = ['{"text": "a"}'] * 3000
+    found = read_table(write("a.jsonl", [*lines, '{"label": "x"}']), COLUMNS)
+    assert found["label"].null_count == 3000 and found["text"][3000].as_py() is None
+
+
+def test_categories_of_several_row_groups(tmp_path):
+    labels = [f"label {i // 100}" for i in range(1000)]
+    table = pa.table({"text": ["a"] * 1000, "label": pa.array(labels).dictionary_encode()})
+    pa.parquet.write_table(table, tmp_path / "a.parquet", row_group_size=100)
+    assert read_table(tmp_path / "a.parquet", COLUMNS)["label"].to_pylist() == labels
+    pa.parquet.write_table(table.slice(0, 0), tmp_path / "b.parquet")
+    assert read_table(tmp_path / "b.parquet", COLUMNS).num_rows == 0

@@ -37,7 +37,7 @@ def test_single_labels(labels, names, targets):
     assert names_of(rows, "single_label") == names
     encoded = encode(rows, "single_label", names)
     assert encoded.dtype == np.int64 and encoded.tolist() == targets
-    assert as_text(rows, "single_label") == [names[target] for target in targets]
+    assert as_text(rows, "single_label").to_pylist() == [names[target] for target in targets]
 
 
 def test_blank_labels_are_left_out_and_counted():

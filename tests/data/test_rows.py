@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from hashlib import sha256
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -69,3 +71,20 @@ def test_digest_sees_borders_and_order():
     assert digest([["ab", "c"]]) != digest([["a", "bc"]])
     assert digest([["a"], ["b"]]) != digest([["b"], ["a"]])
     assert digest([["a", "b"]]) == digest([iter(["a", "b"])])
+
+
+def test_digest_is_what_it_was():
+    texts = ["a", "", "\u00e4\u00f6", "word " * 9]
+    lengths = b"".join(len(text.encode()).to_bytes(8, "little") for text in texts)
+    parts = [lengths, "".join(texts).encode()]
+    expected = sha256(b"".join(sha256(part).digest() for part in parts)).hexdigest()
+    sliced = pa.array(["x", *texts, "y"]).slice(1, 4)
+    chunked = pa.chunked_array([sliced.slice(0, 1), sliced.slice(1, 0), sliced.slice(1, 3)])
+    assert digest([texts]) == digest([chunked]) == expected
+    assert digest([[""]]) == digest([pa.chunked_array([[""]])]) != digest([[]])
+    assert digest([[]]) == digest([pa.chunked_array([], pa.string())])
+
+
+def test_digest_of_more_than_a_piece():
+    texts = [f"row {i} " * (i % 3) for i in range(20_000)]
+    assert digest([texts]) == digest([pa.chunked_array([texts])]) == digest([iter(texts)])

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from hashlib import blake2b
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from noria.common.errors import UserError
 from noria.data.rows import Rows, from_table
-from noria.data.split import complete, normalise, overlap, overlaps
+from noria.data.split import complete, keys, normalise, overlap, overlaps, sample
 
 
 def rows_of(texts: list[str], pairs: list[str] | None = None) -> Rows:
@@ -80,3 +82,17 @@ def test_overlap_counts_different_texts_and_shows_three():
     first, second = rows_of([*TEXTS[:10], TEXTS[0]]), rows_of([text.upper() for text in TEXTS[5:20]])
     assert overlap(first, second) == {"count": 5, "examples": TEXTS[5:8]}
     assert overlaps({"train": first, "val": second})["train/val"]["count"] == 5
+
+
+def test_keys_are_hashes_of_the_normalised_texts():
+    def key(text: str) -> bytes:
+        return blake2b(text.encode(), digest_size=16).digest()
+
+    assert b"".join(keys(rows_of(["A  b", "c"]))) == key("a b") + key("c")
+    assert b"".join(keys(rows_of(["A", "c"], ["B", "d"]).select(np.array([False, True])))) == key("c\0d")
+
+
+def test_a_sample_goes_by_the_hash_alone():
+    whole = set(sample(rows_of(TEXTS), 100).texts)
+    assert len(whole) == 100 and whole == set(sample(rows_of(TEXTS[::-1]), 100).texts)
+    assert sample(rows_of(TEXTS), 100).texts == [text for text in TEXTS if text in whole]

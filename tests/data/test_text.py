@@ -64,6 +64,16 @@ def test_batches_match_the_rows(reviews, tokenizer):
     assert data.loader("test", batch_size=3).sampler.batch_size == 3
 
 
+def test_batches_by_tokens(reviews, tokenizer):
+    data = Given({"train": reviews}, tokenizer=tokenizer, batch_size=7, batch_tokens=40, max_length=20)
+    shapes = [batch["input_ids"].shape for batch in data.train_dataloader()]
+    assert len(shapes) == data.batches_per_epoch(1) > data.batches_per_epoch(2) > 1
+    assert max(shape.numel() for shape in shapes) <= 40 and len({len(shape) for shape in shapes}) == 1
+    assert sum(shape[0] for shape in shapes) == len(data.splits["train"])
+    assert len(data.loader("train", shuffle=True, batch_size=5)) == -(-len(data.splits["train"]) // 5)
+    assert len(data.val_dataloader()) == 1, "evaluation goes by examples"
+
+
 def test_official_splits_and_a_duplicate_in_two_of_them(reviews):
     val = [{"text": reviews[0]["text"].upper() + " ", "label": "good"}, {"text": "new", "label": "bad"}]
     data = Given({"train": reviews, "val": val}, test_fraction=0.0)

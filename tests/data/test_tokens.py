@@ -167,6 +167,28 @@ def test_a_full_disk(tokenizer, cache, caplog):
     assert len(made) == 4 and "kept in memory" in caplog.text and files(cache) == []
 
 
+def test_a_disk_that_fills_up_half_way(tokenizer, cache, caplog):
+    texts = [f"word {i}" for i in range(2 * CHUNK + 3)]
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, hard))
+    try:
+        made = cached_tokens(tokenizer, texts, None, 8)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "kept in memory" in caplog.text and files(cache) == []
+    again = cached_tokens(tokenizer, texts, None, 8)
+    assert same(made, again) and files(cache)[0].stat().st_size > 400_000
+
+
+def test_a_column_has_the_tokens_of_its_list(tokenizer, cache):
+    texts = [f"word {i}" for i in range(CHUNK + 3)]
+    column = pa.chunked_array([texts[:1500], texts[1500:]])
+    assert cache_key(tokenizer, column, column, 8) == cache_key(tokenizer, texts, texts, 8)
+    made = cached_tokens(tokenizer, column, None, 8)
+    assert same(made, tokenise(tokenizer, texts, None, 8)) and len(files(cache)) == 1
+    assert same(tokenise(tokenizer, column, column, 8), tokenise(tokenizer, texts, texts, 8))
+
+
 def test_a_slow_tokenizer_is_refused():
     class Slow:
         pass

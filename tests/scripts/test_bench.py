@@ -133,3 +133,39 @@ def test_training_side_by_side(tiny_model: Path, tmp_path: Path) -> None:
     for row in said["table"]:
         assert row["examples/s"] > 0 and 0 < row["share of peak"] < 1 <= row["waste"] < 4
         assert f"| {row['training loop']} " in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("seconds", "memory", "cache", "held"),
+    [
+        (160.0, 65.0, 100.0, [True, True, True, True]),
+        (201.0, 65.0, 100.0, [False, True, True, True]),
+        (160.0, 80.0, 100.0, [True, False, True, True]),
+        (160.0, 65.0, 301.0, [True, True, False, True]),
+        (160.0, 65.0, 401.0, [True, True, False, False]),
+    ],
+)
+def test_growth_is_held_against_the_rows(
+    bench: ModuleType, seconds: float, memory: float, cache: float, held: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    growth = opened("growth", monkeypatch)
+    first = {"rows": 10_000, "all, s": 10.0, "memory, MiB": 60.0, "cache, ms": 80.0, "again, ms": 8.0}
+    last = {"rows": 160_000, "all, s": seconds, "memory, MiB": memory, "cache, ms": cache, "again, ms": cache / 4}
+    assert [bar.holds for bar in growth.growth_bars([first, last], None)] == held
+    assert growth.growth_bars([first, last], "no Linux")[1].holds is None
+
+
+def test_rows_that_grow_all_differ(bench: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    growth = opened("growth", monkeypatch)
+    found = bench.read_rows(growth.write(tmp_path / "a.csv", 9000))
+    assert len({row["text"] for row in found}) == 9000 and {row["label"] for row in found} == {"0", "1"}
+
+
+@pytest.mark.skipif("NORIA_SLOW" not in os.environ, reason="a minute; set NORIA_SLOW, or run make bench")
+def test_growth_in_its_shortest_form(tmp_path: Path) -> None:
+    words = ["--rows", "500", "--rounds", "1", "--memory", "0", "--json", tmp_path / "growth.json"]
+    done = subprocess.run([sys.executable, BENCH / "growth.py", *words], capture_output=True, text=True, timeout=600)
+    assert done.returncode in (0, 1), done.stderr[-3000:]
+    said = json.loads((tmp_path / "growth.json").read_text())
+    assert [row["rows"] for row in said["table"]] == [500, 2000, 8000]
+    assert all(row["all, s"] > 0 and row["memory, MiB"] > 0 for row in said["table"])

@@ -29,8 +29,9 @@ def epoch_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int, s
         return _cut(np.argsort(-lengths.astype(np.int64), kind="stable"), batch_size)
     rng = np.random.default_rng([seed, epoch])
     rows = rng.permutation(len(lengths))
-    pool = np.arange(len(rows)) // (POOL * batch_size)
-    batches = _cut(rows[np.lexsort((lengths[rows], pool))], batch_size)
+    for pool in _cut(rows, POOL * batch_size):  # each a view
+        pool[:] = pool[np.argsort(lengths[pool], kind="stable")]
+    batches = _cut(rows, batch_size)
     return [batches[place] for place in rng.permutation(len(batches))]
 
 
@@ -132,7 +133,7 @@ class LengthGroupedBatches(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         # not a generator: epoch and skip are read when the iterator is made
-        return iter([self._numbers(batch) for batch in self._own()[self.skip :]])
+        return map(self._numbers, self._own()[self.skip :])
 
     def step_weights(self, weights: np.ndarray, batches: int) -> np.ndarray:
         """For each of the epoch's batches the weight of its whole optimiser step, over all its batches and ranks.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterable
 from typing import Any
 
 from noria.common.errors import UserError
@@ -92,5 +93,5 @@ class Instructions(DataModule):
         chats = [json.loads(row) for row in self.splits[split].table["messages"].slice(0, count).to_pylist()]
         return [(chat[:-1], chat[-1]["content"]) for chat in chats]
 
-    def contents(self, rows: Rows) -> list[list[str]]:
-        return [rows.ids, rows.table["messages"].to_pylist()]
+    def contents(self, rows: Rows) -> list[Iterable[str]]:
+        return [rows.table["id"], rows.table["messages"]]

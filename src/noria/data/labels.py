@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from noria.common.errors import UserError
+from noria.data.mapped import gather, pieces
 from noria.data.rows import NO_LABEL, SURE, Rows, blank
 
 pc: Any = pyarrow.compute  # its functions are made when it is imported: type checkers see none
@@ -39,7 +40,7 @@ def clean(rows: Rows, kind: str, separator: str, declared: Sequence[str] | None)
     rows = _names(rows, checked=declared is None)
     if declared is None:
         return rows
-    return rows.with_labels(_renamed(rows.table["label"].combine_chunks(), declared))
+    return rows.with_labels(_strings(rows.table["label"], lambda piece: _renamed(piece, declared)))
 
 
 def names_of(train: Rows, kind: str) -> list[str]:
@@ -48,8 +49,8 @@ def names_of(train: Rows, kind: str) -> list[str]:
     Raises:
         UserError: there are too many or too few, which means that the column is not one of classes.
     """
-    column = train.table["label"].combine_chunks()
-    names = pc.unique(column.flatten() if kind == "multi_label" else column).to_pylist()
+    column = train.table["label"]
+    names = pc.unique(pc.list_flatten(column) if kind == "multi_label" else column).to_pylist()
     if len(names) > MAX_CLASSES:
         raise UserError(
             f"{train.where}: {len(names)} different labels (at most {MAX_CLASSES}). Is this the right column?"
@@ -71,14 +72,19 @@ def encode(rows: Rows, kind: str, names: Sequence[str]) -> np.ndarray:
     Raises:
         UserError: a label is not among the names.
     """
-    column = rows.table["label"].combine_chunks()
+    column = rows.table["label"]
     if kind == "regression":
         return column.to_numpy().astype(np.float32)
     known = pa.array(names, pa.string())
     if kind == "single_label":
-        found = pc.index_in(column, value_set=known)
-        _refuse_unknown(rows, column, np.arange(len(rows)), found, names)
-        return found.to_numpy().astype(np.int64)
+        numbers, start = np.empty(len(rows), np.int64), 0
+        for piece in pieces(column):
+            found = pc.index_in(piece, value_set=known)
+            stop = start + len(piece)
+            _refuse_unknown(rows, piece, np.arange(start, stop), found, names)
+            numbers[start:stop], start = found.to_numpy(), stop
+        return numbers
+    column = column.combine_chunks()
     flat, parents = column.flatten(), pc.list_parent_indices(column).to_numpy()
     found = pc.index_in(flat, value_set=known)
     _refuse_unknown(rows, flat, parents, found, names)
@@ -87,10 +93,12 @@ def encode(rows: Rows, kind: str, names: Sequence[str]) -> np.ndarray:
     return targets
 
 
-def as_text(rows: Rows, kind: str) -> list[str]:
+def as_text(rows: Rows, kind: str) -> Iterable[str]:
     """Each cleaned label as one string, for fingerprints."""
-    labels = rows.table["label"].to_pylist()
-    return labels if kind == "single_label" else [json.dumps(label) for label in labels]
+    labels: Any = rows.table["label"]
+    if kind == "single_label":
+        return labels
+    return (json.dumps(label) for piece in pieces(labels) for label in piece.to_pylist())
 
 
 def _refuse_unknown(rows: Rows, labels: pa.Array, parents: np.ndarray, found: pa.Array, names: Sequence[str]) -> None:
@@ -123,27 +131,40 @@ def _names(rows: Rows, checked: bool) -> Rows:
         return rows.with_labels(rows.table["label"].cast(pa.int64()).cast(pa.string()))
     rows = rows.with_labels(column.cast(pa.string()))
     rows = rows.without(blank(rows.table["label"]), NO_LABEL)
+    column = rows.table["label"]
     try:
-        numbers = rows.table["label"].cast(pa.float64())
+        finite = [pc.all(pc.is_finite(piece.cast(pa.float64()))).as_py() for piece in pieces(column)]
     except pa.ArrowInvalid:
         return rows
-    if checked and pc.all(pc.is_finite(numbers)).as_py():
-        _refuse_fractions(rows, numbers)
-    # a column of integers with a gap comes out of pandas as 0.0, 1.0, ...
-    column = rows.table["label"]
-    whole = pc.match_substring_regex(column, r"^-?\d+\.0+$")
-    return rows.with_labels(pc.if_else(whole, pc.replace_substring_regex(column, r"\.0+$", ""), column))
+    if checked and all(finite):
+        _refuse_fractions(rows, column)
+    return rows.with_labels(_strings(column, _whole))
 
 
-def _refuse_fractions(rows: Rows, numbers: pa.ChunkedArray) -> None:
-    values = numbers.to_numpy()
-    fractions = np.flatnonzero(values != np.round(values))
-    if len(fractions):
-        row = int(fractions[0])
-        raise UserError(
-            f"{rows.where}, row {rows.table['id'][row]}: the label {values[row]:g} is a number, not a class. "
-            "To predict numbers choose task=text_regression."
-        )
+def _whole(labels: pa.Array) -> pa.Array:
+    """Integers without a point: a column of them with a gap comes out of pandas as 0.0, 1.0, ..."""
+    whole = pc.match_substring_regex(labels, r"^-?\d+\.0+$")
+    return pc.if_else(whole, pc.replace_substring_regex(labels, r"\.0+$", ""), labels)
+
+
+def _strings(column: pa.ChunkedArray, change: Callable[[pa.Array], pa.Array]) -> pa.ChunkedArray:
+    """The column of strings that `change` makes of each piece."""
+    schema = pa.schema([("label", pa.string())])
+    return gather(schema, (pa.record_batch([change(p)], schema=schema) for p in pieces(column)))["label"]
+
+
+def _refuse_fractions(rows: Rows, labels: pa.ChunkedArray) -> None:
+    start = 0
+    for piece in pieces(labels):
+        values = piece.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        fractions = np.flatnonzero(values != np.round(values))
+        if len(fractions):
+            row = int(fractions[0])
+            raise UserError(
+                f"{rows.where}, row {rows.table['id'][start + row]}: the label {values[row]:g} is a number, not a "
+                "class. To predict numbers choose task=text_regression."
+            )
+        start += len(piece)
 
 
 def _renamed(labels: pa.Array, declared: Sequence[str]) -> pa.Array:
@@ -167,17 +188,25 @@ def _lists(rows: Rows, separator: str, declared: Sequence[str] | None) -> pa.Arr
         if pa.types.is_nested(inner) or pa.types.is_floating(inner):
             raise UserError(f"{rows.where}: the label lists hold {inner} values, not names.")
         column = column.cast(pa.list_(pa.string()))
-        raw = [[name for name in names if name is not None] for names in column.to_pylist()]
+
+        def names_in(cell: Any) -> list[str]:
+            return [name for name in cell if name is not None]
     else:
         if pa.types.is_nested(kind) or pa.types.is_floating(kind):
             raise UserError(f"{rows.where}: the label column holds {kind} values, not lists of labels.")
         if not separator:
             raise UserError("data.label_separator is empty: give the sign that stands between two labels.")
-        raw = [
-            [name for part in text.split(separator) if (name := part.strip())]
-            for text in column.cast(pa.string()).to_pylist()
+        column = column.cast(pa.string())
+
+        def names_in(cell: Any) -> list[str]:
+            return [name for part in cell.split(separator) if (name := part.strip())]
+
+    lists = pa.concat_arrays(
+        [
+            pa.array([list(dict.fromkeys(names_in(cell))) for cell in piece.to_pylist()], pa.list_(pa.string()))
+            for piece in pieces(column)
         ]
-    lists = pa.array([list(dict.fromkeys(names)) for names in raw], pa.list_(pa.string()))
+    )
     if declared is None:
         return lists
     return pa.ListArray.from_arrays(lists.offsets, _renamed(lists.values, declared))

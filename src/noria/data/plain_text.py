@@ -6,21 +6,26 @@ Knows documents, passages and windows of tokens, not how they are learnt.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute
 
 from noria.common.errors import UserError
 from noria.data.encoded import padding_id
 from noria.data.encoded_text import EncodedText
 from noria.data.files import DELIMITERS, JSON, PARQUET, read_table, read_text
+from noria.data.mapped import gather, pieces
 from noria.data.module import DataModule
 from noria.data.rows import NO_TEXT, Rows, text_values
 from noria.data.tokens import cached_tokens, length_limit
 
+pc: Any = pyarrow.compute  # its functions are made when it is imported: type checkers see none
+
 PASSAGE = 4000  # characters: some hundred words, so that a split by passages is fair and a passage still a context
+HELD = 1024  # passages that are Python objects at a time
 BEGINNING = 200  # characters of a passage that a decoder is shown to go on from
 TEXT = (".txt", ".md")
 NO_TARGET = "window_of_one_token"
@@ -66,10 +71,7 @@ class PlainText(DataModule):
         tokenizer = self.tokenizer
         assert tokenizer is not None
         rows = self.splits[split]
-        end = tokenizer.eos_token or ""
-        lasts = rows.table["last"].to_pylist()
-        texts = [text + end if last else text for text, last in zip(rows.texts, lasts, strict=True)]
-        tokens = cached_tokens(tokenizer, texts, None, None, special=False)
+        tokens = cached_tokens(tokenizer, _ended(rows, tokenizer.eos_token or ""), None, None, special=False)
         begun = tokenizer("a")["input_ids"][0]
         lead = begun if begun == tokenizer.bos_token_id else None
         limit = length_limit(tokenizer, self.max_length)
@@ -84,8 +86,9 @@ class PlainText(DataModule):
         texts = self.splits[split].table["text"].slice(0, count).to_pylist()
         return [(text[:BEGINNING], text[BEGINNING : 2 * BEGINNING]) for text in texts if len(text) > BEGINNING]
 
-    def contents(self, rows: Rows) -> list[list[str]]:
-        return [rows.ids, rows.texts, [str(last) for last in rows.table["last"].to_pylist()]]
+    def contents(self, rows: Rows) -> list[Iterable[str]]:
+        lasts = (str(last) for piece in pieces(rows.table["last"]) for last in piece.to_pylist())
+        return [rows.table["id"], rows.table["text"], lasts]
 
 
 def read_passages(path: str, text: str) -> Rows:
@@ -94,19 +97,43 @@ def read_passages(path: str, text: str) -> Rows:
     Raises:
         UserError: there is nothing to read, or it cannot be read.
     """
-    ids: list[str] = []
-    texts: list[str] = []
-    last: list[bool] = []
+    schema = pa.schema([("id", pa.string()), ("text", pa.string()), ("last", pa.bool_())])
     blank = 0
-    for name, document in documents(path, text):
-        found = passages(document)
-        blank += not found
-        ids += [f"{name}:{number}" for number in range(1, len(found) + 1)]
-        texts += found
-        last += [number == len(found) for number in range(1, len(found) + 1)]
-    if not texts:
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        nonlocal blank
+        rows: list[tuple[str, str, bool]] = []
+        for name, document in documents(path, text):
+            found = passages(document)
+            blank += not found
+            for number, passage in enumerate(found, 1):
+                rows.append((f"{name}:{number}", passage, number == len(found)))
+                if len(rows) == HELD:
+                    yield _batch(rows, schema)
+                    rows.clear()
+        if rows:
+            yield _batch(rows, schema)
+
+    table = gather(schema, batches())
+    if not len(table):
         raise UserError(f"{path} holds no text: every document is blank.")
-    return Rows(pa.table({"id": ids, "text": texts, "last": last}), path, {NO_TEXT: blank} if blank else {})
+    return Rows(table, path, {NO_TEXT: blank} if blank else {})
+
+
+def _batch(rows: list[tuple[str, str, bool]], schema: pa.Schema) -> pa.RecordBatch:
+    columns = zip(*rows, strict=True)
+    return pa.record_batch([pa.array(c, kind) for c, kind in zip(columns, schema.types, strict=True)], schema=schema)
+
+
+def _ended(rows: Rows, end: str) -> pa.ChunkedArray:
+    """The passages, with `end` after those that end a document."""
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for batch in rows.table.to_batches(max_chunksize=HELD):
+            closed = pc.binary_join_element_wise(batch["text"], end, "")
+            yield pa.record_batch([pc.if_else(batch["last"], closed, batch["text"])], names=["text"])
+
+    return gather(pa.schema([("text", pa.string())]), batches())["text"]
 
 
 def documents(path: str, text: str) -> Iterator[tuple[str, str]]:
@@ -122,7 +149,8 @@ def documents(path: str, text: str) -> Iterator[tuple[str, str]]:
         yield from ((file.as_posix(), read_text(place / file)) for file in files)
     elif suffix in tables:
         column = text_values(read_table(place, [text])[text], text, path)
-        yield from ((f"{place.name}:{row}", cell or "") for row, cell in enumerate(column.to_pylist(), 1))
+        cells = (cell for piece in pieces(column) for cell in piece.to_pylist())
+        yield from ((f"{place.name}:{row}", cell or "") for row, cell in enumerate(cells, 1))
     elif suffix in TEXT or not place.exists():
         yield place.name, read_text(place)
     else:

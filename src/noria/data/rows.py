@@ -6,8 +6,9 @@ Knows neither where a table came from nor what its labels mean.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from noria.common.errors import UserError, nearest
+from noria.data.mapped import CHUNK, gather, pieces
 
 pc: Any = pyarrow.compute  # its functions are made when it is imported: type checkers see none
 
@@ -58,7 +60,14 @@ class Rows:
 
     def select(self, mask: np.ndarray) -> Rows:
         """The rows for which `mask` (bool, one value a row) holds."""
-        return replace(self, table=self.table.filter(pa.array(mask)))
+
+        def chosen() -> Iterator[pa.RecordBatch]:
+            start = 0
+            for batch in self.table.to_batches(max_chunksize=CHUNK):
+                yield batch.filter(pa.array(mask[start : start + len(batch)]))
+                start += len(batch)
+
+        return replace(self, table=gather(self.table.schema, chosen()))
 
     def with_labels(self, labels: pa.Array | pa.ChunkedArray) -> Rows:
         column = self.table.column_names.index("label")
@@ -75,8 +84,7 @@ class Rows:
             return self
         dropped = {**self.dropped, reason: self.dropped.get(reason, 0) + count}
         if count == len(self):
-            counts = ", ".join(f"{reason.replace('_', ' ')}: {count}" for reason, count in dropped.items())
-            raise UserError(f"{self.where}: every row was left out ({counts}). Are these the right columns?")
+            raise _nothing_left(self.where, dropped)
         return replace(self.select(~missing), dropped=dropped)
 
 
@@ -106,15 +114,33 @@ def from_table(
     require_columns(table.column_names, [*text, label], where)
     if not table.num_rows:
         raise UserError(f"{where} holds no rows.")
-    numbers = np.arange(1, table.num_rows + 1) if numbers is None else numbers
-    columns = {"id": pc.binary_join_element_wise(source, pa.array(numbers).cast(pa.string()), ":")}
-    for name, column in zip(("text", "text_pair"), text, strict=False):
-        columns[name] = text_values(table[column], column, where)
-    columns["label"] = _plain(table[label])
-    rows = Rows(pa.table(columns), where, label_names=label_names)
-    no_text = np.logical_or.reduce([blank(columns[name]) for name in columns if name.startswith("text")])
-    rows = rows.without(no_text, NO_TEXT)
-    return rows.without(rows.table["label"].is_null().to_numpy(), NO_LABEL)
+    for column in text:
+        _require_texts(table[column], column, where)
+    texts = ["text", "text_pair"][: len(text)]
+    kinds = [(name, pa.string()) for name in ("id", *texts)]
+    schema = pa.schema([*kinds, ("label", _plain(table.schema.field(label).type))])
+    dropped = {NO_TEXT: 0, NO_LABEL: 0}
+
+    def kept() -> Iterator[pa.RecordBatch]:
+        start = 0
+        for raw in table.select([*text, label]).to_batches(max_chunksize=CHUNK):
+            stop = start + len(raw)
+            own = np.arange(start + 1, stop + 1) if numbers is None else numbers[start:stop]
+            ids = pc.binary_join_element_wise(source, pa.array(own).cast(pa.string()), ":")
+            columns = [ids, *(column.cast(kind) for column, kind in zip(raw.columns, schema.types[1:], strict=True))]
+            no_text = np.logical_or.reduce([blank(column) for column in columns[1:-1]])
+            no_label = ~no_text & np.asarray(columns[-1].is_null())
+            dropped[NO_TEXT] += int(no_text.sum())
+            dropped[NO_LABEL] += int(no_label.sum())
+            batch = pa.record_batch(columns, schema=schema)
+            yield batch.filter(pa.array(~(no_text | no_label))) if (no_text | no_label).any() else batch
+            start = stop
+
+    found = gather(schema, kept())
+    left_out = {reason: count for reason, count in dropped.items() if count}
+    if not len(found):
+        raise _nothing_left(where, left_out)
+    return Rows(found, where, left_out, label_names)
 
 
 def text_columns(text: str | list[str]) -> list[str]:
@@ -139,48 +165,77 @@ def require_columns(names: Sequence[str], wanted: Sequence[str], where: str, nam
             )
 
 
-def blank(column: pa.ChunkedArray) -> np.ndarray:
+def blank(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
     """Which strings are null or nothing but white space (bool, one a row)."""
-    trimmed = pc.utf8_trim_whitespace(column.fill_null(""))
-    return pc.equal(pc.binary_length(trimmed), 0).to_numpy()
+    found = [np.zeros(0, bool)]
+    for piece in pieces(column):
+        trimmed = pc.utf8_trim_whitespace(piece.fill_null(""))
+        found.append(np.asarray(pc.equal(pc.binary_length(trimmed), 0)))
+    return np.concatenate(found)
 
 
-def digest(columns: Iterable[Iterable[str]]) -> str:
-    """The sha256 (hex) of columns of strings: equal for equal values, however the columns are chunked."""
+def digest(columns: Iterable[Iterable[str] | pa.ChunkedArray]) -> str:
+    """The sha256 (hex) of columns of strings: equal for equal values, however the columns are chunked.
+
+    It is that of each column's two sha256: of the lengths, 8 bytes each (little-endian), and of the joined contents.
+    """
     whole = hashlib.sha256()
     for column in columns:
         lengths, content = hashlib.sha256(), hashlib.sha256()
-        for value in column:
-            data = value.encode()
-            lengths.update(len(data).to_bytes(8, "little"))
+        for sizes, data in _arrow_bytes(column) if isinstance(column, pa.ChunkedArray) else _bytes(column):
+            lengths.update(sizes.astype("<u8").tobytes())
             content.update(data)
         whole.update(lengths.digest() + content.digest())
     return whole.hexdigest()
 
 
-def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The column without dictionary encoding (pandas' categories in a Parquet file)."""
-    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+def _bytes(column: Iterable[str]) -> Iterator[tuple[np.ndarray, bytes]]:
+    values = iter(column)
+    while some := [value.encode() for value in islice(values, CHUNK)]:
+        yield np.fromiter(map(len, some), np.int64, len(some)), b"".join(some)
+
+
+def _arrow_bytes(column: pa.ChunkedArray) -> Iterator[tuple[np.ndarray, memoryview]]:
+    """The same out of Arrow's own buffers, without a Python object a row."""
+    assert column.type == pa.string() and not column.null_count
+    for piece in pieces(column):
+        _, offsets, data = piece.buffers()
+        borders = np.frombuffer(offsets, np.int32, len(piece) + 1, 4 * piece.offset)
+        yield np.diff(borders), memoryview(data or b"")[borders[0] : borders[-1]]
+
+
+def _nothing_left(where: str, dropped: dict[str, int]) -> UserError:
+    counts = ", ".join(f"{reason.replace('_', ' ')}: {count}" for reason, count in dropped.items())
+    return UserError(f"{where}: every row was left out ({counts}). Are these the right columns?")
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """A column's type without dictionary encoding (pandas' categories in a Parquet file)."""
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def text_values(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:
     """The column as strings; a UserError where it holds none."""
-    column = _plain(column)
-    kind = column.type
+    _require_texts(column, name, where)
+    return column.cast(pa.string())
+
+
+def _require_texts(column: pa.ChunkedArray, name: str, where: str) -> None:
+    kind = _plain(column.type)
     if not (_is_string(kind) or pa.types.is_null(kind)):
         raise UserError(f"{where}: the column '{name}' holds {kind} values, not text.")
-    column = column.cast(pa.string())
     if len(column) >= SURE and _numeric(column):
         raise UserError(f"{where}: the column '{name}' holds nothing but numbers. Is this the column of the texts?")
-    return column
 
 
 def _numeric(column: pa.ChunkedArray) -> bool:
     """Whether every string is a number: files without types give the wrong column as strings too."""
     try:
-        return column.cast(pa.float64()).null_count < len(column)
+        for piece in pieces(column):
+            piece.cast(pa.string()).cast(pa.float64())
     except pa.ArrowInvalid:
         return False
+    return column.null_count < len(column)
 
 
 def _is_string(kind: pa.DataType) -> bool:

@@ -7,13 +7,21 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from typing import TypedDict
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, TypedDict
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute
 
 from noria.common.errors import UserError
+from noria.data.mapped import CHUNK, gather, pieces
 from noria.data.rows import Rows
 
+pc: Any = pyarrow.compute  # its functions are made when it is imported: type checkers see none
+
+KEY = "key"
 KEY_BYTES = 16
 EXAMPLES = 3
 
@@ -30,12 +38,33 @@ def normalise(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
-def keys(rows: Rows) -> list[bytes]:
-    """A hash (blake2b, 16 bytes) of each row's normalised text, or of both texts of its pair."""
-    texts = [normalise(text) for text in rows.texts]
-    if rows.pairs is not None:
-        texts = [f"{text}\x00{normalise(pair)}" for text, pair in zip(texts, rows.pairs, strict=True)]
-    return [hashlib.blake2b(text.encode(), digest_size=KEY_BYTES).digest() for text in texts]
+def keyed(rows: Rows) -> Rows:
+    """The rows with a column `key`: a hash (blake2b, 16 bytes) of the normalised text, or of both of a pair."""
+    if KEY in rows.table.column_names:
+        return rows
+    schema = pa.schema([(KEY, pa.binary(KEY_BYTES))])
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        names = [name for name in ("text", "text_pair") if name in rows.table.column_names]
+        for batch in rows.table.select(names).to_batches(max_chunksize=CHUNK):
+            texts = zip(*(map(normalise, column.to_pylist()) for column in batch.columns), strict=True)
+            each = (hashlib.blake2b("\x00".join(t).encode(), digest_size=KEY_BYTES).digest() for t in texts)
+            joined = pa.py_buffer(b"".join(each))
+            keys = pa.FixedSizeBinaryArray.from_buffers(schema.types[0], len(batch), [None, joined])
+            yield pa.record_batch([keys], schema=schema)
+
+    return replace(rows, table=rows.table.append_column(KEY, gather(schema, batches())[KEY]))
+
+
+def keys(rows: Rows) -> Iterator[bytes]:
+    """The rows' keys, 16 bytes each, one after the other in pieces of many rows."""
+    for piece in pieces(keyed(rows).table[KEY]):
+        yield piece.buffers()[1][KEY_BYTES * piece.offset :][: KEY_BYTES * len(piece)].to_pybytes()
+
+
+def _places(rows: Rows, half: int) -> Iterator[np.ndarray]:
+    """One half of each key as a number: the first decides the split, the second who is sampled."""
+    return (np.frombuffer(piece, ">u8").reshape(-1, KEY_BYTES // 8)[:, half] for piece in keys(rows))
 
 
 def complete(given: dict[str, Rows], val_fraction: float, test_fraction: float) -> dict[str, Rows]:
@@ -52,10 +81,13 @@ def complete(given: dict[str, Rows], val_fraction: float, test_fraction: float) 
     train = given["train"]
     if test_share + val_share >= 1:
         raise UserError("data.val_fraction and data.test_fraction leave nothing for train: lower one of them.")
+    given = {name: keyed(rows) for name, rows in given.items()}
     if not test_share + val_share:
-        return dict(given)
-    place = np.frombuffer(b"".join(keys(train)), ">u8").reshape(len(train), -1)[:, 0] / 2.0**64
-    for_test, for_val = place < test_share, place >= 1 - val_share
+        return given
+    train = given["train"]
+    shares = (place / 2.0**64 for place in _places(train, 0))
+    sides = [(share < test_share, share >= 1 - val_share) for share in shares]
+    for_test, for_val = (np.concatenate(side) for side in zip(*sides, strict=True))
     splits = {**given, "train": train.select(~(for_test | for_val))}
     if test_share:
         splits["test"] = train.select(for_test)
@@ -78,7 +110,8 @@ def sample(rows: Rows, count: int) -> Rows:
     """
     if len(rows) <= count:
         return rows
-    place = np.frombuffer(b"".join(keys(rows)), ">u8").reshape(len(rows), -1)[:, 1]
+    rows = keyed(rows)
+    place = np.concatenate(list(_places(rows, 1)))
     chosen = np.zeros(len(rows), bool)
     chosen[np.argsort(place, kind="stable")[:count]] = True
     return rows.select(chosen)
@@ -86,12 +119,13 @@ def sample(rows: Rows, count: int) -> Rows:
 
 def overlap(first: Rows, second: Rows) -> Overlap:
     """The normalised texts that stand in both splits; they are counted, not taken out."""
-    theirs = set(keys(second))
-    shared: dict[bytes, str] = {}
-    for key, text in zip(keys(first), first.texts, strict=True):
-        if key in theirs:
-            shared.setdefault(key, text)
-    return {"count": len(shared), "examples": [text[:200] for text in list(shared.values())[:EXAMPLES]]}
+    first, second = keyed(first), keyed(second)
+    is_shared = pc.is_in(first.table[KEY], value_set=second.table[KEY].combine_chunks())
+    ours = first.table[KEY].filter(is_shared)
+    different = pc.unique(ours)
+    rows = np.flatnonzero(is_shared)
+    texts = [first.table["text"][int(rows[pc.index(ours, key).as_py()])].as_py() for key in different[:EXAMPLES]]
+    return {"count": len(different), "examples": [text[:200] for text in texts]}
 
 
 def overlaps(splits: dict[str, Rows]) -> dict[str, Overlap]:

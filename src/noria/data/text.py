@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,10 +66,15 @@ class TextData(DataModule):
     def encode(self, split: str) -> Encoded:
         assert self.tokenizer is not None
         rows = self.splits[split]
-        tokens = cached_tokens(self.tokenizer, rows.texts, rows.pairs, self.max_length)
+        tokens = cached_tokens(self.tokenizer, *texts_of(rows), self.max_length)
         self.report["truncated"][split] = tokens.truncated
         return Encoded.of(self.tokenizer, tokens, self._targets[split])
 
-    def contents(self, rows: Rows) -> list[list[str]]:
-        pairs = [] if rows.pairs is None else [rows.pairs]
-        return [rows.ids, rows.texts, *pairs, label_room.as_text(rows, self.kind)]
+    def contents(self, rows: Rows) -> list[Iterable[str]]:
+        texts = [column for column in texts_of(rows) if column is not None]
+        return [rows.table["id"], *texts, label_room.as_text(rows, self.kind)]
+
+
+def texts_of(rows: Rows) -> tuple[Any, Any]:
+    """The column of the texts, and that of the second ones or None, none of it copied."""
+    return rows.table["text"], rows.table["text_pair"] if "text_pair" in rows.table.column_names else None

@@ -11,15 +11,18 @@ import json
 import logging
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 
 from noria.common.errors import UserError
 from noria.common.paths import cache_dir
+from noria.data.mapped import CHUNK
 from noria.data.rows import digest
 
 if TYPE_CHECKING:
@@ -28,9 +31,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FORMAT = 1
-CHUNK = 8192  # rows a record batch
+STEP = 1024  # rows that are Python objects at a time: enough for all cores
 SANE_LENGTH = 1_000_000  # tokenizers without a limit say 1e30
 
+Texts: TypeAlias = "Sequence[str] | pa.ChunkedArray"
 Spans = Sequence[Sequence[tuple[int, int]]]  # for each text where its targets stand: rising [start, end) of characters
 
 
@@ -66,28 +70,27 @@ class Tokens:
         return _row(self._targets, row)
 
 
-def tokenise(
-    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int
-) -> Tokens:
+def tokenise(tokenizer: PreTrainedTokenizerBase, texts: Texts, pairs: Texts | None, max_length: int) -> Tokens:
     """Tokens of texts or pairs, made anew and kept in memory.
 
     Raises:
         UserError: the tokenizer is not a fast one.
     """
-    return Tokens(_batches(tokenizer, texts, pairs, max_length))
+    return Tokens(list(_batches(tokenizer, texts, pairs, max_length)))
 
 
 def cached_tokens(
     tokenizer: PreTrainedTokenizerBase,
-    texts: Sequence[str],
-    pairs: Sequence[str] | None,
+    texts: Texts,
+    pairs: Texts | None,
     max_length: int | None,
     spans: Spans | None = None,
     special: bool = True,
 ) -> Tokens:
-    """Tokens of texts or pairs from the cache folder, made and put there first where they are missing.
+    """Tokens of texts or pairs from the cache folder, made and put there first, chunk by chunk, where they are missing.
 
-    Safe where several processes do it at once. Where the folder cannot be written the tokens stay in memory.
+    Safe where several processes do it at once. Where the folder cannot be written, or has no room left, the tokens
+    are made (again) in memory.
 
     Args:
         max_length: rows are cut off there, and at the tokenizer's own limit; None: nowhere.
@@ -97,35 +100,29 @@ def cached_tokens(
     Raises:
         UserError: the tokenizer is not a fast one.
     """
-    path = cache_dir() / "tokens" / f"{cache_key(tokenizer, texts, pairs, max_length, spans, special)}.arrow"
+    given = (tokenizer, texts, pairs, max_length, spans, special)
+    path = cache_dir() / "tokens" / f"{cache_key(*given)}.arrow"
     if (found := _read(path, len(texts))) is not None:
         return found
-    batches = _batches(tokenizer, texts, pairs, max_length, spans, special)
     try:
-        _write(path, batches)
+        _write(path, _batches(*given))
     except OSError as error:
         log.warning("Tokens are kept in memory, %s cannot be written: %s", path.parent, error)
-        return Tokens(batches)
-    return _read(path, len(texts)) or Tokens(batches)
+    return _read(path, len(texts)) or Tokens(list(_batches(*given)))
 
 
 def cache_key(
     tokenizer: PreTrainedTokenizerBase,
-    texts: Sequence[str],
-    pairs: Sequence[str] | None,
+    texts: Texts,
+    pairs: Texts | None,
     max_length: int | None,
     spans: Spans | None = None,
     special: bool = True,
 ) -> str:
     """The sha256 (hex) of all that decides the tokens."""
-    state = json.loads(_backend(tokenizer).to_str())
-    # what the last call asked for, not what the tokenizer is
-    state.pop("truncation", None)
-    state.pop("padding", None)
-    parts = {
+    parts: dict[str, Any] = {
         "format": FORMAT,
         "class": type(tokenizer).__name__,
-        "state": state,
         "special": {name: str(token) for name, token in tokenizer.special_tokens_map.items()},
         "inputs": list(tokenizer.model_input_names),
         "sides": tokenizer.truncation_side,
@@ -136,7 +133,19 @@ def cache_key(
         parts["spans"] = digest([[json.dumps(each) for each in spans]])
     if not special:
         parts["added"] = False
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    written = {name: json.dumps(part, sort_keys=True) for name, part in parts.items()}
+    written["state"] = _state(_backend(tokenizer).to_str())
+    whole = ", ".join(f'"{name}": {written[name]}' for name in sorted(written))
+    return hashlib.sha256(f"{{{whole}}}".encode()).hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _state(tokenizer: str) -> str:
+    """What a tokenizer is, out of its JSON: sorted, and without what the last call asked of it."""
+    state = json.loads(tokenizer)
+    state.pop("truncation", None)
+    state.pop("padding", None)
+    return json.dumps(state, sort_keys=True)
 
 
 def length_limit(tokenizer: PreTrainedTokenizerBase, max_length: int | None) -> int | None:
@@ -157,20 +166,21 @@ def _backend(tokenizer: PreTrainedTokenizerBase) -> Any:
 
 def _batches(
     tokenizer: PreTrainedTokenizerBase,
-    texts: Sequence[str],
-    pairs: Sequence[str] | None,
+    texts: Texts,
+    pairs: Texts | None,
     max_length: int | None,
     spans: Spans | None = None,
     special: bool = True,
-) -> list[pa.RecordBatch]:
+) -> Iterator[pa.RecordBatch]:
+    """Batches of 8192 rows, the last one shorter."""
     _backend(tokenizer)
     assert spans is None or (pairs is None and len(spans) == len(texts))
     limit = length_limit(tokenizer, max_length)
-    batches = []
-    for start in range(0, len(texts), CHUNK):
+
+    def step(start: int, stop: int) -> pa.RecordBatch:
         made = tokenizer(
-            list(texts[start : start + CHUNK]),
-            None if pairs is None else list(pairs[start : start + CHUNK]),
+            _strings(texts[start:stop]),
+            None if pairs is None else _strings(pairs[start:stop]),
             add_special_tokens=special,
             truncation=limit is not None,
             max_length=limit,
@@ -182,11 +192,18 @@ def _batches(
         if "token_type_ids" in made:
             columns["token_type_ids"] = pa.array(made["token_type_ids"], pa.list_(pa.int8()))
         if spans is not None:
-            inside = [_inside(e.offsets, each) for e, each in zip(made.encodings, spans[start:], strict=False)]
+            inside = [_inside(e.offsets, each) for e, each in zip(made.encodings, spans[start:stop], strict=True)]
             columns["targets"] = pa.array(inside, pa.list_(pa.int8()))
         columns["truncated"] = pa.array([bool(encoding.overflowing) for encoding in made.encodings])
-        batches.append(pa.RecordBatch.from_pydict(columns))
-    return batches
+        return pa.RecordBatch.from_pydict(columns)
+
+    for first in range(0, len(texts), CHUNK):
+        end = min(first + CHUNK, len(texts))
+        yield pa.concat_batches([step(start, min(start + STEP, end)) for start in range(first, end, STEP)])
+
+
+def _strings(texts: Texts) -> list[str]:
+    return texts.to_pylist() if isinstance(texts, pa.ChunkedArray) else list(texts)
 
 
 def _inside(offsets: Sequence[tuple[int, int]], spans: Sequence[tuple[int, int]]) -> np.ndarray:
@@ -199,16 +216,17 @@ def _inside(offsets: Sequence[tuple[int, int]], spans: Sequence[tuple[int, int]]
     return ((place >= 0) & (last <= end[place])).astype(np.int8)
 
 
-def _write(path: Path, batches: list[pa.RecordBatch]) -> None:
+def _write(path: Path, batches: Iterable[pa.RecordBatch]) -> None:
     """Writes beside the goal and then renames, so that a reader sees a whole file or none."""
-    if not batches:
-        return
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(prefix=f".{path.stem[:16]}-", suffix=".tmp", dir=path.parent)
     os.close(handle)
+    coming = iter(batches)
     try:
-        with pa.OSFile(temporary, "wb") as sink, pa.ipc.new_file(sink, batches[0].schema) as writer:
-            for batch in batches:
+        if (first := next(coming, None)) is None:
+            return
+        with pa.OSFile(temporary, "wb") as sink, pa.ipc.new_file(sink, first.schema) as writer:
+            for batch in chain([first], coming):
                 writer.write_batch(batch)
         os.replace(temporary, path)
     finally:
