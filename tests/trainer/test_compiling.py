@@ -34,12 +34,12 @@ def step(network: nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
     return network(batch["x"]).sum()
 
 
-@pytest.mark.parametrize(("plain", "compiled"), [(0.02, 0.001), (0.001, 0.02)])
+@pytest.mark.parametrize(("plain", "compiled"), [(0.1, 0.001), (0.001, 0.1)])
 def test_the_quicker_one_is_chosen(plain: float, compiled: float) -> None:
     networks, state = (Waits(plain), Waits(compiled)), torch.get_rng_state()
     found = compiling_pays(*networks, BATCHES, step, nullcontext)
     assert found["compiled"] is (compiled < plain)
-    assert found["seconds"]["plain"] == pytest.approx(2 * plain, rel=0.9)
+    assert found["seconds"]["plain"] >= 2 * plain and found["seconds"]["compiled"] >= 2 * compiled
     assert "s for 2 steps compiled" in found["why"]
     assert torch.equal(torch.get_rng_state(), state)
     assert all(parameter.grad is None for network in networks for parameter in network.parameters())
