@@ -11,7 +11,8 @@ import torch
 # Dense peaks in TFLOP/s, as NVIDIA states them: fp32 without tensor cores; tf32, bf16 and fp16 by tensor cores with
 # sums in fp32, as torch multiplies, and without sparsity (half, where only the number with sparsity is printed).
 # The name is the driver's, less "NVIDIA" and "Tesla", and must fit whole: a part of a GPU (MIG), a laptop's, and others
-# of like names are other devices.
+# of like names are other devices. The sheets could not be opened where this was written: check a number against its
+# sheet before a claim rests on it.
 GPUS: dict[str, tuple[str, float, float | None, float | None, float]] = {
     # DGX B200 data sheet (2024), an eighth: https://resources.nvidia.com/en-us-dgx-systems/dgx-b200-datasheet
     r"B200": ("NVIDIA B200 data sheet", 75, 1125, 2250, 2250),

@@ -34,8 +34,9 @@ def suit(network: Any, device: str, attn_implementation: str = "auto") -> str:
         unpad(network)
     if device == "cpu":
         make_dropout_cheap(network)
-    return _attention(network)
+    return attention_of(network)
 
 
-def _attention(network: nn.Module) -> str:
+def attention_of(network: nn.Module) -> str:
+    """The attention implementation that a network runs with."""
     return str(getattr(getattr(network, "config", None), "_attn_implementation", None))

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from noria.common.heap import keep_freed_memory
 from noria.common.paths import cache_dir
 from noria.data.module import DataModule
-from noria.model.execution import suit
+from noria.model.execution import attention_of, suit
 from noria.model.pretrained import Pretrained
 from noria.task.base import Task
 from noria.trainer.compiling import compile_network, compiling_pays, remembered
@@ -52,11 +52,12 @@ def settle_execution(
     found["compiled"] = False
     if compiled is not None:
         compile_network(compiled)
-        found |= earlier or _measured(cfg, task, compiled, trainer, data)
+        chosen = earlier if earlier and "why" in earlier else _measured(cfg, task, compiled, trainer, data)
+        found |= {name: value for name, value in chosen.items() if name != "attn_implementation"}
         log.info("trainer.compile: %s (%s)", "compiled" if found["compiled"] else "not compiled", found["why"])
         if found["compiled"]:
             task.network = compiled
-            found["attn_implementation"] = getattr(compiled.config, "_attn_implementation", None)
+            found["attn_implementation"] = attention_of(compiled)
     task.execution = found
     return found
 

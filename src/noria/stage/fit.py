@@ -90,8 +90,7 @@ def fit(cfg: DictConfig, choices: dict[str, Any], multirun: bool, *, test: bool 
             *((torch.from_numpy(train.labels), data.num_labels) if train.labels is not None else ()),
         )
         data.row_weights = task.row_weights(train)
-        checkpoint = _checkpoint(cfg)
-        earlier = _settled(checkpoint) if checkpoint else None
+        checkpoint, earlier = _checkpoint(cfg)
         record.update(execution=settle_execution(cfg, pretrained, task, trainer, data, earlier))
 
         if before and "val" in data.splits and not cfg.resume:
@@ -184,21 +183,17 @@ def _price(trainer: pl.Trainer) -> dict[str, float]:
     return {"writes": last.writes, "seconds": last.seconds} if last else {}
 
 
-def _checkpoint(cfg: DictConfig) -> str | None:
+def _checkpoint(cfg: DictConfig) -> tuple[str | None, dict[str, Any] | None]:
+    """What a resumed run goes on from, and how its network was executed."""
     if not cfg.resume:
-        return None
+        return None, None
     path = Path(cfg.paths.run_dir) / "checkpoints" / LAST
     try:
-        torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        earlier = torch.load(path, map_location="cpu", weights_only=True, mmap=True).get("execution")
     except (OSError, EOFError, RuntimeError, UnpicklingError) as error:
         said = str(error).partition("\n")[0].rstrip(".")
         raise UserError(
             f"resume={cfg.resume}: {path} cannot be read ({said}). It is damaged or none of Noria's: put a copy of it "
             "there, or start a new run."
         ) from error
-    return str(path)
-
-
-def _settled(checkpoint: str) -> Any:
-    """How the run's network was executed before."""
-    return torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True).get("execution")
+    return str(path), earlier
