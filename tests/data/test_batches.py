@@ -50,6 +50,12 @@ def test_padding_is_saved_and_batches_differ_between_epochs():
     assert abs(np.corrcoef(means[:-1], means[1:])[0, 1]) < 0.3
 
 
+@pytest.mark.parametrize("epoch", [0, 1])
+def test_an_epoch_begins_with_the_batch_of_most_tokens(epoch):
+    tokens = [int(LENGTHS[batch].sum()) for batch in epoch_batches(LENGTHS, 16, 1, epoch, True)]
+    assert tokens[0] == max(tokens)
+
+
 def test_evaluation_begins_with_the_longest():
     flat = np.concatenate(epoch_batches(LENGTHS, 16, 1, 3, False))
     assert (np.diff(LENGTHS[flat].astype(int)) <= 0).all()

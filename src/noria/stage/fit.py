@@ -19,6 +19,7 @@ from noria.callback.interrupt import Interrupt
 from noria.callback.rng_state import RngState
 from noria.callback.throughput import Throughput
 from noria.common.errors import UserError
+from noria.common.heap import give_back_freed_memory
 from noria.data.batches import batch_count
 from noria.data.module import DataModule
 from noria.model.pretrained import Pretrained
@@ -109,6 +110,8 @@ def fit(cfg: DictConfig, choices: dict[str, Any], multirun: bool, *, test: bool 
         if not trainer.is_global_zero:
             return
 
+        trainer.optimizers = []  # their state is in the checkpoint; what comes now needs the room
+        give_back_freed_memory()
         artifact = _save_artifact(cfg, choices, pretrained, tokenizer, data, task, trainer, record)
         splits = ["val", "test"] if test and not multirun else ["val"]
         splits = [split for split in splits if split in data.splits]

@@ -83,6 +83,10 @@ class Task(pl.LightningModule, ABC):
         # Lightning divides by the micro-batches, DDP and FSDP by the ranks; the step's own weight takes their place.
         return total * (self.trainer.accumulate_grad_batches * self.trainer.world_size / batch["step_weight"])
 
+    def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
+        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        optimizer.zero_grad()  # Lightning keeps the gradients until the next backward: memory beside its forward
+
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         loss = _over_ranks(self._step_sums)
         self.log("train/loss", loss[0] / loss[1], prog_bar=True)
