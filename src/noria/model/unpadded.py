@@ -15,7 +15,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
 
-from noria.model.dropout import cheap_dropout
+from noria.model.dropout import dropped_product
 
 NAME = "unpadded"
 # Layers of self-attention, then two matrices, each with its sum and norm; a head that reads the first token alone.
@@ -172,9 +172,9 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, scaling: float, dropout: float, mas
     """(rows, heads, length, head width); torch's own kernel has no quick dropout on a CPU."""
     if not dropout:
         return functional.scaled_dot_product_attention(q, k, v, mask, scale=scaling)
-    weights = torch.matmul(q, k.mT) * scaling
-    weights = functional.softmax(weights if mask is None else weights + mask, dim=-1)
-    return torch.matmul(cheap_dropout(weights, dropout), v)
+    weights = torch.matmul(q, k.mT).mul_(scaling)
+    weights = functional.softmax(weights if mask is None else weights.add_(mask), dim=-1)
+    return dropped_product(weights, v, dropout)
 
 
 def _rows(x: Tensor, tokens: slice, length: int) -> Tensor:
