@@ -123,7 +123,7 @@ def test_the_product_is_that_of_dropout_and_holds_one_tensor_of_pairs(dtype, aut
         torch.manual_seed(10)
         inputs, saved = [scores.clone().requires_grad_(), v.clone().requires_grad_()], {}
         hooks = torch.autograd.graph.saved_tensors_hooks(
-            lambda t: saved.update({t.data_ptr(): t.shape}) or t, lambda t: t
+            lambda t, saved=saved: saved.update({t.data_ptr(): t.shape}) or t, lambda t: t
         )
         with torch.autocast("cpu", torch.bfloat16, enabled=autocast), hooks:
             out = product(inputs[0].softmax(-1), inputs[1])
