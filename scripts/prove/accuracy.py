@@ -41,7 +41,7 @@ def main() -> int:
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--max-length", type=int, default=128)
-    parser.add_argument("--lr", type=float, default=2e-4)
+    parser.add_argument("--lr", type=float, default=1e-4)
     parser.add_argument("--folder", type=Path, default=ROOT / "build" / "accuracy")
     asked = parser.parse_args()
     asked.folder.mkdir(parents=True, exist_ok=True)
