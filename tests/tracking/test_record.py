@@ -11,7 +11,8 @@ import pytest
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from noria.common.errors import UserError
-from noria.tracking.record import Record, link_latest, read_record, write_json
+from noria.tracking.record import Record, link_latest
+from noria.tracking.record_file import read_record, write_json
 
 FACTS = {"stage": "fit", "seed": 3, "wandb": {"id": "abc"}}
 

@@ -19,7 +19,7 @@ from noria.common.errors import UserError
 from noria.common.paths import conf_dir
 
 # Not taken over: they belong to the machine and the moment, or say where a run keeps its own files.
-OF_THE_MOMENT = ("stage", "paths", "resume", "artifact", "input")
+OF_THE_MOMENT = ("stage", "paths", "resume", "artifact", "input", "sweep")
 OF_A_FIT = ("logger", "callback")
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
+import re
 import secrets
 from datetime import datetime
 from functools import cache
@@ -12,7 +15,8 @@ from omegaconf import OmegaConf
 
 
 def register_resolvers() -> None:
-    """`${run_name:}` is `<experiment>/<id>`; `${sweep_name:<experiment>}` is `<experiment>/sweep-<id>`."""
+    """`${run_name:}` is `<experiment>/<id>`; `${sweep_name:…}` is the name given, or
+    one made of the overrides: the same command names the same sweep."""
     _id.cache_clear()  # one name a command
     OmegaConf.register_new_resolver("run_name", _run_name, replace=True)
     OmegaConf.register_new_resolver("sweep_name", _sweep_name, replace=True)
@@ -26,8 +30,12 @@ def _run_name() -> str:
     return f"{(choices.get('experiment') or 'default') if stage == 'fit' else stage}/{_id()}"
 
 
-def _sweep_name(experiment: str | None) -> str:
-    return f"{experiment or 'default'}/sweep-{_id()}"
+def _sweep_name(experiment: str | None, sweep: str | None, overrides: list[str]) -> str:
+    experiment = experiment or "default"
+    if sweep:
+        return f"{experiment}/{sweep}"
+    what = sorted(word for word in overrides if not re.match(r"[+~]*(paths|logger|tags|notes|callback)\b", word))
+    return f"{experiment}/sweep-{hashlib.sha256(json.dumps(what).encode()).hexdigest()[:8]}"
 
 
 @cache

@@ -34,3 +34,7 @@ class RunError(Exception):
 
 class Terminated(BaseException):
     """SIGTERM came. Not an Exception, so that nothing on the way takes it for a failure."""
+
+
+class Pruned(Exception):
+    """A search gave this run up, for others were better at that point. No failure: the run ends as `pruned`."""

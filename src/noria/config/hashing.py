@@ -10,6 +10,7 @@ DOES_NOT_MATTER = (
     # where things go and what they are called
     "paths",
     "logger",
+    "sweep",
     "tags",
     "notes",
     # what is opened or read, not how it is learnt from
@@ -27,6 +28,7 @@ DOES_NOT_MATTER = (
     "callback.gradient_norm",
     "callback.stop_on_nan",
     "callback.throughput",
+    "callback.pruning",
     "callback.checkpoint",
     # speed and logging
     "data.num_workers",

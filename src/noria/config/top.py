@@ -24,6 +24,7 @@ class Top(TypedDict, total=False):
     resume: str | None
     artifact: str | None
     input: str | None
+    sweep: str | None
     tags: list[str]
     notes: str | None
 

@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 
 from noria.artifact import bundle
 from noria.callback.checkpoint import LAST, LastCheckpoint
+from noria.callback.heartbeat import Heartbeat
 from noria.callback.interrupt import Interrupt
 from noria.callback.rng_state import RngState
 from noria.callback.throughput import Throughput
@@ -76,7 +77,8 @@ def fit(cfg: DictConfig, choices: dict[str, Any], multirun: bool, *, test: bool 
         modes = summary_modes(metrics)
         info = RunInfo(record.folder, record.data["experiment"], "fit", record.data["wandb"]["id"], plain(cfg), modes)
         table, throughput = EpochTable(), Throughput()
-        callbacks = [throughput, table, RngState(cfg.seed), Interrupt(), *make_callbacks(cfg.get("callback"))]
+        told = Heartbeat(lambda progress: record.update(progress=progress), cfg.monitor.metric, cfg.monitor.mode)
+        callbacks = [throughput, table, RngState(cfg.seed), Interrupt(), told, *make_callbacks(cfg.get("callback"))]
         trainer = instantiate(cfg.trainer, callbacks, make_loggers(cfg.get("logger"), info), str(record.folder))
         record.update(precision=trainer.precision, devices=trainer.world_size)
 

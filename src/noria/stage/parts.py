@@ -46,17 +46,17 @@ def summary_modes(metrics: Mapping[str, Metric]) -> dict[str, str]:
 
 
 def make_callbacks(nodes: DictConfig | None) -> list[Callback]:
-    """The callbacks of the config; one entry may make several."""
+    """The callbacks of the config; one entry may make several, one that is null makes none."""
     made: list[Callback] = []
-    for node in (nodes or {}).values():
+    for node in filter(None, (nodes or {}).values()):
         parts = instantiate(node)
         made += parts if isinstance(parts, list) else [parts]
     return made
 
 
 def make_loggers(nodes: DictConfig | None, info: RunInfo) -> list[Logger]:
-    """The loggers of the config; one marked `_partial_` is told which run it is."""
-    made: list[Any] = [instantiate(node) for node in (nodes or {}).values()]
+    """The loggers of the config that are not null; one marked `_partial_` is told which run it is."""
+    made: list[Any] = [instantiate(node) for node in filter(None, (nodes or {}).values())]
     return [logger(info) if isinstance(logger, partial) else logger for logger in made]
 
 

@@ -10,18 +10,10 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from noria.common.errors import Terminated
+from noria.common.errors import Pruned, Terminated
 from noria.config.hashing import config_hash
-from noria.tracking.record import (
-    DONE,
-    FAILED,
-    INTERRUPTED,
-    TERMINATED,
-    Record,
-    first_rank,
-    link_latest,
-    read_record,
-)
+from noria.tracking.record import Record, first_rank, link_latest
+from noria.tracking.record_file import DONE, FAILED, INTERRUPTED, PRUNED, TERMINATED, read_record
 from noria.tracking.wandb_logger import finish
 
 
@@ -59,11 +51,13 @@ def open_record(cfg: DictConfig, stage: str, choices: dict[str, Any]) -> Record:
 
 @contextmanager
 def recording(record: Record) -> Iterator[None]:
-    """Writes how the run ended into the record and into W&B."""
+    """Writes how the run ended into the record and into W&B. A run that a search gave up ends here."""
     status, error, exit_code = FAILED, None, 1
     try:
         yield
         status, exit_code = DONE, 0
+    except Pruned as reason:
+        status, error, exit_code = PRUNED, str(reason), 0
     except KeyboardInterrupt:
         status, exit_code = INTERRUPTED, 130
         raise

@@ -12,7 +12,8 @@ from rich.table import Table
 
 from noria.data.module import DataModule
 from noria.tracking.epoch_table import EpochTable
-from noria.tracking.record import FILE, Record
+from noria.tracking.record import Record
+from noria.tracking.record_file import FILE
 from noria.tracking.wandb_logger import how_to_sync, live_run, log_artifact, log_tables
 
 SHORT = ("experiment", "data", "model", "task", "optimizer", "scheduler", "precision", "strategy")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Mapping
@@ -12,12 +11,10 @@ from typing import Any
 
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-from noria.common.errors import UserError
 from noria.tracking.environment import code, hardware, versions
+from noria.tracking.record_file import FILE, RUNNING, write_json
 
-FILE = "record.json"
 FORMAT = 1
-RUNNING, DONE, FAILED, INTERRUPTED, TERMINATED = "running", "done", "failed", "interrupted", "terminated"
 
 
 class Record:
@@ -76,29 +73,6 @@ def first_rank() -> bool:
     """Whether this process is the one that writes."""
     rank: int = rank_zero_only.rank  # type: ignore[attr-defined]
     return rank == 0
-
-
-def write_json(path: Path, data: Any) -> None:
-    """Writes a JSON file in one move."""
-    new = path.with_suffix(f".{os.getpid()}.tmp")
-    new.write_text(json.dumps(data, indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
-    os.replace(new, path)
-
-
-def read_record(folder: Path) -> dict[str, Any]:
-    """The record of a run folder.
-
-    Raises:
-        UserError: there is none, or it is not JSON.
-    """
-    path = folder / FILE
-    try:
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{folder} is not a run folder: it holds no {FILE}.") from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
-    return record
 
 
 def link_latest(runs: Path, run_dir: Path) -> None:

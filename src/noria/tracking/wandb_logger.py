@@ -51,7 +51,7 @@ def wandb_logger(
         "name": info.folder.name,
         "project": project,
         "entity": entity,
-        "group": group or info.experiment,
+        "group": group or info.config.get("sweep") or info.experiment,
         "job_type": job_type or info.stage,
         "tags": list(info.config.get("tags") or []),
         "notes": info.config.get("notes") or None,

@@ -1,0 +1,54 @@
+"""The config of each trial, composed as Hydra would, in a hundredth of the time where only values differ."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, OverrideType
+from hydra.types import HydraContext
+from omegaconf import DictConfig, OmegaConf
+
+
+class Composer:
+    """Composing takes 0.2 s: once for each choice of groups, and the values of each trial are set upon it.
+
+    What Hydra has composed to start the sweep serves all trials that differ in values alone.
+    """
+
+    def __init__(self, context: HydraContext, config: DictConfig) -> None:
+        self._config = config
+        self._loader = context.config_loader
+        self._groups = set(self._loader.list_groups(""))
+        self._parser = OverridesParser.create(config_loader=self._loader)
+        self._typed = set(config.hydra.overrides.task)
+        typed = self._parser.parse_overrides(list(config.hydra.overrides.task))
+        swept = {override.get_key_element(): override.is_sweep_override() for override in typed}  # the last one counts
+        self._fixed = {key for key, is_swept in swept.items() if not is_swept}
+        self._composed: dict[tuple[str, ...], tuple[DictConfig, dict[str, Any]]] = {}
+
+    def __call__(self, words: Sequence[str]) -> tuple[DictConfig, dict[str, Any]]:
+        """A trial's config without `hydra`, unresolved, and the choice made in each group."""
+        overrides = self._parser.parse_overrides(list(words))
+        plain = [o for o in overrides if o.type == OverrideType.CHANGE and not self._names_group(o)]
+        structure = tuple(str(o.input_line) for o in overrides if o not in plain)
+        if structure not in self._composed:
+            known = self._typed.issuperset(structure)
+            whole = self._config if known else self._loader.load_sweep_config(self._config, list(words))
+            bare = OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"])
+            self._composed[structure] = bare, dict(whole.hydra.runtime.choices)
+        bare, choices = self._composed[structure]
+        config = copy.deepcopy(bare)
+        OmegaConf.set_struct(config, False)
+        for override in plain:
+            OmegaConf.update(config, override.key_or_group, override.value())
+        return config, dict(choices)
+
+    def swept(self, words: Sequence[str]) -> list[str]:
+        """What tells this trial from the others of the command."""
+        return [word for word in words if word.partition("=")[0] not in self._fixed]
+
+    def _names_group(self, override: Override) -> bool:
+        return "/" in override.key_or_group or override.key_or_group in self._groups

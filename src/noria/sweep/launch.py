@@ -1,0 +1,122 @@
+"""A sweep on this machine, from the trials' overrides to the closing table."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from noria.common.errors import RunError, Terminated
+from noria.config.check import check
+from noria.sweep.board import LiveBoard, ranked, show_end
+from noria.sweep.compose import Composer
+from noria.sweep.identity import trial_key
+from noria.sweep.pool import Pool
+from noria.sweep.process import Run, warm_up
+from noria.sweep.slots import make_slots
+from noria.sweep.trial import ENDED_BADLY, Trial
+from noria.tracking.record_file import write_json
+
+FORMAT = 1
+SUMMARY = "sweep.json"
+
+
+class LocalSweep:
+    """Runs trials in processes of their own and tells how they stand.
+
+    Args:
+        config: Hydra's, of the sweep.
+        composer: makes each trial's config.
+        choices: the group choices of a saved config that the command started from.
+        run: runs one trial, in its process.
+        options: of `hydra.launcher`.
+    """
+
+    def __init__(
+        self, config: DictConfig, composer: Composer, choices: dict[str, Any], run: Run, options: dict[str, Any]
+    ) -> None:
+        self.sweep_dir = Path(config.hydra.sweep.dir)
+        self.metric, self.mode = str(config.monitor.metric), str(config.monitor.mode)
+        self._config, self._composer, self._choices, self._run = config, composer, choices, run
+        self._options = options
+
+    def trial(self, number: int, words: Sequence[str], show: Sequence[str] | None = None) -> Trial:
+        """The trial that these overrides make.
+
+        Raises:
+            UserError: the config is wrong.
+        """
+        cfg, made = self._composer(words)
+        choices = {k: v for k, v in made.items() if v is not None and not k.startswith("hydra/")}
+        choices = {**self._choices, **choices}
+        key = trial_key(check(cfg, choices))
+        return Trial(number, list(show) if show is not None else self._composer.swept(words), key, cfg, choices)
+
+    def run(
+        self,
+        trials: Iterator[Trial],
+        total: int,
+        finished: Callable[[Trial], None] = lambda trial: None,
+        earlier: Callable[[], list[Trial]] = list,
+    ) -> list[Trial]:
+        """Runs all that are not finished, shows them, and writes `sweep.json`.
+
+        Args:
+            earlier: gives the trials of other commands that belong to this sweep as well.
+
+        Raises:
+            KeyboardInterrupt, Terminated: with what to type to go on.
+        """
+        options = dict(self._options)
+        slots = make_slots(total, options.pop("n_jobs"), options.pop("gpus"))
+        loggers = ["wandb"] if "wandb" in (self._config.get("logger") or {}) else []
+        warm_up([str(self._config.stage._target_).rpartition(".")[0], self._run.__module__, *loggers])
+        with LiveBoard(self.sweep_dir, self.metric, total) as board:
+            pool = Pool(self.sweep_dir, self._run, slots, board, **options)
+            try:
+                pool.run(trials, finished)
+            except (KeyboardInterrupt, Terminated) as stop:
+                stop.args = (" The same command again runs what is missing.",)
+                raise
+            finally:
+                every = sorted([*pool.trials, *earlier()], key=lambda trial: trial.number)
+                self._write(every)
+        show_end(self.sweep_dir, every, self.metric, self.mode, total)
+        return every
+
+    def _write(self, trials: list[Trial]) -> None:
+        """`sweep.json`: the trials of this command, for people and for what compares them."""
+        rows = []
+        for trial in trials:
+            row = {"number": trial.number, "overrides": trial.overrides, "key": trial.key, "status": trial.state}
+            found = trial.measured(self.metric)
+            rows.append(
+                row
+                | {"folder": None if trial.folder is None else trial.folder.name, "message": trial.message or None}
+                | {"metric": found, "seconds": round(trial.seconds, 3)}
+            )
+        best = ranked(trials, self.metric, self.mode)
+        self.sweep_dir.mkdir(parents=True, exist_ok=True)
+        facts = {"format": FORMAT, "name": self.sweep_dir.name, "command": shlex.join(sys.argv)}
+        facts |= {"monitor": {"metric": self.metric, "mode": self.mode}}
+        write_json(self.sweep_dir / SUMMARY, {**facts, "best": best[0].key if best else None, "trials": rows})
+
+
+def refuse_unfinished(trials: Sequence[Trial], total: int) -> None:
+    """Says what is missing, if anything is.
+
+    Raises:
+        RunError: some trials failed or were not started.
+    """
+    bad = sum(trial.state in ENDED_BADLY for trial in trials)
+    missing = total - sum(trial.finished for trial in trials)
+    if missing:
+        raise RunError(
+            f"{missing} of {total} trials {'is' if missing == 1 else 'are'} not done"
+            + (f" ({bad} failed)" if bad else "")
+            + ". The same command again runs what is missing or failed."
+        )

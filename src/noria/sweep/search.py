@@ -1,0 +1,237 @@
+"""A search with Optuna: a stored study that is asked for trials and told what came of them."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import platform
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import optuna
+from omegaconf import OmegaConf
+from optuna.samplers import BaseSampler, CmaEsSampler, GridSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial, TrialState
+
+from noria.common.errors import UserError
+from noria.sweep.claim import is_taken
+from noria.sweep.space import Space
+from noria.sweep.trial import STOPPED, Trial
+from noria.tracking.record_file import DONE, PRUNED
+
+log = logging.getLogger(__name__)
+
+Sampler = Literal["tpe", "cmaes", "random", "grid", "nsga2"]
+Pruner = Literal["median", "percentile", "asha", "hyperband"]
+SAMPLERS: dict[str, Callable[..., BaseSampler]] = {
+    "tpe": TPESampler,
+    "cmaes": CmaEsSampler,
+    "random": RandomSampler,
+    "nsga2": NSGAIISampler,
+}
+PRUNERS: dict[str, Callable[..., optuna.pruners.BasePruner]] = {
+    "median": optuna.pruners.MedianPruner,
+    "percentile": optuna.pruners.PercentilePruner,
+    "asha": optuna.pruners.SuccessiveHalvingPruner,
+    "hyperband": optuna.pruners.HyperbandPruner,
+}
+KEY, FOLDER, HOST, OVERRIDES = "noria_key", "noria_folder", "noria_host", "overrides"
+COUNTED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
+
+
+class Search:
+    """A study of one sweep.
+
+    Args:
+        sweep_dir: where the trials' folders lie, and `study.db` where no storage is given.
+        objectives: direction (max, min) of each metric; several make it multi-objective.
+        storage: any storage of Optuna's by its URL; machines that share it share the study.
+        n_trials: of the whole study, however often the command is started; None for a grid's own number.
+
+    Raises:
+        UserError: a storage or options that Optuna refuses.
+    """
+
+    def __init__(
+        self,
+        sweep_dir: Path,
+        space: Space,
+        objectives: Mapping[str, str],
+        *,
+        sampler: Sampler = "tpe",
+        sampler_options: Mapping[str, Any] | None = None,
+        pruner: Pruner | None = None,
+        pruner_options: Mapping[str, Any] | None = None,
+        storage: str | None = None,
+        study_name: str | None = None,
+        n_trials: int = 20,
+        seed: int = 0,
+    ) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self.sweep_dir, self.space, self.objectives = sweep_dir, space, dict(objectives)
+        self.storage = storage or f"sqlite:///{(sweep_dir / 'study.db').resolve()}"
+        self.study_name = study_name or sweep_dir.name
+        self.n_trials = n_trials if sampler != "grid" or space.size is None else min(n_trials, space.size)
+        self.pruner = pruner
+        if pruner is not None and len(self.objectives) > 1:
+            raise UserError("hydra.sweeper.pruner: Optuna prunes with one objective only. Leave it out.")
+        self._failed: set[int] = set()  # in this command
+        self._asked: dict[int, optuna.Trial] = {}
+        sweep_dir.mkdir(parents=True, exist_ok=True)
+        try:
+            made = PRUNERS[pruner](**(pruner_options or {})) if pruner else optuna.pruners.NopPruner()
+            self.study = optuna.create_study(
+                storage=self.storage,
+                study_name=self.study_name,
+                directions=["maximize" if mode == "max" else "minimize" for mode in self.objectives.values()],
+                pruner=made,
+                load_if_exists=True,
+            )
+            # A sampler that begins again with its seed would suggest again what it did.
+            options = {"seed": seed + len(self.study.trials), **(sampler_options or {})}
+            self.study.sampler = (
+                GridSampler(space.grid(), seed=seed) if sampler == "grid" else SAMPLERS[sampler](**options)
+            )
+        except (ValueError, TypeError, ImportError) as error:
+            raise UserError(f"hydra.sweeper: Optuna refuses this: {error}") from error
+        except Exception as error:  # of SQLAlchemy or a driver, whichever the storage is made of
+            raise UserError(f"hydra.sweeper.storage={self.storage} cannot be opened: {error}") from error
+
+    def ask(self, make: Callable[[int, list[str]], Trial]) -> Iterator[Trial]:
+        """Trials, one each time it is asked, until the study has its number.
+
+        Args:
+            make: makes the trial of a number with these overrides.
+        """
+        self._take_up()
+        while True:
+            with self._alone():
+                if self._counted() >= self.n_trials:
+                    return
+                asked = self.study.ask(self.space.distributions)
+                words = self.space.words(asked)
+                trial = make(asked.number, words)
+                asked.set_user_attr(KEY, trial.key)
+                asked.set_user_attr(OVERRIDES, words)
+                asked.set_user_attr(HOST, platform.node())
+            self._asked[trial.number] = asked
+            yield trial
+
+    def tell(self, trial: Trial) -> None:
+        """Tells the study what came of a trial. One that was stopped stays open: the next command goes on with it."""
+        asked = self._asked.get(trial.number)
+        if asked is None or trial.state == STOPPED:
+            return
+        if trial.folder is not None:
+            asked.set_user_attr(FOLDER, str(trial.folder))
+        values = [measured(trial.record, name) for name in self.objectives]
+        if trial.state == PRUNED:
+            self.study.tell(asked, state=TrialState.PRUNED)
+        elif trial.state == DONE and None not in values:
+            for name in self.objectives:
+                if (found := trial.measured(name)) is not None:
+                    asked.set_user_attr(f"{name} interval", [found.get("low"), found.get("high")])
+            self.study.tell(asked, [value for value in values if value is not None])
+        else:
+            if trial.state == DONE:
+                trial.message = f"it has not measured {' and '.join(self.objectives)}"
+            self._failed.add(trial.number)
+            self.study.tell(asked, state=TrialState.FAIL)
+
+    def earlier(self) -> list[Trial]:
+        """The trials that other commands have finished, from the study and their records."""
+        found = []
+        for one in self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)):
+            if one.number in self._asked or FOLDER not in one.user_attrs:
+                continue
+            overrides, key = list(one.user_attrs[OVERRIDES]), str(one.user_attrs[KEY])
+            state = DONE if one.state == TrialState.COMPLETE else PRUNED
+            trial = Trial(one.number, overrides, key, OmegaConf.create(), {}, state, Path(one.user_attrs[FOLDER]))
+            trial.read()
+            found.append(trial)
+        return found
+
+    def _counted(self) -> int:
+        trials = self.study.get_trials(deepcopy=False, states=COUNTED)
+        return len(trials) + len(self._failed)
+
+    def _take_up(self) -> None:
+        """What failed, or was left open by a command that is gone, is tried again before anything new."""
+        with self._alone():
+            trials = self.study.get_trials(deepcopy=False)
+            for trial in trials:
+                if trial.state == TrialState.RUNNING and self._is_gone(trial):
+                    self.study.tell(trial.number, state=TrialState.FAIL)
+            trials = self.study.get_trials(deepcopy=False)
+            known = [t.params for t in trials if t.state in (*COUNTED, TrialState.WAITING)]
+            for trial in trials:
+                if trial.state == TrialState.FAIL and trial.params and trial.params not in known:
+                    self.study.enqueue_trial(trial.params)
+                    known.append(trial.params)
+
+    def _is_gone(self, trial: FrozenTrial) -> bool:
+        """Whether nobody runs it any more, as far as can be seen from here."""
+        if trial.user_attrs.get(HOST) != platform.node():
+            return KEY not in trial.user_attrs  # it was never begun
+        return not is_taken(self.sweep_dir, trial.user_attrs[KEY])
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One command at a time, so that two shells do not make more trials than there are to be."""
+        lock = os.open(self.sweep_dir / ".study.lock", os.O_RDWR | os.O_CREAT)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
+
+
+def measured(record: Mapping[str, Any], name: str) -> float | None:
+    """A number of a record by name: a metric (`val/accuracy`), or any other (`timings/fit_seconds`)."""
+    found: Any = (record.get("metrics") or {}).get(name)
+    if isinstance(found, Mapping):
+        found = found.get("value")
+    if found is None:
+        found = record
+        for part in name.split("/"):
+            found = found.get(part) if isinstance(found, Mapping) else None
+    return float(found) if isinstance(found, int | float) and found == found else None
+
+
+def draw(study: optuna.Study, folder: Path, names: Sequence[str]) -> list[Path]:
+    """History, importance and slices of each objective as PNG files; what Optuna cannot draw yet is left out."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import warnings
+
+    import matplotlib.pyplot as plt
+    from optuna.visualization import matplotlib as pictures
+
+    kinds: dict[str, Callable[..., Any]] = {
+        "history": pictures.plot_optimization_history,
+        "importance": pictures.plot_param_importances,
+        "slice": pictures.plot_slice,
+    }
+    drawn = []
+    for index, name in enumerate(names):
+        for kind, draw_kind in kinds.items():
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # Optuna calls its pictures experimental
+                several = {"target": lambda trial, i=index: trial.values[i]} if len(names) > 1 else {}
+                try:
+                    draw_kind(study, target_name=name, **several)
+                except (ValueError, RuntimeError, ZeroDivisionError) as error:  # too few trials, or one value only
+                    log.info("no picture of the %s of %s: %s", kind, name, error)
+                    plt.close("all")
+                    continue
+            path = folder / f"{name.replace('/', '_')}_{kind}.png"
+            figure = plt.gcf()
+            figure.set_size_inches(max(8, figure.get_figwidth()), 5)
+            plt.savefig(path, dpi=120, bbox_inches="tight")
+            plt.close("all")
+            drawn.append(path)
+    return drawn

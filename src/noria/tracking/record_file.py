@@ -1,0 +1,38 @@
+"""`record.json` as a file: its statuses, reading and writing it. Imports no torch, for those who only look on."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from noria.common.errors import UserError
+
+FILE = "record.json"
+RUNNING, DONE, FAILED, INTERRUPTED, TERMINATED = "running", "done", "failed", "interrupted", "terminated"
+PRUNED = "pruned"  # a search gave the run up, because others were better at that point
+KILLED, TIMED_OUT = "killed", "timed out"  # of a trial of a sweep, written by who saw it
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Writes a JSON file in one move."""
+    new = path.with_suffix(f".{os.getpid()}.tmp")
+    new.write_text(json.dumps(data, indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
+    os.replace(new, path)
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """The record of a run folder.
+
+    Raises:
+        UserError: there is none, or it is not JSON.
+    """
+    path = folder / FILE
+    try:
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{folder} is not a run folder: it holds no {FILE}.") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+    return record
