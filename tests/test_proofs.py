@@ -24,3 +24,17 @@ def test_a_killed_run_of_two_ranks_ends_as_one_that_was_left_alone() -> None:
     """On one device: tests/cli/test_resume.py and tests/cli/test_disk.py."""
     said = proved("kills.py", "--tasks", "causal_lm", "--ways", "ddp", "--kills", "1", "--seed", "1")
     assert "bit for bit" in said
+
+
+def test_a_sweep_survives_its_trials() -> None:
+    said = proved("sweeps.py", "--trials", "6", "--parts", "faults")
+    assert "ran hang, kill, raise and nothing else: 6 done" in said
+
+
+def test_a_sweep_that_was_killed_goes_on() -> None:
+    said = proved("sweeps.py", "--trials", "5", "--parts", "killed")
+    assert "the same command again: 5 done, each once" in said
+
+
+def test_two_shells_share_a_sweep() -> None:
+    assert "4 trials done, each once" in proved("sweeps.py", "--trials", "4", "--parts", "shared")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from noria.cli.names import register_resolvers
 from noria.common.paths import conf_dir
@@ -65,6 +66,21 @@ def test_choices_compose(tmp_path: Path) -> None:
             words = ["data=table", *(word for word in words if word != "data=table")]
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
             compose("config", overrides=words)
+
+
+def test_sweeps_compose() -> None:
+    table = README.split("| you want | you type |")[1].split("\n\n")[0]
+    shown = [code for code in re.findall(r"`([^`]+)`", table) if "=" in code]
+    assert len(shown) > 7
+    register_resolvers()
+    for code in shown:
+        words = [word for word in shlex.split(code.replace("<URL>", "'sqlite:///a.db'")) if word != "-m"]
+        overrides = OverridesParser.create().parse_overrides(words)
+        plain = [str(override.input_line) for override in overrides if not override.is_sweep_override()]
+        if any(word.startswith("hydra.sweeper.storage") for word in plain):
+            plain.append("hydra/sweeper=optuna")
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+            compose("config", overrides=plain, return_hydra_config=True)
 
 
 def test_error_message_is_the_real_one(noria: Callable[..., int], capfd: pytest.CaptureFixture[str]) -> None:

@@ -32,7 +32,7 @@ MiB = 1 << 20
 def main() -> int:
     made = _bench.parser(__doc__ or "")
     made.add_argument("--rows", type=int, default=10_000, help="of the smallest file")
-    made.add_argument("--memory", type=int, default=128, help="MiB that the process with a limit may have; 0: none")
+    made.add_argument("--memory", type=int, default=192, help="MiB that the process with a limit may have; 0: none")
     asked = made.parse_args()
     lacking = None if sys.platform == "linux" else "only Linux tells a process's own memory from mapped files"
     with tempfile.TemporaryDirectory() as name:

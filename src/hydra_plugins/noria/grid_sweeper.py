@@ -7,8 +7,8 @@ from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
-from omegaconf import open_dict
 
+from hydra_plugins.noria.common import asked, settle_folder, writes_wandb_sweep
 from noria.common.paths import remove_if_empty
 
 
@@ -16,7 +16,13 @@ class GridSweeper(BasicSweeper):
     """A config error in the last trial costs no training of the first."""
 
     def sweep(self, arguments: list[str]) -> Any:
+        assert self.hydra_context is not None and self.config is not None
         settle_folder(self.config)
+        if writes_wandb_sweep(self.config):
+            from noria.sweep.wandb_sweep import write_wandb_sweep
+
+            overrides = asked(self.hydra_context, self.params, arguments)
+            return write_wandb_sweep(self.config, overrides, self.config.monitor, "grid", None)
         return super().sweep(arguments)
 
     def validate_batch_is_legal(self, batch: Any) -> None:
@@ -34,15 +40,6 @@ class GridSweeper(BasicSweeper):
             (folder / "multirun.yaml").unlink(missing_ok=True)
             remove_if_empty(folder)
             raise
-
-
-def settle_folder(config: Any) -> None:
-    """Names the sweep's folder once, for the trials too, whose own overrides would give another name."""
-    folder = str(config.hydra.sweep.dir)
-    with open_dict(config.hydra):
-        config.hydra.sweep.dir = folder
-        quoted = folder.replace("\\", "\\\\").replace("'", "\\'")
-        config.hydra.overrides.hydra.append(f"hydra.sweep.dir='{quoted}'")
 
 
 ConfigStore.instance().store(

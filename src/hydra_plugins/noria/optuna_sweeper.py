@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
-from hydra_plugins.noria.grid_sweeper import settle_folder
+from hydra_plugins.noria.common import asked, settle_folder, writes_wandb_sweep
 
 
 class OptunaSweeper(Sweeper):
@@ -32,18 +31,18 @@ class OptunaSweeper(Sweeper):
 
     def __init__(
         self,
-        params: DictConfig | None,
-        space: str | None,
-        objectives: DictConfig | None,
-        n_trials: int,
-        sampler: Any,
-        sampler_options: DictConfig | None,
-        pruner: Any,
-        pruner_options: DictConfig | None,
-        storage: str | None,
-        study_name: str | None,
-        seed: int,
-        max_batch_size: int | None,
+        params: DictConfig | None = None,
+        space: str | None = None,
+        objectives: DictConfig | None = None,
+        n_trials: int = 20,
+        sampler: Any = "tpe",
+        sampler_options: DictConfig | None = None,
+        pruner: Any = None,
+        pruner_options: DictConfig | None = None,
+        storage: str | None = None,
+        study_name: str | None = None,
+        seed: int = 0,
+        max_batch_size: int | None = None,
     ) -> None:
         self._params, self._space, self._objectives = dict(params or {}), space, dict(objectives or {})
         self._batch = max_batch_size or 1
@@ -65,15 +64,16 @@ class OptunaSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> Any:
+        settle_folder(self._config)
+        overrides = asked(self._context, self._params, arguments)
+        monitor = self._config.monitor
+        if writes_wandb_sweep(self._config):
+            from noria.sweep.wandb_sweep import write_wandb_sweep
+
+            method = {"grid": "grid", "random": "random"}.get(str(self._options["sampler"]), "bayes")
+            return write_wandb_sweep(self._config, overrides, monitor, method, self._options["n_trials"])
         from noria.sweep.optimize import optimize
 
-        settle_folder(self._config)
-        parser = OverridesParser.create(config_loader=self._context.config_loader)
-        typed = parser.parse_overrides(arguments)
-        keys = {override.key_or_group for override in typed}
-        given = [f"{key}={value}" for key, value in self._params.items() if key not in keys]
-        overrides = [*parser.parse_overrides(given), *typed]
-        monitor = self._config.monitor
         return optimize(
             self._launcher,
             self._context,

@@ -79,6 +79,7 @@ class Command:
         choices = {k: v for k, v in hydra_config.runtime.choices.items() if not k.startswith("hydra/")}
         choices = {**self.start.choices, **{k: v for k, v in choices.items() if v is not None}}
         OmegaConf.set_struct(cfg, False)
+        register_resolvers()  # a launcher may have brought this to another process
         try:
             if hydra_config.mode == RunMode.MULTIRUN:
                 from noria.cli.trial import run_among_others

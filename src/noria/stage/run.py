@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,7 +40,7 @@ def open_record(cfg: DictConfig, stage: str, choices: dict[str, Any]) -> Record:
         "config_hash": config_hash(config),
         "config": config,
         "paths": {"run_dir": str(folder)},
-        "wandb": earlier["wandb"] if earlier else {"id": secrets.token_hex(4)},
+        "wandb": earlier["wandb"] if earlier else {"id": _agents_id() or secrets.token_hex(4)},
     }
     record = Record(folder, facts, earlier)
     if first_rank():
@@ -70,3 +71,8 @@ def recording(record: Record) -> Iterator[None]:
     finally:
         record.finish(status, error)
         finish(exit_code)
+
+
+def _agents_id() -> str | None:
+    """The id that a W&B agent wants its run to have."""
+    return os.environ.get("WANDB_RUN_ID") if os.environ.get("WANDB_SWEEP_ID") else None

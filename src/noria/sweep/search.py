@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from optuna.samplers import BaseSampler, CmaEsSampler, GridSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
-from noria.common.errors import UserError
+from noria.common.errors import UserError, did_you_mean
 from noria.sweep.claim import is_taken
 from noria.sweep.space import Space
 from noria.sweep.trial import STOPPED, Trial
@@ -71,6 +71,8 @@ class Search:
         seed: int = 0,
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
+        _one_of("sampler", sampler, (*SAMPLERS, "grid"))
+        _one_of("pruner", pruner, (*PRUNERS, None))
         self.sweep_dir, self.space, self.objectives = sweep_dir, space, dict(objectives)
         self.storage = storage or f"sqlite:///{(sweep_dir / 'study.db').resolve()}"
         self.study_name = study_name or sweep_dir.name
@@ -187,6 +189,11 @@ class Search:
             yield
         finally:
             os.close(lock)
+
+
+def _one_of(name: str, value: object, choices: Sequence[str | None]) -> None:
+    if value not in choices:
+        raise UserError(f"hydra.sweeper.{name}={value}: {did_you_mean(str(value), [c for c in choices if c])}")
 
 
 def measured(record: Mapping[str, Any], name: str) -> float | None:

@@ -122,7 +122,7 @@ class Space:
             log = "log" in value.tags
             if log and value.start <= 0:
                 raise UserError(f"{key}: the logarithm needs a start above 0, not {value.start}.")
-            if "int" in value.tags or all(isinstance(number, int) for number in (value.start, value.end)):
+            if isinstance(value.start, int) and isinstance(value.end, int):  # int(interval(…))
                 return IntDistribution(int(value.start), int(value.end), log=log)
             return FloatDistribution(float(value.start), float(value.end), log=log)
         raise UserError(f"{key}={override.get_value_element_as_str()}: Optuna cannot search over that.")

@@ -1,0 +1,35 @@
+"""What both sweepers do before the first trial."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.types import HydraContext
+from omegaconf import DictConfig, open_dict
+
+WANDB_SWEEP = "noria.stage.wandb_sweep.wandb_sweep"
+
+
+def asked(context: HydraContext, params: Mapping[str, Any], arguments: Sequence[str]) -> list[Override]:
+    """The overrides of a command: those of `hydra.sweeper.params`, and those typed, which win."""
+    parser = OverridesParser.create(config_loader=context.config_loader)
+    typed = parser.parse_overrides(list(arguments))
+    keys = {override.key_or_group for override in typed}
+    return [*parser.parse_overrides([f"{key}={value}" for key, value in params.items() if key not in keys]), *typed]
+
+
+def settle_folder(config: DictConfig) -> None:
+    """Names the sweep's folder once, for the trials too, whose own overrides would give another name."""
+    folder = str(config.hydra.sweep.dir)
+    with open_dict(config.hydra):
+        config.hydra.sweep.dir = folder
+        quoted = folder.replace("\\", "\\\\").replace("'", "\\'")
+        config.hydra.overrides.hydra.append(f"hydra.sweep.dir='{quoted}'")
+
+
+def writes_wandb_sweep(config: DictConfig) -> bool:
+    """Whether the search is only to be written down, for W&B's agents."""
+    return str((config.get("stage") or {}).get("_target_")) == WANDB_SWEEP

@@ -1,0 +1,104 @@
+"""A search, through the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import optuna
+import pytest
+import yaml
+from optuna.trial import TrialState
+
+SEARCH = ["hydra/sweeper=optuna", "sweep=search", "-m"]
+
+
+def study(folder: Path) -> optuna.Study:
+    return optuna.load_study(storage=f"sqlite:///{folder / 'study.db'}", study_name="search")
+
+
+def test_a_search_goes_on_with_its_study(noria, tiny, tmp_path, capsys):
+    words = [*tiny, "optimizer.lr=tag(log,interval(1e-5,1e-2))", "data.batch_size=choice(8,16)", *SEARCH]
+    assert noria(*words, "hydra.sweeper.n_trials=2") == 0
+    folder = tmp_path / "runs/default/search"
+    first = {path.name: path.stat().st_mtime_ns for path in folder.glob("*/record.json")}
+    assert noria(*words, "hydra.sweeper.n_trials=4") == 0
+    found = study(folder)
+    assert [trial.state for trial in found.trials] == [TrialState.COMPLETE] * 4
+    assert len({json.dumps(trial.params) for trial in found.trials}) == 4  # it did not draw the same again
+    for trial in found.trials:
+        record = json.loads((Path(tmp_path / trial.user_attrs["noria_folder"]) / "record.json").read_text())
+        assert trial.value == record["metrics"]["val/accuracy"]["value"]
+        assert record["config"]["optimizer"]["lr"] == trial.params["optimizer.lr"]
+        assert record["config"]["data"]["batch_size"] == trial.params["data.batch_size"]
+    now = {path.name: path.stat().st_mtime_ns for path in folder.glob("*/record.json")}
+    assert len(first) == 2 and len(now) == 4 and first.items() <= now.items()  # what was done is not touched
+    assert len(json.loads((folder / "sweep.json").read_text())["trials"]) == 4
+    best = yaml.safe_load((folder / "best.yaml").read_text())
+    assert best["best"][0]["values"]["val/accuracy"] == found.best_value
+    assert {path.name for path in folder.glob("*.png")} >= {"val_accuracy_history.png", "val_accuracy_slice.png"}
+    assert "4 done" in capsys.readouterr().out
+    assert noria(*words, "hydra.sweeper.n_trials=4") == 0  # nothing is left to do
+    assert len(study(folder).trials) == 4
+
+
+def test_failed_trials_do_not_stop_a_search_and_are_tried_again(noria, tiny, tmp_path):
+    words = [*tiny, "optimizer.lr=choice(1e30,1e-3)", "hydra.sweeper.sampler=grid", *SEARCH]
+    assert noria(*words) == 0
+    found = study(tmp_path / "runs/default/search")
+    assert sorted(trial.state.name for trial in found.trials) == ["COMPLETE", "FAIL"]
+    assert noria(*words) == 0
+    states = [(trial.params["optimizer.lr"], trial.state.name) for trial in study(found_folder(tmp_path)).trials]
+    assert sorted(states) == [(1e-3, "COMPLETE"), (1e30, "FAIL"), (1e30, "FAIL")]
+
+
+def found_folder(tmp_path: Path) -> Path:
+    return tmp_path / "runs/default/search"
+
+
+def test_what_is_worse_than_others_is_given_up(noria, tiny, tmp_path):
+    words = [
+        *(*tiny, "optimizer.lr=choice(1e-3,1e-9,1e-8)", "hydra.sweeper.sampler=grid", "trainer.max_epochs=4"),
+        *("monitor.metric=val/loss", "monitor.mode=min", "hydra.launcher.n_jobs=1", "hydra.sweeper.pruner=percentile"),
+        *("hydra.sweeper.pruner_options={percentile:10.0,n_startup_trials:1}", "hydra.sweeper.seed=1", *SEARCH),
+    ]
+    assert noria(*words) == 0
+    trials = study(found_folder(tmp_path)).trials
+    assert {trial.state.name for trial in trials} == {"COMPLETE", "PRUNED"}
+    pruned = next(trial for trial in trials if trial.state == TrialState.PRUNED)
+    record = json.loads((tmp_path / pruned.user_attrs["noria_folder"] / "record.json").read_text())
+    assert record["status"] == "pruned" and record["error"].startswith("val/loss ")
+    assert pruned.intermediate_values and len(record["history"]) < 4
+
+
+def test_several_objectives(noria, tiny, tmp_path):
+    words = [
+        *tiny,
+        "optimizer.lr=choice(1e-3,1e-4)",
+        "hydra.sweeper.sampler=nsga2",
+        "hydra.sweeper.n_trials=2",
+        *SEARCH,
+    ]
+    objectives = "hydra.sweeper.objectives={val/accuracy:max,timings/fit_seconds:min}"
+    assert noria(*words, objectives, "hydra.sweeper.n_trials=2") == 0
+    for trial in study(found_folder(tmp_path)).trials:
+        record = json.loads((tmp_path / trial.user_attrs["noria_folder"] / "record.json").read_text())
+        assert trial.values == [record["metrics"]["val/accuracy"]["value"], record["timings"]["fit_seconds"]]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["optimizer.lr=1e-3"], "nothing to search over"),
+        (["optimizer.lr=interval(-1.0,1.0)"], "optimizer.lr = -1.0 is out of range"),
+        (["optimizer.lr=choice(1e-3,1e-4)", "hydra.sweeper.sampler=tpee"], "hydra.sweeper.sampler=tpee"),
+        (["optimizer.lr=choice(1e-3,1e-4)", "hydra.sweeper.sampler_options={nonsense:1}"], "Optuna refuses"),
+        (["optimizer.lr=choice(1e-3,1e-4)", "hydra.sweeper.storage=nonsense://x"], "cannot be opened"),
+        (["optimizer.lr=choice(1e-3,1e-4)", "hydra.sweeper.space=nowhere.at_all"], "no such function"),
+    ],
+)
+def test_a_mistake_is_said_before_the_first_trial(noria, tiny, tmp_path, capsys, words, said):
+    assert noria(*tiny, *words, *SEARCH) == 2
+    err = capsys.readouterr().err
+    assert said in err and "Traceback" not in err
+    assert not list(tmp_path.rglob("record.json"))
