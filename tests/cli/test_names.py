@@ -22,7 +22,7 @@ def no_cluster(monkeypatch):
 def names() -> tuple[str, str]:
     """A run's and a sweep's folder, as one command sees them."""
     register_resolvers()
-    config = OmegaConf.create({"run": "${run_name:}", "again": "${run_name:}", "sweep": "${sweep_name:mine}"})
+    config = OmegaConf.create({"run": "${run_name:}", "again": "${run_name:}", "sweep": "${sweep_name:mine,null,[a]}"})
     assert config.run == config.again
     return config.run, config.sweep
 
@@ -30,8 +30,25 @@ def names() -> tuple[str, str]:
 def test_a_command_has_one_name_and_the_next_command_another():
     run, sweep = names()
     assert re.fullmatch(f"default/{ID}", run)
-    assert sweep == "mine/sweep-" + run.removeprefix("default/")
-    assert names() != (run, sweep)
+    again, same_sweep = names()
+    assert again != run and same_sweep == sweep
+
+
+def sweep_name(overrides: list[str], name: str | None = None, experiment: str | None = None) -> str:
+    register_resolvers()
+    config = {"overrides": overrides, "name": name, "experiment": experiment}
+    return str(OmegaConf.create({**config, "sweep": "${sweep_name:${experiment},${name},${overrides}}"}).sweep)
+
+
+def test_the_same_overrides_name_the_same_sweep():
+    name = sweep_name(["seed=1,2", "optimizer.lr=1e-3"])
+    assert re.fullmatch("default/sweep-[0-9a-f]{8}", name)
+    assert sweep_name(["optimizer.lr=1e-3", "logger=csv", "seed=1,2", "paths.runs=there"]) == name
+    assert sweep_name(["seed=1,2,3", "optimizer.lr=1e-3"]) != name
+
+
+def test_a_sweep_may_have_a_name():
+    assert sweep_name(["seed=1,2"], "mine", "quickstart") == "quickstart/mine"
 
 
 def test_names_sort_by_time(monkeypatch):
@@ -62,11 +79,6 @@ def test_all_processes_of_a_clusters_job_share_a_name(name, value, named, monkey
     monkeypatch.setenv(name, value)
     run, _ = names()
     assert run == named if named else re.fullmatch(f"default/{ID}", run)
-
-
-def test_a_sweep_without_an_experiment():
-    register_resolvers()
-    assert OmegaConf.create({"sweep": "${sweep_name:null}"}).sweep.startswith("default/sweep-")
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 ELSEWHERE = {
+    "hparams_search": "tests/sweep/test_wandb_sweep.py",
     "hydra": "tests/cli",
     "local": "a user's own",
     "metric": "tests/metric/test_base.py",

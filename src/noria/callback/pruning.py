@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import lightning.pytorch as pl
 import optuna
 from lightning.pytorch.callbacks import Callback
 
+from noria.callback.pruners import make_pruner
 from noria.common.errors import Pruned
 
 
@@ -21,7 +24,17 @@ class Pruning(Callback):
         Pruned: the trial is given up; on all ranks after the same validation.
     """
 
-    def __init__(self, *, storage: str, study: str, number: int, metric: str) -> None:
+    def __init__(
+        self,
+        *,
+        storage: str,
+        study: str,
+        number: int,
+        metric: str,
+        pruner: str,
+        pruner_options: dict[str, Any] | None = None,
+    ) -> None:
+        self._pruner, self._pruner_options = pruner, pruner_options  # a study does not keep them
         self._storage, self._study, self._number, self._metric = storage, study, number, metric
         self._trial: optuna.Trial | None = None
 
@@ -38,7 +51,8 @@ class Pruning(Callback):
     def _opened(self) -> optuna.Trial:
         if self._trial is None:
             optuna.logging.set_verbosity(optuna.logging.WARNING)
-            study = optuna.load_study(storage=self._storage, study_name=self._study)
+            pruner = make_pruner(self._pruner, self._pruner_options)
+            study = optuna.load_study(storage=self._storage, study_name=self._study, pruner=pruner)
             found = study.get_trials(deepcopy=False)[self._number]
             self._trial = optuna.Trial(study, found._trial_id)
         return self._trial

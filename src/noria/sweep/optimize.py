@@ -19,7 +19,7 @@ from noria.sweep.claim import look_up
 from noria.sweep.compose import Composer
 from noria.sweep.identity import trial_key
 from noria.sweep.search import OVERRIDES, Search, draw
-from noria.sweep.space import Space
+from noria.sweep.space import Space, written
 from noria.sweep.trial import Trial
 
 
@@ -94,10 +94,10 @@ def _pruning(search: Search, number: int) -> list[str]:
     if search.pruner is None:
         return []
     metric = next(iter(search.objectives))
-    facts = {"storage": search.storage, "study": search.study_name, "metric": metric}
-    quoted = ",".join(f"{name}:'{value}'" for name, value in facts.items())
-    node = f"{{_target_:noria.callback.pruning.Pruning,{quoted},number:0}}"
-    return [f"+callback.pruning={node}", f"callback.pruning.number={number}"]
+    facts = {"storage": search.storage, "study": search.study_name, "metric": metric, "number": 0}
+    facts |= {"pruner": search.pruner, "pruner_options": search.pruner_options}
+    node = {"_target_": "noria.callback.pruning.Pruning", **facts}
+    return [f"+callback.pruning={written(node)}", f"callback.pruning.number={number}"]
 
 
 def _end(search: Search) -> dict[str, Any]:

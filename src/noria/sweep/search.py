@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 from optuna.samplers import BaseSampler, CmaEsSampler, GridSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
+from noria.callback.pruners import PRUNERS, make_pruner
 from noria.common.errors import UserError, did_you_mean
 from noria.sweep.claim import is_taken
 from noria.sweep.space import Space
@@ -32,14 +33,15 @@ SAMPLERS: dict[str, Callable[..., BaseSampler]] = {
     "random": RandomSampler,
     "nsga2": NSGAIISampler,
 }
-PRUNERS: dict[str, Callable[..., optuna.pruners.BasePruner]] = {
-    "median": optuna.pruners.MedianPruner,
-    "percentile": optuna.pruners.PercentilePruner,
-    "asha": optuna.pruners.SuccessiveHalvingPruner,
-    "hyperband": optuna.pruners.HyperbandPruner,
-}
 KEY, FOLDER, HOST, OVERRIDES = "noria_key", "noria_folder", "noria_host", "overrides"
 COUNTED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
+
+
+class _Grid(GridSampler):
+    """Optuna's own calls `study.stop` after the last point, which ask and tell do not have; `n_trials` ends it here."""
+
+    def after_trial(self, *_: Any) -> None:
+        return
 
 
 class Search:
@@ -77,26 +79,23 @@ class Search:
         self.storage = storage or f"sqlite:///{(sweep_dir / 'study.db').resolve()}"
         self.study_name = study_name or sweep_dir.name
         self.n_trials = n_trials if sampler != "grid" or space.size is None else min(n_trials, space.size)
-        self.pruner = pruner
+        self.pruner, self.pruner_options = pruner, dict(pruner_options or {})
         if pruner is not None and len(self.objectives) > 1:
             raise UserError("hydra.sweeper.pruner: Optuna prunes with one objective only. Leave it out.")
         self._failed: set[int] = set()  # in this command
         self._asked: dict[int, optuna.Trial] = {}
         sweep_dir.mkdir(parents=True, exist_ok=True)
         try:
-            made = PRUNERS[pruner](**(pruner_options or {})) if pruner else optuna.pruners.NopPruner()
             self.study = optuna.create_study(
                 storage=self.storage,
                 study_name=self.study_name,
                 directions=["maximize" if mode == "max" else "minimize" for mode in self.objectives.values()],
-                pruner=made,
+                pruner=make_pruner(pruner, pruner_options),
                 load_if_exists=True,
             )
             # A sampler that begins again with its seed would suggest again what it did.
             options = {"seed": seed + len(self.study.trials), **(sampler_options or {})}
-            self.study.sampler = (
-                GridSampler(space.grid(), seed=seed) if sampler == "grid" else SAMPLERS[sampler](**options)
-            )
+            self.study.sampler = _Grid(space.grid(), seed=seed) if sampler == "grid" else SAMPLERS[sampler](**options)
         except (ValueError, TypeError, ImportError) as error:
             raise UserError(f"hydra.sweeper: Optuna refuses this: {error}") from error
         except Exception as error:  # of SQLAlchemy or a driver, whichever the storage is made of
