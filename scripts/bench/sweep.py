@@ -44,7 +44,6 @@ def main() -> int:
         single = sweep(folder / "single", words, 5, "local", "hydra.launcher.n_jobs=1")
         (path,) = (folder / "single").rglob("sweep.json")
         walls = [trial["seconds"] for trial in json.loads(path.read_text())["trials"]]
-        cost = _bench.middle(walls) - _bench.middle(own)
         seconds = _bench.rounds(
             {
                 NORIA: lambda: sweep(folder / "local", words, asked.trials, "local"),
@@ -56,35 +55,40 @@ def main() -> int:
             },
             asked.rounds,
         )
+    facts = {"rounds": asked.rounds, "trials": asked.trials, "a sweep of 5, one at a time, s": f"{single:.1f}"}
+    return _bench.report(*judged(facts, seconds, own, walls, asked.trials), asked.json)
+
+
+def judged(
+    facts: dict[str, Any], seconds: dict[str, list[float]], own: list[float], walls: list[float], trials: int
+) -> tuple[dict[str, Any], list[dict[str, Any]], list[Bar]]:
+    """The facts, the table and the bars.
+
+    Args:
+        seconds: of each contestant's rounds.
+        own, walls: of a trial's own work and of its process, one at a time.
+    """
     middle = {name: _bench.middle(found) for name, found in seconds.items()}
-    rows_shown = [
+    rows = [
         {
-            f"{asked.trials} trials by": name,
+            f"{trials} trials by": name,
             "s": middle[name],
             "lowest": min(found),
             "highest": max(found),
-            "s a trial": middle[name] / asked.trials,
+            "s a trial": middle[name] / trials,
             "of the loop": middle[name] / middle[LOOP],
         }
         for name, found in seconds.items()
     ]
-    facts = {
-        "rounds": asked.rounds,
-        "trials": asked.trials,
-        "own work of a trial, s": f"{_bench.middle(own):.2f}",
-        "its process, one at a time, s": f"{_bench.middle(walls):.2f}",
-        "a sweep of 5, one at a time, s": f"{single:.1f}",
-        "seconds": seconds,
-        "own": own,
-        "walls": walls,
-    }
+    work, wall = _bench.middle(own), _bench.middle(walls)
+    facts |= {"own work of a trial, s": f"{work:.2f}", "its process, one at a time, s": f"{wall:.2f}"}
     bars = [
-        Bar("seconds that a trial costs besides its work", cost, COST, at_most=True),
+        Bar("seconds that a trial costs besides its work", wall - work, COST, at_most=True),
         Bar("wall time, of the loop's", middle[NORIA] / middle[LOOP], SHARE, at_most=True),
         Bar("wall time, of the basic launcher's", middle[NORIA] / middle[BASIC], 1.0, at_most=True),
         Bar("wall time, of joblib's", middle[NORIA] / middle[JOBLIB], 1.0, at_most=True),
     ]
-    return _bench.report(facts, rows_shown, bars, asked.json)
+    return {**facts, "seconds": seconds, "own": own, "walls": walls}, rows, bars
 
 
 def own_work(words: list[str], folder: str, times: int) -> list[float]:

@@ -224,6 +224,11 @@ def test_a_bad_last_value_stops_a_grid_before_its_first_trial(noria, tiny, tmp_p
     assert not list(tmp_path.iterdir())
 
 
+def test_a_sweep_does_not_resume_one_run(noria, fitted, capsys):
+    assert noria(f"resume={fitted}", "seed=1,2", "-m") == 2
+    assert "a sweep goes on by itself" in capsys.readouterr().err
+
+
 def test_trials_report_validation_only(noria, tiny, tmp_path):
     assert noria(*tiny, "metric=[accuracy]", "seed=1,2", "--multirun") == 0
     trials = _trials(tmp_path)

@@ -10,6 +10,8 @@ from hydra.core.override_parser.types import Override
 from hydra.types import HydraContext
 from omegaconf import DictConfig, open_dict
 
+from noria.common.errors import UserError
+
 WANDB_SWEEP = "noria.stage.wandb_sweep.wandb_sweep"
 
 
@@ -22,7 +24,13 @@ def asked(context: HydraContext, params: Mapping[str, Any], arguments: Sequence[
 
 
 def settle_folder(config: DictConfig) -> None:
-    """Names the sweep's folder once, for the trials too, whose own overrides would give another name."""
+    """Names the sweep's folder once, for the trials too, whose own overrides would give another name.
+
+    Raises:
+        UserError: the sweep is to resume one run.
+    """
+    if config.get("resume") not in (None, "auto"):
+        raise UserError(f"resume={config.resume} goes on with one run; a sweep goes on by itself. Leave it out.")
     folder = str(config.hydra.sweep.dir)
     with open_dict(config.hydra):
         config.hydra.sweep.dir = folder

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from noria.cli.ending import ending, say
 from noria.cli.names import register_resolvers
 from noria.cli.stages import run_checked
-from noria.common.errors import Terminated, UserError
+from noria.common.errors import Terminated
 from noria.config.check import check
 from noria.sweep.claim import Place, Taken, claimed
 from noria.sweep.identity import trial_key
@@ -40,8 +40,6 @@ def run_in_process(cfg: DictConfig, choices: dict[str, Any], place: Place) -> tu
 
 def run_among_others(cfg: DictConfig, choices: dict[str, Any], sweep_dir: Path) -> None:
     """A trial that another launcher than Noria's runs: in its process, unless it is done or somebody has it."""
-    if cfg.resume not in (None, "auto"):
-        raise UserError(f"resume={cfg.resume} goes on with one run; a sweep goes on by itself. Leave it out.")
     key = trial_key(check(cfg, choices))
     try:
         with claimed(sweep_dir, key) as place:

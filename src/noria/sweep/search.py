@@ -127,7 +127,7 @@ class Search:
         if asked is None or trial.state == STOPPED:
             return
         if trial.folder is not None:
-            asked.set_user_attr(FOLDER, str(trial.folder))
+            asked.set_user_attr(FOLDER, str(trial.folder.resolve()))
         values = [measured(trial.record, name) for name in self.objectives]
         if trial.state == PRUNED:
             self.study.tell(asked, state=TrialState.PRUNED)
