@@ -23,6 +23,7 @@ from noria.tracking.record_file import write_json
 
 FORMAT = 1
 SUMMARY = "sweep.json"
+LOGGERS = {"wandb": ("wandb", "wandb.sdk.launch")}  # W&B imports the second late: a second of each trial's time
 
 
 class LocalSweep:
@@ -73,7 +74,7 @@ class LocalSweep:
         """
         options = dict(self._options)
         slots = make_slots(total, options.pop("n_jobs"), options.pop("gpus"))
-        loggers = ["wandb"] if "wandb" in (self._config.get("logger") or {}) else []
+        loggers = [module for name in (self._config.get("logger") or {}) for module in LOGGERS.get(name, ())]
         warm_up([str(self._config.stage._target_).rpartition(".")[0], self._run.__module__, *loggers])
         with LiveBoard(self.sweep_dir, self.metric, total) as board:
             pool = Pool(self.sweep_dir, self._run, slots, board, **options)
