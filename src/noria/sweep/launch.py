@@ -75,7 +75,7 @@ class LocalSweep:
         options = dict(self._options)
         slots = make_slots(total, options.pop("n_jobs"), options.pop("gpus"))
         loggers = [module for name in (self._config.get("logger") or {}) for module in LOGGERS.get(name, ())]
-        warm_up([str(self._config.stage._target_).rpartition(".")[0], self._run.__module__, *loggers])
+        warm_up([self._run.__module__, *dict.fromkeys(_modules(self._config)), *loggers])
         with LiveBoard(self.sweep_dir, self.metric, total) as board:
             pool = Pool(self.sweep_dir, self._run, slots, board, **options)
             try:
@@ -105,6 +105,16 @@ class LocalSweep:
         facts = {"format": FORMAT, "name": self.sweep_dir.name, "command": shlex.join(sys.argv)}
         facts |= {"monitor": {"metric": self.metric, "mode": self.mode}}
         write_json(self.sweep_dir / SUMMARY, {**facts, "best": best[0].key if best else None, "trials": rows})
+
+
+def _modules(node: Any) -> Iterator[str]:
+    """Where the components lie that the config names: Noria's own, which touch no GPU when they are imported."""
+    if isinstance(node, DictConfig):
+        for name, value in node.items_ex(resolve=False):
+            if name == "_target_" and str(value).startswith("noria."):
+                yield str(value).rpartition(".")[0]
+            else:
+                yield from _modules(value)
 
 
 def refuse_unfinished(trials: Sequence[Trial], total: int) -> None:
