@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from rich import get_console
 
 from noria.common.errors import UserError
-from noria.sweep.space import Space
+from noria.sweep.space import Space, written
 
 FILE = "sweep.yaml"
 
@@ -73,7 +74,7 @@ def _parameter(distribution: BaseDistribution) -> dict[str, Any]:
     """As W&B names it (https://docs.wandb.ai/guides/sweeps/sweep-config-keys)."""
     match distribution:
         case CategoricalDistribution():
-            return {"values": list(distribution.choices)}
+            return {"values": [_typed(choice) for choice in distribution.choices]}
         case IntDistribution(log=True) | FloatDistribution(log=True):
             kind = "q_log_uniform_values" if isinstance(distribution, IntDistribution) else "log_uniform_values"
             return {"distribution": kind, "min": distribution.low, "max": distribution.high}
@@ -87,3 +88,9 @@ def _parameter(distribution: BaseDistribution) -> dict[str, Any]:
         case FloatDistribution():
             return {"distribution": "uniform", "min": distribution.low, "max": distribution.high}
     raise TypeError(f"{distribution}")
+
+
+def _typed(choice: Any) -> Any:
+    """A choice that an agent's `str` leaves readable for Hydra: a word or a number as it is, the rest as text."""
+    plain = isinstance(choice, bool | int | float) or (isinstance(choice, str) and re.fullmatch(r"[\w./:+-]+", choice))
+    return choice if plain else written(choice)

@@ -1,0 +1,133 @@
+"""Every launcher that can run here leaves the same sweep: what one has done, no other does again."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+OTHERS = {
+    "basic": [],
+    "joblib": ["hydra.launcher.n_jobs=2"],
+    "submitit_local": ["hydra.launcher.timeout_min=5", "hydra.launcher.cpus_per_task=1"],
+}
+
+
+def records(folder: Path) -> dict[str, int]:
+    """When each record of a sweep was last written."""
+    return {path.parent.name: path.stat().st_mtime_ns for path in folder.glob("runs/default/one/*/record.json")}
+
+
+@pytest.mark.parametrize("launcher", OTHERS)
+def test_another_launcher_leaves_what_local_leaves(noria, tiny, tmp_path, launcher):
+    words = [*tiny, "seed=1,2", "sweep=one", "-m"]
+    assert noria(*words, f"hydra/launcher={launcher}", *OTHERS[launcher]) == 0
+    first = records(tmp_path)
+    found = [json.loads((tmp_path / "runs/default/one" / name / "record.json").read_text()) for name in first]
+    assert sorted(record["seed"] for record in found) == [1, 2]
+    assert [record["status"] for record in found] == ["done", "done"]
+    assert len({record["wandb"]["id"] for record in found}) == 2
+    assert noria(*words) == 0  # `local`, which finds both and runs neither
+    assert records(tmp_path) == first
+    assert noria(*words, f"hydra/launcher={launcher}", *OTHERS[launcher]) == 0
+    assert records(tmp_path) == first
+
+
+SLOW = '''
+import time
+from lightning.pytorch.callbacks import Callback
+
+class Slow(Callback):
+    def on_train_batch_start(self, *_):
+        time.sleep(0.3)
+'''
+
+
+def test_ctrl_c_stops_a_sweep_and_the_same_command_goes_on(tiny, tmp_path):
+    """As a terminal does it: the signal reaches the whole group."""
+    (tmp_path / "slow.py").write_text(SLOW)
+    words = [*tiny, "data.batch_size=8", "callback.checkpoint.every_n_steps=1", "+callback.slow._target_=slow.Slow"]
+    words += ["seed=1,2,3", "sweep=one", "hydra.launcher.n_jobs=2", "-m"]
+    command = [sys.executable, str(ROOT / "scripts/run.py"), *words]
+    options = {"cwd": tmp_path, "env": {**os.environ, "PYTHONPATH": str(tmp_path)}, "text": True}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen(command, **options, **pipes, start_new_session=True)
+    until = time.monotonic() + 120
+    while not list(tmp_path.glob("runs/default/one/*/checkpoints/last.ckpt")) and time.monotonic() < until:
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 130, out + err
+    assert "The same command again runs what is missing" in " ".join(err.split()) and "Traceback" not in out + err
+    states = [json.loads(path.read_text())["status"] for path in tmp_path.glob("runs/default/one/*/record.json")]
+    assert states and "failed" not in states and "running" not in states, states
+    done = subprocess.run(command, **options, capture_output=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = [json.loads(path.read_text()) for path in tmp_path.glob("runs/default/one/*/record.json")]
+    assert len(found) == 3 and {record["status"] for record in found} == {"done"}
+    assert any(record["resumed"] for record in found)
+
+
+UNRULY = '''
+import os, signal
+from pathlib import Path
+from lightning.pytorch.callbacks import Callback
+
+class Unruly(Callback):
+    """Dies or raises in the first of its times."""
+
+    def __init__(self, way, times):
+        self.way, self.times = way, times
+
+    def on_train_batch_start(self, trainer, *_):
+        told = Path("told")
+        count = len(told.read_text()) if told.exists() else 0
+        if count < self.times:
+            told.write_text("." * (count + 1))
+            if self.way == "raise":
+                raise ValueError("as it was told")
+            os.kill(os.getpid(), signal.SIGKILL)
+'''
+
+
+def unruly(tiny: list[str], folder: Path, way: str, times: int, *words: str) -> subprocess.CompletedProcess[str]:
+    (folder / "unruly.py").write_text(UNRULY)
+    callback = f"+callback.unruly={{_target_:unruly.Unruly,way:{way},times:{times}}}"
+    command = [sys.executable, ROOT / "scripts/run.py", *tiny, callback, "seed=1,2,3", "sweep=one", "-m", *words]
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    command = [str(word) for word in [*command, "hydra.launcher.n_jobs=1"]]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+
+
+def states(folder: Path) -> list[str]:
+    found = json.loads((folder / "runs/default/one/sweep.json").read_text())
+    return [trial["status"] for trial in found["trials"]]
+
+
+def test_a_trial_that_a_signal_killed_is_started_again(tiny, tmp_path):
+    done = unruly(tiny, tmp_path, "kill", 2, "hydra.launcher.retries=2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert states(tmp_path) == ["done"] * 3
+    assert done.stdout.count("it is started again") == 2
+
+
+def test_the_retries_come_to_an_end(tiny, tmp_path):
+    # Each of the three is killed once, and the first of them, whose turn comes again after the others, once more.
+    done = unruly(tiny, tmp_path, "kill", 4, "hydra.launcher.retries=1")
+    assert done.returncode == 1 and states(tmp_path) == ["killed", "done", "done"]
+    assert "killed by SIGKILL" in " ".join(done.stdout.split())
+
+
+def test_the_first_failure_ends_a_sweep_that_is_to_fail_fast(tiny, tmp_path):
+    done = unruly(tiny, tmp_path, "raise", 1, "hydra.launcher.fail_fast=true")
+    assert done.returncode == 1 and states(tmp_path) == ["failed"]
+    assert "2 not started" in " ".join(done.stdout.split()) and "3 of 3 trials are not done" in done.stderr
+    again = unruly(tiny, tmp_path, "raise", 1, "hydra.launcher.fail_fast=true")
+    assert again.returncode == 0 and states(tmp_path) == ["done"] * 3
