@@ -100,7 +100,7 @@ def _executed(model: str, length: int) -> float:
     counts = []
     for _ in range(2):
         with FlopCounterMode(display=False) as counter:
-            network(input_ids=torch.ones(4, length, dtype=torch.int64)).logits.sum().backward()
+            network(input_ids=torch.ones(32, length, dtype=torch.int64)).logits.sum().backward()
         counts.append(counter.get_total_flops())
         suit(network, "cpu")
     return counts[1] / counts[0]

@@ -28,10 +28,11 @@ from transformers import (
 from noria.common.errors import UserError
 from noria.model.execution import suit
 from noria.model.peft import Lora
-from noria.model.unpadded import GROUPS, FirstTokenLayer, UnpaddedEncoder, can_unpad, unpad
+from noria.model.packed_attention import LONG, TOKENS
+from noria.model.unpadded import FirstTokenLayer, UnpaddedEncoder, can_unpad, unpad
 
 SIZES: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 64}
-SIZES |= {"vocab_size": 120, "max_position_embeddings": 70, "pad_token_id": 1, "num_labels": 3}
+SIZES |= {"vocab_size": 120, "max_position_embeddings": LONG + 10, "pad_token_id": 1, "num_labels": 3}
 OFF = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 FAMILIES = [
     (BertConfig, BertForSequenceClassification),
@@ -43,10 +44,12 @@ FAMILIES = [
 LENGTHS = {
     "all alike": [5, 5, 5],
     "in groups": [3, 9, 9, 4],
-    "in more groups than are worth it": list(range(2, 4 + GROUPS)),
+    "of many lengths": list(range(2, 12)),
+    "that leave no room for a filler": [TOKENS - 9, 9],
     "one token": [1, 1],
     "one row": [7],
     "far apart": [1, 5, 60],
+    "so long that another kernel is quicker": [3, LONG],
 }
 
 
@@ -104,6 +107,24 @@ def test_in_double_precision_nothing_is_left_of_the_difference() -> None:
         with torch.no_grad():
             found, wanted = packed(**batch(lengths)).logits, padded(**batch(lengths)).logits
         torch.testing.assert_close(found, wanted, atol=1e-14, rtol=1e-12)
+
+
+def test_under_autocast_it_is_as_near_to_the_exact_network_as_the_padded_one() -> None:
+    exact = make(num_hidden_layers=4)
+    padded, packed, inputs = deepcopy(exact), deepcopy(exact), batch([4, 9, 30, 9], types=True)
+    unpad(packed)
+    wanted, _ = logits_and_gradients(exact.double(), inputs)
+    off = {}
+    for name, network in (("padded", padded), ("packed", packed)):
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = network(**inputs).logits
+        (logits.float() ** 2).sum().backward()
+        pairs = zip(network.parameters(), exact.parameters(), strict=True)
+        gaps = [
+            (p.grad - q.grad).norm() / q.grad.norm() for p, q in pairs if p.grad is not None and q.grad.norm() > 1e-3
+        ]
+        off[name] = float((logits.detach() - wanted).norm() / wanted.norm()), float(torch.stack(gaps).median())
+    assert off["packed"][0] <= 1.5 * off["padded"][0] and off["packed"][1] <= 1.5 * off["padded"][1], off
 
 
 def test_the_attention_that_drops_is_the_same_function() -> None:

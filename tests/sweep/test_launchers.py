@@ -40,14 +40,14 @@ def test_another_launcher_leaves_what_local_leaves(noria, tiny, tmp_path, launch
     assert records(tmp_path) == first
 
 
-SLOW = '''
+SLOW = """
 import time
 from lightning.pytorch.callbacks import Callback
 
 class Slow(Callback):
     def on_train_batch_start(self, *_):
         time.sleep(0.3)
-'''
+"""
 
 
 def test_ctrl_c_stops_a_sweep_and_the_same_command_goes_on(tiny, tmp_path):

@@ -5,22 +5,20 @@ Knows the layout that BERT and its descendants share in transformers, and nothin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
 
-from noria.model.dropout import dropped_product
+from noria.model.packed_attention import PackedAttention, Packing
+from noria.model.residual_norm import low_type, residual_norm
 
 NAME = "unpadded"
 # Layers of self-attention, then two matrices, each with its sum and norm; a head that reads the first token alone.
 FAMILIES = frozenset({"bert", "camembert", "electra", "roberta", "xlm-roberta"})
-GROUPS = 4  # of rows of one length; with more of them, many small products cost more than some padding
 
 
 def can_unpad(network: nn.Module) -> bool:
@@ -47,26 +45,6 @@ def _bare(network: nn.Module) -> Any:
     return network.get_base_model() if hasattr(network, "get_base_model") else network  # type: ignore[operator]
 
 
-@dataclass(frozen=True)
-class Packing:
-    """How the tokens of a batch lie one after the other: its rows by rising length, without padding.
-
-    Args:
-        groups: for each length, (its first token, its rows, the length).
-        lengths: (rows,), rising.
-        firsts: (rows,), where each row begins.
-    """
-
-    groups: list[tuple[int, int, int]]
-    lengths: Tensor
-    firsts: Tensor
-
-    @property
-    def mask(self) -> Tensor:
-        """Which places of the padded rows hold a token, bool (rows, longest)."""
-        return torch.arange(self.groups[-1][2], device=self.lengths.device) < self.lengths[:, None]
-
-
 class UnpaddedEncoder(nn.Module):
     """Stands in for the encoder of a classifier: hidden states (rows, length, width) in, (rows, 1, width) out.
 
@@ -77,7 +55,7 @@ class UnpaddedEncoder(nn.Module):
     def __init__(self, encoder: Any) -> None:
         super().__init__()
         *layers, last = encoder.layer
-        self.layer = nn.ModuleList([*layers, FirstTokenLayer(last)])
+        self.layer = nn.ModuleList([*(PackedLayer(layer) for layer in layers), FirstTokenLayer(last)])
 
     def forward(self, hidden_states: Tensor, attention_mask: Tensor | None = None, **_: Any) -> Any:
         """
@@ -87,14 +65,19 @@ class UnpaddedEncoder(nn.Module):
         Returns:
             `last_hidden_state`: (rows, 1, width), the first token of each row.
         """
-        hidden_states, packing, back = _pack(hidden_states, attention_mask)
+        rows, length, _width = hidden_states.shape
+        full = torch.full((rows,), length, device=hidden_states.device)
+        packing = Packing.of(full if attention_mask is None else attention_mask.sum(1))
+        attention = PackedAttention(packing, self.layer[0].heads)
+        hidden = hidden_states.flatten(0, 1).index_select(0, packing.of_padded(length))
+        low = hidden.to(low_type(hidden))
         for layer in self.layer:
-            hidden_states = layer(hidden_states, None, packing=packing)
-        return BaseModelOutputWithPastAndCrossAttentions(last_hidden_state=hidden_states[0, back, None])
+            hidden, low = layer(hidden, low, attention)
+        return BaseModelOutputWithPastAndCrossAttentions(last_hidden_state=hidden[:, None])
 
 
-class FirstTokenLayer(GradientCheckpointingLayer):
-    """A last layer whose output is wanted for the first token of each row: only keys and values see all tokens."""
+class PackedLayer(GradientCheckpointingLayer):
+    """A layer of the encoder over packed tokens."""
 
     def __init__(self, layer: Any) -> None:
         super().__init__()
@@ -106,96 +89,44 @@ class FirstTokenLayer(GradientCheckpointingLayer):
             self._gradient_checkpointing_func = layer._gradient_checkpointing_func
         self.train(layer.training)
 
-    def forward(self, hidden_states: Tensor, attention_mask: None, packing: Packing) -> Tensor:
-        """Packed tokens (1, tokens, width) to first tokens (1, rows, width)."""
-        own, first = self.attention.self, hidden_states[:, packing.firsts]
-        query, key, value = own.query(first), own.key(hidden_states), own.value(hidden_states)
-        q, k, v = (x.unflatten(-1, (-1, own.attention_head_size)).transpose(1, 2) for x in (query, key, value))
-        dropout = own.dropout.p if self.training else 0.0
-        attended, _ = unpadded_attention(own, q, k, v, None, own.scaling, dropout, packing=packing)
-        first = self.attention.output(attended.flatten(2), first)
-        return self.output(self.intermediate(first), first)
+    @property
+    def heads(self) -> int:
+        own = self.attention.self
+        return int(own.num_attention_heads)
+
+    def forward(self, hidden: Tensor, low: Tensor, attention: PackedAttention) -> tuple[Tensor, Tensor]:
+        """
+        Args:
+            hidden: (tokens, width).
+            low: the same, in autocast's type.
+        """
+        return self._block(low, hidden, low, attention)
+
+    def _block(self, asking: Tensor, before: Tensor, low: Tensor, attention: PackedAttention) -> tuple[Tensor, Tensor]:
+        """What the asking tokens become, whose states were `before`; `low` are those of all tokens."""
+        own = self.attention.self
+        attended = attention(
+            own.query(asking), own.key(low), own.value(low), own.scaling, own.dropout.p if self.training else 0.0
+        )
+        between = _half(self.attention.output, attended, before, self.training)
+        return _half(self.output, self.intermediate(between[1]), between[0], self.training)
 
 
-def unpadded_attention(
-    module: nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: None,
-    scaling: float,
-    dropout: float = 0.0,
-    *,
-    packing: Packing,
-    **_: Any,
-) -> tuple[Tensor, None]:
-    """Scaled dot-product attention (Vaswani et al. 2017, section 3.2.1) of each row to itself.
+class FirstTokenLayer(PackedLayer):
+    """A last layer whose output is wanted for the first token of each row: only keys and values see all tokens."""
 
-    Args:
-        query: (1, heads, tokens, head width), or (1, heads, rows, head width) where only first tokens ask.
-        key, value: (1, heads, tokens, head width), packed.
-
-    Returns:
-        (1, tokens or rows, heads, head width).
-    """
-    first_only = query.shape[2] == len(packing.firsts)
-    if len(packing.groups) > GROUPS:
-        return _padded_attention(query, key, value, scaling, dropout, packing, first_only), None
-    found, row = [], 0
-    for start, rows, length in packing.groups:
-        own = slice(start, start + rows * length)
-        asked = (slice(row, row + rows), 1) if first_only else (own, length)
-        attended = _attend(_rows(query, *asked), _rows(key, own, length), _rows(value, own, length), scaling, dropout)
-        found.append(attended.transpose(1, 2).flatten(0, 1))
-        row += rows
-    return torch.cat(found)[None], None
+    def forward(self, hidden: Tensor, low: Tensor, attention: PackedAttention) -> tuple[Tensor, Tensor]:
+        """All tokens (tokens, width) to first tokens (rows, width)."""
+        firsts = attention.packing.firsts
+        return self._block(low.index_select(0, firsts), hidden.index_select(0, firsts), low, attention)
 
 
-def _padded_attention(
-    query: Tensor, key: Tensor, value: Tensor, scaling: float, dropout: float, packing: Packing, first_only: bool
-) -> Tensor:
-    """Attention alone on padded rows: nothing in it is worth many products of a few rows each."""
-    there = packing.mask
-
-    def padded(x: Tensor) -> Tensor:
-        rows = x.new_zeros(*there.shape, x.shape[1], x.shape[3])
-        rows[there] = x[0].transpose(0, 1)
-        return rows.transpose(1, 2)
-
-    q = query[0].transpose(0, 1)[:, :, None] if first_only else padded(query)
-    mask = torch.zeros(there.shape, dtype=q.dtype, device=q.device).masked_fill(~there, torch.finfo(q.dtype).min)
-    found = _attend(q, padded(key), padded(value), scaling, dropout, mask[:, None, None]).transpose(1, 2)
-    return (found[:, 0] if first_only else found[there])[None]
+def _half(output: Any, x: Tensor, before: Tensor, training: bool) -> tuple[Tensor, Tensor]:
+    return residual_norm(output.dense(x), before, output.LayerNorm, output.dropout.p if training else 0.0)
 
 
-def _attend(q: Tensor, k: Tensor, v: Tensor, scaling: float, dropout: float, mask: Tensor | None = None) -> Tensor:
-    """(rows, heads, length, head width); torch's own kernel has no quick dropout on a CPU."""
-    if not dropout:
-        return functional.scaled_dot_product_attention(q, k, v, mask, scale=scaling)
-    weights = torch.matmul(q, k.mT).mul_(scaling)
-    weights = functional.softmax(weights if mask is None else weights.add_(mask), dim=-1)
-    return dropped_product(weights, v, dropout)
-
-
-def _rows(x: Tensor, tokens: slice, length: int) -> Tensor:
-    """(1, heads, tokens, head width) to (rows, heads, length, head width)."""
-    return x[0, :, tokens].unflatten(1, (-1, length)).transpose(0, 1)
-
-
-def _pack(hidden_states: Tensor, mask: Tensor | None) -> tuple[Tensor, Packing, Tensor]:
-    """The tokens (1, tokens, width), how they lie, and where each row of the batch went."""
-    rows, longest, _ = hidden_states.shape
-    full = torch.full((rows,), longest, device=hidden_states.device)
-    lengths, order = (full if mask is None else mask.sum(1)).sort(stable=True)
-    kinds, counts = lengths.unique_consecutive(return_counts=True)
-    groups, start = [], 0
-    for length, count in zip(kinds.tolist(), counts.tolist(), strict=True):
-        groups.append((start, count, length))
-        start += count * length
-    packing = Packing(groups, lengths, lengths.cumsum(0) - lengths)
-    hidden_states = hidden_states[order]
-    packed = hidden_states.flatten(0, 1) if groups[0][2] == longest else hidden_states[packing.mask]
-    return packed[None], packing, order.argsort()
+def _refuse(*_: Any, **__: Any) -> Any:
+    raise AssertionError("the layers of an unpadded encoder attend by themselves")
 
 
 def _keep_mask(attention_mask: Tensor | None = None, **_: Any) -> Tensor | None:
@@ -203,5 +134,5 @@ def _keep_mask(attention_mask: Tensor | None = None, **_: Any) -> Tensor | None:
     return attention_mask
 
 
-AttentionInterface.register(NAME, unpadded_attention)
+AttentionInterface.register(NAME, _refuse)
 AttentionMaskInterface.register(NAME, _keep_mask)
