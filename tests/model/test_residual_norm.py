@@ -29,9 +29,8 @@ def test_it_is_the_norm_of_the_sum(p: float) -> None:
     assert low is found
     torch.testing.assert_close(found, wanted)
     weights = torch.randn_like(found)
-    for one, other in zip(
-        torch.autograd.grad((found * weights).sum(), inputs), torch.autograd.grad((wanted * weights).sum(), inputs)
-    ):
+    pair = [torch.autograd.grad((made * weights).sum(), inputs) for made in (found, wanted)]
+    for one, other in zip(*pair, strict=True):
         torch.testing.assert_close(one, other)
 
 

@@ -27,8 +27,8 @@ from transformers import (
 
 from noria.common.errors import UserError
 from noria.model.execution import suit
-from noria.model.peft import Lora
 from noria.model.packed_attention import LONG, TOKENS
+from noria.model.peft import Lora
 from noria.model.unpadded import FirstTokenLayer, UnpaddedEncoder, can_unpad, unpad
 
 SIZES: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 64}

@@ -19,8 +19,8 @@ def cheap_dropout(x: Tensor, p: float, training: bool = True) -> Tensor:
     """Dropout (Srivastava et al. 2014): zeros each element with probability p and scales the rest by 1 / (1 - p).
 
     torch draws one 64-bit number for each element on a CPU, on one thread; here each is cut into four, and they are
-    made of one draw of torch's own generator, so that a seed decides them and a checkpoint restores them. Elsewhere, and inside a compiled
-    graph, it is torch's own dropout, which draws them in the same kernel.
+    made of one draw of torch's own generator, so that a seed decides them and a checkpoint restores them. Elsewhere,
+    and inside a compiled graph, it is torch's own dropout, which draws them in the same kernel.
     """
     drop = round(p * STEPS)
     if not training or drop == 0:

@@ -64,8 +64,5 @@ class _ResidualNorm(torch.autograd.Function):
         of_total, of_weight, of_bias = torch.ops.aten.native_layer_norm_backward(
             gradient, total, weight.shape, mean, rstd, weight, bias, wanted
         )
-        if keep is None:
-            of_out = of_total.to(ctx.type)
-        else:
-            of_out = masked((of_total * ctx.scale).to(ctx.type), keep)
+        of_out = of_total.to(ctx.type) if keep is None else masked((of_total * ctx.scale).to(ctx.type), keep)
         return of_out, of_total, of_weight, of_bias, None, None, None

@@ -55,6 +55,7 @@ class UnpaddedEncoder(nn.Module):
     def __init__(self, encoder: Any) -> None:
         super().__init__()
         *layers, last = encoder.layer
+        self._heads = int(last.attention.self.num_attention_heads)
         self.layer = nn.ModuleList([*(PackedLayer(layer) for layer in layers), FirstTokenLayer(last)])
 
     def forward(self, hidden_states: Tensor, attention_mask: Tensor | None = None, **_: Any) -> Any:
@@ -68,7 +69,7 @@ class UnpaddedEncoder(nn.Module):
         rows, length, _width = hidden_states.shape
         full = torch.full((rows,), length, device=hidden_states.device)
         packing = Packing.of(full if attention_mask is None else attention_mask.sum(1))
-        attention = PackedAttention(packing, self.layer[0].heads)
+        attention = PackedAttention(packing, self._heads)
         hidden = hidden_states.flatten(0, 1).index_select(0, packing.of_padded(length))
         low = hidden.to(low_type(hidden))
         for layer in self.layer:
@@ -88,11 +89,6 @@ class PackedLayer(GradientCheckpointingLayer):
         if self.gradient_checkpointing:
             self._gradient_checkpointing_func = layer._gradient_checkpointing_func
         self.train(layer.training)
-
-    @property
-    def heads(self) -> int:
-        own = self.attention.self
-        return int(own.num_attention_heads)
 
     def forward(self, hidden: Tensor, low: Tensor, attention: PackedAttention) -> tuple[Tensor, Tensor]:
         """
