@@ -47,6 +47,7 @@ LENGTHS = {
     "of many lengths": list(range(2, 12)),
     "that leave no room for a filler": [TOKENS - 9, 9],
     "one token": [1, 1],
+    "one token each, as many as are packed": [1] * TOKENS,
     "one row": [7],
     "far apart": [1, 5, 60],
     "so long that another kernel is quicker": [3, LONG],

@@ -62,7 +62,7 @@ def as_an_agent_types(sweep: dict[str, Any], values: dict[str, Any]) -> list[str
 
 
 def test_what_an_agent_types_runs_as_the_agents_own_run(tiny, tmp_path):
-    space = ["seed=1,2", "trainer.gradient_clip_val=choice(null,1.0)", "metric=[accuracy],[accuracy,f1]"]
+    space = ["seed=1,2", "trainer.gradient_clip_val=null,1.0", "metric=[accuracy],[accuracy,f1]"]
     write = [sys.executable, str(RUN), *tiny, *space, "hydra/sweeper=optuna", "stage=wandb_sweep", "-m"]
     subprocess.run(write, cwd=tmp_path, check=True, capture_output=True)
     sweep = written(tmp_path)

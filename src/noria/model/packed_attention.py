@@ -23,9 +23,7 @@ LONG = 128  # from that length on torch's own kernel is quicker, where nothing i
 
 @dataclass(frozen=True)
 class Packing:
-    """How the tokens of a batch lie one after the other: row by row, without padding, then some fillers.
-
-    There is always a filler: it stands in for what is not there, and its gradient is zero.
+    """How the tokens of a batch lie one after the other: row by row, without padding, then perhaps some fillers.
 
     Args:
         lengths: (rows,), of each row.
@@ -42,7 +40,7 @@ class Packing:
     @classmethod
     def of(cls, lengths: Tensor) -> Packing:
         tokens, longest = (int(x) for x in (lengths.sum(), lengths.max()))
-        return cls(lengths, -(-longest // LENGTHS) * LENGTHS, tokens, (tokens // TOKENS + 1) * TOKENS)
+        return cls(lengths, -(-longest // LENGTHS) * LENGTHS, tokens, -(-tokens // TOKENS) * TOKENS)
 
     @cached_property
     def firsts(self) -> Tensor:
@@ -65,9 +63,14 @@ class Packing:
         return functional.pad(found, (0, self.size - self.tokens))
 
     def to_rows(self, heads: int) -> Tensor:
-        """For every head of padded rows (rows * heads * longest) its place in the heads of tokens (size * heads)."""
-        found = torch.where(self.there, self.firsts[:, None] + self._steps(self.longest), self.tokens)
+        """For every head of padded rows (rows * heads * longest) its place in the heads of tokens (size * heads);
+        what is no token is any."""
+        found = torch.where(self.there, self.firsts[:, None] + self._steps(self.longest), 0)
         return (found[:, None] * heads + self._steps(heads)[:, None]).flatten()
+
+    def not_there(self, heads: int) -> Tensor:
+        """Those heads of padded rows (rows * heads * longest) that are of no token."""
+        return (~self.there).repeat_interleave(heads, 0).flatten().nonzero()[:, 0]
 
     def to_tokens(self, heads: int) -> Tensor:
         """The way back, (size * heads); a filler is anything."""
@@ -99,6 +102,7 @@ class PackedAttention:
     def __init__(self, packing: Packing, heads: int) -> None:
         self.packing, self.heads = packing, heads
         self._to_rows, self._to_tokens = packing.to_rows(heads), packing.to_tokens(heads)
+        self._not_there = packing.not_there(heads)
         self._biases: dict[torch.dtype, Tensor | None] = {}
 
     def __call__(self, query: Tensor, key: Tensor, value: Tensor, scaling: float, dropout: float = 0.0) -> Tensor:
@@ -127,6 +131,13 @@ class PackedAttention:
             return heads[:, None]
         return heads.index_select(0, self._to_rows).unflatten(0, (-1, self.packing.longest))
 
+    def padded_with_zeros(self, x: Tensor) -> Tensor:
+        """As `padded`, where it is a gradient: what is no token has none."""
+        found = self.padded(x)
+        if len(self._not_there) and not self._of_firsts(x.shape):
+            found.view(-1, found.shape[-1]).index_fill_(0, self._not_there, 0)
+        return found
+
     def packed(self, x: Tensor, shape: torch.Size) -> Tensor:
         """The way back, to that shape. The values of fillers are anything."""
         heads = x.reshape(-1, x.shape[-1])
@@ -138,7 +149,7 @@ class PackedAttention:
         return self._biases[dtype]
 
     def _of_firsts(self, shape: torch.Size) -> bool:
-        return shape[0] != self.packing.size
+        return shape[0] == len(self.packing.lengths) < self.packing.size
 
 
 class _Attend(torch.autograd.Function):
@@ -161,7 +172,7 @@ class _Attend(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         q, k, v, weights, keep = ctx.saved_tensors
         attention, (asked, all_) = ctx.attention, ctx.shapes
-        of_out = attention.padded(gradient.contiguous())
+        of_out = attention.padded_with_zeros(gradient.contiguous())
         of_value = _product(_kept(weights, keep).mT, of_out, ctx.scale)
         of_weights = _kept(torch.bmm(of_out, v.mT), keep)
         of_scores = torch.ops.aten._softmax_backward_data(of_weights, weights, -1, weights.dtype)
@@ -169,7 +180,7 @@ class _Attend(torch.autograd.Function):
         found = [_product(of_scores, k, scaling), _product(of_scores.mT, q, scaling), of_value]
         found = [attention.packed(x, shape) for x, shape in zip(found, (asked, all_, all_), strict=True)]
         for x in found:
-            if x.shape[0] == attention.packing.size:
+            if len(x) == attention.packing.size:
                 x[attention.packing.tokens :] = 0  # fillers, or they would count in the gradients of weights
         return *found, None, None, None
 

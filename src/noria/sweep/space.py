@@ -43,7 +43,7 @@ class Space:
         Raises:
             UserError: the function gave something that is no override.
         """
-        words = [f"{key}={self._text(key, trial.params[key])}" for key in self.distributions]
+        words = [f"{key}={self.text(key, trial.params[key])}" for key in self.distributions]
         if self._function is not None:
             suggested = self._function(trial)
             if not isinstance(suggested, Mapping):
@@ -55,7 +55,7 @@ class Space:
         """Overrides with each bound and each choice once, for a check before anything is trained."""
         values = {key: _ends(distribution) for key, distribution in self.distributions.items()}
         for index in range(max((len(ends) for ends in values.values()), default=0)):
-            yield [f"{key}={self._text(key, ends[min(index, len(ends) - 1)])}" for key, ends in values.items()]
+            yield [f"{key}={self.text(key, ends[min(index, len(ends) - 1)])}" for key, ends in values.items()]
 
     @property
     def size(self) -> int | None:
@@ -93,7 +93,8 @@ class Space:
                     raise UserError(f"hydra.sweeper.sampler=grid: {key} has no steps. Give choices or a range.")
         return values
 
-    def _text(self, key: str, value: Any) -> str:
+    def text(self, key: str, value: Any) -> str:
+        """A value of a key as Hydra reads it: a choice as it was typed."""
         return self._texts[key][value] if key in self._texts else written(value)
 
     def _distribution(self, key: str, override: Override) -> BaseDistribution:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,11 +10,11 @@ from typing import Any, Literal
 import yaml
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from rich import get_console
 
 from noria.common.errors import UserError
-from noria.sweep.space import Space, written
+from noria.sweep.space import Space
 
 FILE = "sweep.yaml"
 
@@ -46,12 +45,13 @@ def write_wandb_sweep(
         for override in overrides
         if not override.is_sweep_override() and override.key_or_group != "stage"
     ]
+    space = Space(swept)
     goal = "maximize" if monitor["mode"] == "max" else "minimize"
     facts: dict[str, Any] = {
         "program": str(Path(sys.argv[0]).resolve()),
         "method": method,
         "metric": {"name": str(monitor["metric"]), "goal": goal},
-        "parameters": {key: _parameter(found) for key, found in Space(swept).distributions.items()},
+        "parameters": {key: _parameter(space, key) for key in space.distributions},
         "command": ["${env}", sys.executable, "${program}", *fixed, "${args_no_hyphens}"],
     }
     wandb = (config.get("logger") or {}).get("wandb") or {}
@@ -70,11 +70,13 @@ def write_wandb_sweep(
     return path
 
 
-def _parameter(distribution: BaseDistribution) -> dict[str, Any]:
+def _parameter(space: Space, key: str) -> dict[str, Any]:
     """As W&B names it (https://docs.wandb.ai/guides/sweeps/sweep-config-keys)."""
+    distribution = space.distributions[key]
     match distribution:
-        case CategoricalDistribution():
-            return {"values": [_typed(choice) for choice in distribution.choices]}
+        case CategoricalDistribution(choices=choices):
+            # An agent types a value as Python's `str` has it: what is no number goes as the text that Hydra reads.
+            return {"values": [c if isinstance(c, bool | int | float) else space.text(key, c) for c in choices]}
         case IntDistribution(log=True) | FloatDistribution(log=True):
             kind = "q_log_uniform_values" if isinstance(distribution, IntDistribution) else "log_uniform_values"
             return {"distribution": kind, "min": distribution.low, "max": distribution.high}
@@ -88,9 +90,3 @@ def _parameter(distribution: BaseDistribution) -> dict[str, Any]:
         case FloatDistribution():
             return {"distribution": "uniform", "min": distribution.low, "max": distribution.high}
     raise TypeError(f"{distribution}")
-
-
-def _typed(choice: Any) -> Any:
-    """A choice that an agent's `str` leaves readable for Hydra: a word or a number as it is, the rest as text."""
-    plain = isinstance(choice, bool | int | float) or (isinstance(choice, str) and re.fullmatch(r"[\w./:+-]+", choice))
-    return choice if plain else written(choice)
