@@ -224,6 +224,14 @@ def test_a_bad_last_value_stops_a_grid_before_its_first_trial(noria, tiny, tmp_p
     assert not list(tmp_path.iterdir())
 
 
+def test_a_search_without_multirun_says_that_it_is_one_run(noria, tiny, capsys, monkeypatch):
+    assert noria(*tiny, "hparams_search=lr_grid", "optimizer.lr=-1") == 2
+    assert "hparams_search=lr_grid without --multirun: this is one run" in capsys.readouterr().err
+    monkeypatch.setenv("WANDB_SWEEP_ID", "of an agent")
+    assert noria(*tiny, "hparams_search=lr_grid", "optimizer.lr=-1") == 2
+    assert "multirun" not in capsys.readouterr().err
+
+
 def test_a_sweep_does_not_resume_one_run(noria, fitted, capsys):
     assert noria(f"resume={fitted}", "seed=1,2", "-m") == 2
     assert "a sweep goes on by itself" in capsys.readouterr().err

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import json
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
 from pathlib import Path
+from urllib.error import URLError
 
 import optuna
 import pytest
@@ -40,6 +46,27 @@ def test_a_search_goes_on_with_its_study(noria, tiny, tmp_path, capsys):
     assert "4 done" in capsys.readouterr().out
     assert noria(*words, "hydra.sweeper.n_trials=4") == 0  # nothing is left to do
     assert len(study(folder).trials) == 4
+    assert [one["study_name"] for one in dashboard(f"sqlite:///{folder / 'study.db'}")] == ["search"]
+
+
+def dashboard(storage: str) -> list[dict]:
+    """The studies that optuna-dashboard shows of a storage."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    process = subprocess.Popen([Path(sys.executable).parent / "optuna-dashboard", storage, "--port", str(port)])
+    try:
+        until = time.monotonic() + 60
+        while True:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/studies", timeout=10) as answer:
+                    return json.load(answer)["study_summaries"]
+            except URLError:
+                assert time.monotonic() < until and process.poll() is None
+                time.sleep(0.2)
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_failed_trials_do_not_stop_a_search_and_are_tried_again(noria, tiny, tmp_path):

@@ -86,6 +86,7 @@ class Command:
 
                 run_among_others(cfg, choices, Path(hydra_config.sweep.dir))
             else:
+                _say_that_one_run_is_no_search(hydra_config.runtime.choices.get("hparams_search"))
                 cfg.paths.run_dir = _relative(output_dir)
                 run_checked(self._made_ready(cfg, choices, output_dir), choices, multirun=False)
         finally:
@@ -131,6 +132,12 @@ def _run_hydra(argv: list[str]) -> None:
             os.environ["HYDRA_FULL_ERROR"] = full_error
     if command.failed is not None:
         raise command.failed
+
+
+def _say_that_one_run_is_no_search(search: str | None) -> None:
+    """An agent of W&B's makes single runs of a search; a person who typed one has forgotten something."""
+    if search and not os.environ.get("WANDB_SWEEP_ID"):
+        print(f"hparams_search={search} without --multirun: this is one run, with nothing searched.", file=sys.stderr)
 
 
 def _relative(folder: Path) -> str:

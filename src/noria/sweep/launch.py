@@ -23,7 +23,9 @@ from noria.tracking.record_file import write_json
 
 FORMAT = 1
 SUMMARY = "sweep.json"
-LOGGERS = {"wandb": ("wandb", "wandb.sdk.launch")}  # W&B imports the second late: a second of each trial's time
+# What is imported late by what a trial uses, where it is installed: a second or half a second of each trial's time.
+LATE = ("pandas",)  # pyarrow, at its first array
+LOGGERS = {"wandb": ("wandb", "wandb.sdk.launch")}
 
 
 class LocalSweep:
@@ -75,7 +77,7 @@ class LocalSweep:
         options = dict(self._options)
         slots = make_slots(total, options.pop("n_jobs"), options.pop("gpus"))
         loggers = [module for name in (self._config.get("logger") or {}) for module in LOGGERS.get(name, ())]
-        warm_up([self._run.__module__, *dict.fromkeys(_modules(self._config)), *loggers])
+        warm_up([self._run.__module__, *dict.fromkeys(_modules(self._config)), *LATE, *loggers])
         with LiveBoard(self.sweep_dir, self.metric, total) as board:
             pool = Pool(self.sweep_dir, self._run, slots, board, **options)
             try:
