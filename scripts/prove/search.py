@@ -92,6 +92,7 @@ def searched(folder: Path, words: list[str], lrs: list[str], budget: int) -> tup
     until = time.monotonic() + 1800
     while len(ended(folder)) < count // 2 and process.poll() is None and time.monotonic() < until:
         time.sleep(0.2)
+    expect(process.poll() is None, "the search ended before it could be killed")
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     before = {trial.number: trial.values for trial in ended(folder)}
@@ -131,11 +132,10 @@ def records(folder: Path, sweep: str) -> list[Trial]:
 
 def ended(folder: Path) -> list[optuna.trial.FrozenTrial]:
     """The trials of the study that have a result."""
-    path = folder / "runs/default/search/study.db"
-    try:
-        return optuna.load_study(study_name=None, storage=f"sqlite:///{path}").get_trials(states=ENDED)
-    except Exception:  # it is not there yet, or being made
+    if not list(folder.glob("runs/default/search/*/record.json")):  # opening a study that is being made spoils it
         return []
+    path = folder / "runs/default/search/study.db"
+    return optuna.load_study(study_name=None, storage=f"sqlite:///{path}").get_trials(states=ENDED)
 
 
 def steps(trial: Trial) -> int:
@@ -168,7 +168,7 @@ def measured(grid: Trial, search: Trial, rows: list[dict[str, str]]) -> dict[str
             text=True,
         )
         expect(done.returncode == 0, done.stderr[-2000:])
-        labels = [json.loads(line)["prediction"] for line in done.stdout.splitlines()]
+        labels = [json.loads(line)["prediction"] for line in done.stdout.strip().split("\n")]
         right[name] = np.array([label == "positive" for label in labels]) == truth.astype(bool)
     both = right["search"].astype(float) - right["grid"]
     found = bootstrap(lambda drawn: float(both[drawn].mean()), len(both), resamples=10_000)

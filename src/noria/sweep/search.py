@@ -86,13 +86,14 @@ class Search:
         self._asked: dict[int, optuna.Trial] = {}
         sweep_dir.mkdir(parents=True, exist_ok=True)
         try:
-            self.study = optuna.create_study(
-                storage=self.storage,
-                study_name=self.study_name,
-                directions=["maximize" if mode == "max" else "minimize" for mode in self.objectives.values()],
-                pruner=make_pruner(pruner, pruner_options),
-                load_if_exists=True,
-            )
+            with self._alone():  # or two commands that begin together both make the tables
+                self.study = optuna.create_study(
+                    storage=self.storage,
+                    study_name=self.study_name,
+                    directions=["maximize" if mode == "max" else "minimize" for mode in self.objectives.values()],
+                    pruner=make_pruner(pruner, pruner_options),
+                    load_if_exists=True,
+                )
             # A sampler that begins again with its seed would suggest again what it did.
             options = {"seed": seed + len(self.study.trials), **(sampler_options or {})}
             self.study.sampler = _Grid(space.grid(), seed=seed) if sampler == "grid" else SAMPLERS[sampler](**options)
