@@ -8,6 +8,7 @@ import os
 import random
 from collections.abc import Callable
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import pytest
@@ -228,3 +229,97 @@ def fitted(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, reviews: 
 def latest(folder: Path = Path()) -> dict[str, Any]:
     """The record of the newest run under `folder`/runs."""
     return json.loads((folder / "runs" / "latest" / "record.json").read_text())
+
+
+LABELS = ["negative", "positive"]
+
+
+def make_run(
+    folder: Path,
+    seed: int = 0,
+    accuracy: float = 0.8,
+    rows: int = 400,
+    splits: tuple[str, ...] = ("val",),
+    **changes: Any,
+) -> Path:
+    """A run folder as a fit leaves it, with drawn predictions: for what reads many runs and trains none.
+
+    Args:
+        changes: of the config, by dotted key with `__` for the dot.
+    """
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rng = np.random.default_rng([seed, *f"{folder.name}{accuracy}".encode()])
+    shift = 5**0.5 * NormalDist().inv_cdf(accuracy)
+    tables = []
+    for split in splits:
+        truth = np.random.default_rng(7).integers(0, 2, rows)
+        hard = np.random.default_rng(8).normal(size=rows)  # the same rows are hard for every run
+        sure = 1 / (1 + np.exp(-(2 * hard + rng.normal(size=rows) + shift)))
+        positive = np.where(truth == 1, sure, 1 - sure).astype(np.float32)
+        names = np.array(LABELS)
+        columns = {
+            "id": [f"{split}:{number}" for number in range(1, rows + 1)],
+            "key": pa.array([f"{split}{number:>12}"[:16].ljust(16).encode() for number in range(rows)], pa.binary(16)),
+            "split": [split] * rows,
+            "label": names[truth],
+            "prediction": names[(positive > 0.5).astype(int)],
+            "probabilities": pa.array(list(np.stack([1 - positive, positive], 1)), pa.list_(pa.float32())),
+            "loss": -np.log(np.where(truth == 1, positive, 1 - positive)).astype(np.float32),
+        }
+        tables.append(pa.table(columns))
+    (folder / "artifact").mkdir(parents=True)
+    predictions = pa.concat_tables(tables)
+    pq.write_table(predictions, folder / "predictions.parquet")
+    np.save(folder / "train_keys.npy", np.array([b"train" + str(n).rjust(11).encode() for n in range(50)], "S16"))
+    config: dict[str, Any] = {
+        "seed": seed,
+        "stage": {"_target_": "noria.stage.fit.fit"},
+        "monitor": {"metric": "val/accuracy", "mode": "max"},
+        "metric": {
+            "accuracy": {"_target_": "noria.metric.accuracy.Accuracy"},
+            "f1": {"_target_": "noria.metric.f1.F1"},
+        },
+        "optimizer": {"_target_": "noria.optimizer.adamw.AdamW", "lr": 1e-4},
+        "scheduler": {"_target_": "noria.scheduler.linear.Linear", "warmup": 0.1},
+        "paths": {"run_dir": str(folder)},
+    }
+    choices = {"optimizer": "adamw", "scheduler": "linear", "stage": "fit"}
+    for key, value in changes.items():
+        *parents, name = key.split("__")
+        if not parents:
+            choices[name] = value
+        else:
+            node = config
+            for parent in parents:
+                node = node[parent]
+            node[name] = value
+    right = np.asarray(predictions["label"]) == np.asarray(predictions["prediction"])
+    record = {
+        "stage": "fit", "status": "done", "experiment": "made", "started": f"2026-01-01T00:00:{seed:02}", "seed": seed,
+        "config": config, "choices": choices, "test_looks": 1,
+        "metrics": {f"{split}/accuracy": {"value": float(right.mean())} for split in splits},
+        "data": {"labels": LABELS, "fingerprints": {"train": "t" * 64, **{s: s * 16 + str(rows) for s in splits}}},
+        "timings": {"fit_seconds": 60.0 + seed}, "model": {"parameters": 1000},
+        "history": [
+            {"epoch": e, "step": 10 * e, "train/loss": 1 / e, "val/loss": 1.1 / e, "val/accuracy": 0.5 + 0.1 * e}
+            for e in (1, 2, 3)
+        ],
+    }  # fmt: skip
+    (folder / "record.json").write_text(json.dumps(record))
+    return folder
+
+
+@pytest.fixture
+def make_runs(tmp_path: Path) -> Callable[..., Path]:
+    """make_runs(name, seeds=…, …): a folder of runs, one a seed; see `make_run`."""
+
+    def make(name: str, seeds: int = 1, **given: Any) -> Path:
+        folder = tmp_path / "runs" / "made" / name
+        for seed in range(seeds):
+            make_run(folder / f"{name}-{seed}", seed, **given)
+        return folder
+
+    return make

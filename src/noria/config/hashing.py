@@ -63,7 +63,7 @@ def config_hash(config: dict[str, Any]) -> str:
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, Any, Any]]:
     """(dotted key, old value, new value) of what matters and differs; `ABSENT` where a key is not set."""
-    before, after = _flat(what_matters(old), ""), _flat(what_matters(new), "")
+    before, after = flat(what_matters(old)), flat(what_matters(new))
     keys = sorted({*before, *after})
     pairs = ((key, before.get(key, ABSENT), after.get(key, ABSENT)) for key in keys)
     return [(key, was, now) for key, was, now in pairs if not _same(was, now)]
@@ -83,14 +83,15 @@ def _without(value: dict[str, Any], prefix: str, run_dir: str | None) -> dict[st
     return kept
 
 
-def _flat(value: dict[str, Any], prefix: str) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The values of a nested config by dotted key."""
+    found: dict[str, Any] = {}
     for name, item in value.items():
         if isinstance(item, dict):
-            flat |= _flat(item, f"{prefix}{name}.")
+            found |= flat(item, f"{prefix}{name}.")
         else:
-            flat[f"{prefix}{name}"] = item
-    return flat
+            found[f"{prefix}{name}"] = item
+    return found
 
 
 def _same(was: object, now: object) -> bool:

@@ -16,6 +16,7 @@ import torch
 from noria.artifact.bundle import Artifact
 from noria.data.encoded_text import EncodedText
 from noria.data.module import DataModule
+from noria.data.split import KEY, keyed
 from noria.inference.classifier import Classifier
 from noria.inference.language_model import LanguageModel
 from noria.metric.base import Metric
@@ -29,9 +30,10 @@ class Evaluation:
 
     Args:
         estimates: by name (`loss`, `accuracy` …), each with its interval.
-        predictions: of a classifier one row an example: id, split, label, prediction, probabilities, loss;
-            of a language model one row a text: id, split, loss (the mean of its targets), tokens (how many
-            targets it has). Where a text was cut, its pieces have ids that end in #1, #2, …
+        predictions: of a classifier one row an example: id, key, split, label, prediction, probabilities, loss;
+            of a language model one row a text: id, key, split, loss (the mean of its targets), tokens (how many
+            targets it has). Where a text was cut, its pieces have ids that end in #1, #2, … `key` is the hash that
+            tells texts apart (`data/split.py`): by it another run's training rows are found among these.
     """
 
     split: str
@@ -84,6 +86,7 @@ def _classifier(
         estimates[name] = metric.estimate(scores, labels)
     columns: dict[str, Any] = {
         "id": data.splits[split].ids,
+        "key": keyed(data.splits[split]).table[KEY],
         "split": pa.array([split] * len(labels)),
         "label": pa.array(_true(classifier, labels)),
         "prediction": pa.array(classifier.decide(scores)),
@@ -111,6 +114,7 @@ def _language_model(
         estimates[name] = metric.estimate(means, targets)
     columns: dict[str, Any] = {
         "id": _piece_ids(data.splits[split].ids, encoded.row),
+        "key": keyed(data.splits[split]).table[KEY].take(pa.array(encoded.row)),
         "split": pa.array([split] * len(targets)),
         "loss": pa.array(means.numpy()),
         "tokens": pa.array(targets.numpy()),

@@ -92,6 +92,7 @@ def fit(cfg: DictConfig, choices: dict[str, Any], multirun: bool, *, test: bool 
             _steps(trainer, data),
             *((torch.from_numpy(train.labels), data.num_labels) if train.labels is not None else ()),
         )
+        record.data["model"]["parameters"] = sum(weight.numel() for weight in task.network.parameters())
         data.row_weights = task.row_weights(train)
         checkpoint, earlier = _checkpoint(cfg)
         record.update(execution=settle_execution(cfg, pretrained, task, trainer, data, earlier))

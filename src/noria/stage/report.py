@@ -59,7 +59,8 @@ def trained_on(artifact: Path, rows: Rows) -> int | None:
 
 def data_facts(data: DataModule) -> dict[str, Any]:
     """What the record says of the data."""
-    return {"fingerprint": data.fingerprint, "fingerprints": data.fingerprints, **data.report}
+    labels = {"labels": data.labels} if data.labels else {}
+    return {"fingerprint": data.fingerprint, "fingerprints": data.fingerprints, **labels, **data.report}
 
 
 def evaluate_and_record(

@@ -14,8 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 from noria.common.errors import Pruned, Terminated
 from noria.config.hashing import config_hash
 from noria.tracking.record import Record, first_rank, link_latest
-from noria.tracking.record_file import DONE, FAILED, INTERRUPTED, PRUNED, TERMINATED, read_record
-from noria.tracking.wandb_logger import finish
+from noria.tracking.record_file import DONE, FAILED, FILE, INTERRUPTED, PRUNED, TERMINATED, read_record
+from noria.tracking.wandb_logger import finish, save_files
 
 
 def plain(cfg: Any) -> dict[str, Any]:
@@ -70,6 +70,7 @@ def recording(record: Record) -> Iterator[None]:
         raise
     finally:
         record.finish(status, error)
+        save_files(record.folder, (FILE, "predictions.parquet"))
         finish(exit_code)
 
 

@@ -83,7 +83,7 @@ def end(record: Record, table: EpochTable) -> None:
         )
     names = ["epoch", *table.columns]
     log_tables({"epochs": (names, [[row.get(name) for name in names] for row in table.rows])})
-    artifact = Path(os.path.relpath(record.folder)) / "artifact"
+    artifact = near(record.folder) / "artifact"
     log_artifact(artifact, {"metrics": record.data["metrics"]})
     console.print(f"artifact: {artifact}", highlight=False)
     where(record)
@@ -94,10 +94,15 @@ def end(record: Record, table: EpochTable) -> None:
     )
 
 
+def near(path: Path) -> Path:
+    """The path from the working directory, as people type it."""
+    return Path(os.path.relpath(path))
+
+
 def where(record: Record) -> None:
     """Where the record and the W&B run are, and how to upload one that is offline."""
     console = get_console()
-    console.print(f"record:   {Path(os.path.relpath(record.folder)) / FILE}", highlight=False)
+    console.print(f"record:   {near(record.folder) / FILE}", highlight=False)
     if run := live_run():
         sync = how_to_sync()
         console.print(f"W&B:      {f'offline; to upload: {sync}' if sync else run.url}", highlight=False)

@@ -9,7 +9,7 @@ import logging
 import netrc
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlparse
@@ -117,6 +117,22 @@ def log_artifact(folder: Path, metadata: dict[str, Any]) -> None:
         artifact = wandb.Artifact(f"model-{run.id}", type="model", metadata=metadata)
         artifact.add_reference(folder.resolve().as_uri(), checksum=False)
         run.log_artifact(artifact)
+
+
+def save_files(folder: Path, names: Sequence[str]) -> None:
+    """Gives files of the run folder to the live run: what a comparison elsewhere reads."""
+    if run := live_run():
+        for name in names:
+            if (folder / name).is_file():
+                run.save(str(folder.resolve() / name), base_path=str(folder.resolve()), policy="end")
+
+
+def log_images(pictures: Mapping[str, Path]) -> None:
+    """Logs pictures by name to the live run."""
+    if pictures and (run := live_run()):
+        import wandb
+
+        run.log({name: wandb.Image(str(path)) for name, path in pictures.items()})
 
 
 def log_summary(values: dict[str, float]) -> None:

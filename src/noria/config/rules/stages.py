@@ -54,12 +54,23 @@ def stage_without_artifact(config: dict[str, Any], machine: Machine) -> str | No
 
 @rule
 def artifact_that_is_not_read(config: dict[str, Any], machine: Machine) -> str | None:
-    """`artifact=` with `stage=fit`, which would train without looking at it."""
-    if stage(config) != "fit" or config.get("artifact") is None or config.get("resume") is not None:
+    """`artifact=` with `stage=fit` or `stage=compare`, which would not look at it."""
+    if stage(config) not in ("fit", "compare") or config.get("artifact") is None or config.get("resume") is not None:
         return None
     return (
-        f"artifact={config['artifact']} is not read by stage=fit: add stage=evaluate or stage=predict, or "
+        f"artifact={config['artifact']} is not read by stage={stage(config)}: add stage=evaluate or stage=predict, or "
         "leave it out. To train on from it, name the folder as the model: model=hub model.name=<folder>."
+    )
+
+
+@rule
+def compare_without_runs(config: dict[str, Any], machine: Machine) -> str | None:
+    """`stage=compare` without `stage.runs=`."""
+    if stage(config) != "compare" or at(config, "stage.runs"):
+        return None
+    return (
+        "stage=compare needs runs: type stage.runs=[<name of a sweep>], or folders of runs, or a pattern such as "
+        "stage.runs=['runs/default/*']."
     )
 
 
@@ -73,7 +84,7 @@ def predict_without_input(config: dict[str, Any], machine: Machine) -> str | Non
 
 @rule
 def input_that_is_not_read(config: dict[str, Any], machine: Machine) -> str | None:
-    """`input=` with `stage=fit` or `stage=evaluate`, which take their rows from `data`."""
-    if stage(config) not in ("fit", "evaluate") or config.get("input") is None:
+    """`input=` with `stage=fit`, `evaluate` or `compare`, which take their rows from elsewhere."""
+    if stage(config) not in ("fit", "evaluate", "compare") or config.get("input") is None:
         return None
     return f"input={config['input']} is only read by stage=predict, not by {stage(config)}: leave it out."

@@ -1,0 +1,122 @@
+"""What the pictures of a comparison are drawn from: curves, times, sizes, confusion, calibration, disagreement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from noria.comparison.answers import CLASSES, Answers, Sheet
+from noria.comparison.result import Calibration, Comparison, Curve, Disagreement, Evidence
+from noria.comparison.runs import Run
+from noria.comparison.systems import Group
+
+LOOKED_INTO = 8  # systems whose answers are looked into: the best, and the baseline
+ROWS = 20  # on which they disagree most
+BINS = 10
+MOST_LABELS = 200  # of a confusion matrix
+
+
+def gather(
+    comparison: Comparison, groups: Sequence[Group], sheet: Sheet, texts: Callable[[list[str]], Mapping[str, str]]
+) -> Evidence:
+    """Everything that the runs have of it.
+
+    Args:
+        texts: gives the texts of row ids, as far as they are at hand.
+    """
+    by_name = {one.name: one for one in groups}
+    best = [system.name for system in comparison.systems[:LOOKED_INTO]]
+    looked = [*best, *([comparison.baseline] if comparison.baseline not in best else [])]
+    answers = {name: [sheet.answers(run, _columns(sheet)) for run in by_name[name].runs] for name in looked}
+    classes = sheet.kind == CLASSES and len(sheet.labels) <= MOST_LABELS
+    return Evidence(
+        curves=tuple(curve for name in looked for run in by_name[name].runs if (curve := _curve(name, run))),
+        seconds={one.name: found for one in groups if (found := _seconds(one.runs))},
+        parameters={one.name: size for one in groups if (size := _parameters(one.runs[0]))},
+        labels=sheet.labels if classes else (),
+        confusion={name: _confusion(sheet, found) for name, found in answers.items()} if classes else {},
+        calibration={name: _calibration(sheet, found) for name, found in answers.items()} if classes else {},
+        disagreements=_disagreements(sheet, answers, texts) if sheet.kind == CLASSES and len(answers) > 1 else (),
+    )
+
+
+def _columns(sheet: Sheet) -> tuple[str, ...]:
+    return ("predicted", "probabilities") if sheet.kind == CLASSES else ()
+
+
+def _curve(name: str, run: Run) -> Curve | None:
+    history = run.record.get("history") or []
+    if not history:
+        return None
+    series = sorted({key for row in history for key in row if key.startswith(("train/", "val/"))})
+    columns = {key: np.array([_number(row.get(key)) for row in history]) for key in series}
+    return Curve(name, run.seed, np.array([_number(row.get("step")) for row in history]), columns)
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else np.nan
+
+
+def _seconds(runs: Sequence[Run]) -> tuple[float, ...]:
+    found = [(run.record.get("timings") or {}).get("fit_seconds") for run in runs]
+    return tuple(float(seconds) for seconds in found if seconds is not None)
+
+
+def _parameters(run: Run) -> int | None:
+    found = (run.record.get("model") or {}).get("parameters")
+    return None if found is None else int(found)
+
+
+def _confusion(sheet: Sheet, answers: Sequence[Answers]) -> np.ndarray:
+    """Counts (labels, labels): rows true, columns predicted, over all runs."""
+    size = len(sheet.labels)
+    truth = np.asarray(sheet.truth, dtype=np.int64)
+    places = np.concatenate([truth * size + np.asarray(found.predicted) for found in answers])
+    return np.bincount(places, minlength=size * size).reshape(size, size)
+
+
+def _calibration(sheet: Sheet, answers: Sequence[Answers]) -> Calibration:
+    sure = np.concatenate([np.asarray(found.probabilities).max(axis=1) for found in answers]).astype(np.float64)
+    right = np.concatenate([np.asarray(found.predicted) == sheet.truth for found in answers])
+    place = np.minimum((sure * BINS).astype(int), BINS - 1)
+    count = np.bincount(place, minlength=BINS)
+    held = count > 0
+    confidence, accuracy = (
+        np.bincount(place, weights=values, minlength=BINS)[held] / count[held] for values in (sure, right)
+    )
+    error = float((count[held] * np.abs(confidence - accuracy)).sum() / count.sum())
+    return Calibration(confidence, accuracy, count[held], error)
+
+
+def _disagreements(
+    sheet: Sheet, answers: Mapping[str, Sequence[Answers]], texts: Callable[[list[str]], Mapping[str, str]]
+) -> tuple[Disagreement, ...]:
+    """The rows whose answers, pooled over the systems with equal weights, have the highest entropy."""
+    votes = {name: _votes(sheet, found) for name, found in answers.items()}
+    pooled = sum(votes.values()) / len(votes)
+    entropy = -(pooled * np.log(np.maximum(pooled, 1e-12))).sum(axis=1)
+    rows = [int(row) for row in np.argsort(-entropy, kind="stable")[:ROWS] if entropy[row] > 1e-9]
+    ids = [sheet.ids[row].as_py() for row in rows]
+    known = texts(ids) if ids else {}
+    assert sheet.truth is not None
+    return tuple(
+        Disagreement(
+            identity,
+            known.get(identity),
+            sheet.labels[sheet.truth[row]],
+            {
+                name: {sheet.labels[place]: float(found[row, place]) for place in np.flatnonzero(found[row])}
+                for name, found in votes.items()
+            },
+        )
+        for identity, row in zip(ids, rows, strict=True)
+    )
+
+
+def _votes(sheet: Sheet, answers: Sequence[Answers]) -> np.ndarray:
+    """The share of a system's runs that give each answer (n, labels)."""
+    votes = np.zeros((len(sheet), len(sheet.labels)), np.float32)
+    for found in answers:
+        votes[np.arange(len(sheet)), np.asarray(found.predicted)] += 1 / len(answers)
+    return votes

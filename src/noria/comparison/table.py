@@ -1,0 +1,94 @@
+"""A comparison on the terminal, and as plain values for `comparison.json` and W&B."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from noria.comparison.result import BETTER, CANNOT_TELL, NO_WORSE, WORSE, Comparison, Difference, System
+from noria.statistics.estimate import Estimate
+
+COLORS = {BETTER: "green", WORSE: "red", NO_WORSE: "cyan", CANNOT_TELL: "yellow"}
+SHOWN = 50
+COLUMNS = ("rank", "system", "seeds", "value", "low", "high", "sd", "difference", "difference low", "difference high",
+           "p", "p adjusted", "test", "verdict", "smallest difference")  # fmt: skip
+
+
+def table(comparison: Comparison) -> Table:
+    """The best systems and the baseline, read at a glance."""
+    title = f"{comparison.split}/{comparison.metric} ({comparison.mode}) on {comparison.rows:,} rows"
+    found = Table("rank", "system", "seeds", "mean [95 %]", "less the baseline [95 %]", "p", "verdict", title=title)
+    shown = comparison.systems[:SHOWN]
+    rest = [system for system in comparison.systems[SHOWN:] if system.name == comparison.baseline]
+    for system in (*shown, *rest):
+        found.add_row(*_row(system))
+    return found
+
+
+def _row(system: System) -> tuple[str, ...]:
+    difference = system.difference
+    first = (str(system.rank), escape(system.name), str(len(system.runs)), escape(str(system.estimate)))
+    if difference is None:
+        return (*first, "", "", "[bold]baseline[/bold]")
+    color = COLORS[difference.verdict]
+    return (*first, escape(signed(difference)), short_p(difference.p_adjusted), f"[{color}]{difference.verdict}[/]")
+
+
+def signed(difference: Difference) -> str:
+    """`+0.012 [-0.003, +0.027]`."""
+    estimate = difference.estimate
+    plain = str(Estimate(abs(estimate.value), abs(estimate.low), abs(estimate.high), estimate.n, estimate.method))
+    digits = len(plain.partition(" ")[0].partition(".")[2])
+    low, high = f"{estimate.low:+.{digits}f}", f"{estimate.high:+.{digits}f}"
+    return f"{estimate.value:+.{digits}f}" + ("" if math.isnan(estimate.low) else f" [{low}, {high}]")
+
+
+def short_p(p: float) -> str:
+    return "" if math.isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def sentence(comparison: Comparison) -> str:
+    """What came out, in a sentence or two."""
+    best = comparison.systems[0]
+    if len(comparison.systems) == 1:
+        return f"One config: {comparison.metric} {best.estimate}."
+    others = [system.difference for system in comparison.systems if system.difference is not None]
+    said = Counter(one.verdict for one in others)
+    counts = ", ".join(f"{said[verdict]} {verdict}" for verdict in COLORS if said[verdict])
+    smallest = min(one.smallest for one in others)
+    return (
+        f"Of {len(others)} compared to {comparison.baseline}: {counts}. The smallest difference that could have been "
+        f"shown (with a power of 80 %): {smallest:.4f}."
+    )
+
+
+def rows(comparison: Comparison) -> list[list[Any]]:
+    """A row of `COLUMNS` for each system."""
+    return [_values(system) for system in comparison.systems]
+
+
+def _values(system: System) -> list[Any]:
+    one, other = system.estimate, system.difference
+    first = [system.rank, system.name, len(system.runs), one.value, one.low, one.high, system.sd]
+    if other is None:
+        return [*first, None, None, None, None, None, None, "baseline", None]
+    gap = other.estimate
+    return [*first, gap.value, gap.low, gap.high, other.p, other.p_adjusted, other.test, other.verdict, other.smallest]
+
+
+def plain(value: Any) -> Any:
+    """Dataclasses as dicts, tuples as lists; what is no number (NaN, infinity) is None, because JSON has none."""
+    if isinstance(value, Estimate):
+        return value.as_dict()
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,245 @@
+"""`stage=compare`: which runs differ in truth, by how much, and what that looks like."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pyarrow.parquet as pq
+from annotated_types import Ge, Gt, Interval
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from rich import get_console
+from rich.progress import Progress, track
+
+from noria.artifact import bundle
+from noria.common.errors import UserError
+from noria.comparison import table
+from noria.comparison.answers import Sheet
+from noria.comparison.compare import Rules
+from noria.comparison.compare import compare as compare_groups
+from noria.comparison.evidence import gather
+from noria.comparison.from_wandb import PREFIX, fetch
+from noria.comparison.leaks import refuse_leaks
+from noria.comparison.measures import make_measure
+from noria.comparison.page import write_page
+from noria.comparison.plots import draw, save_png
+from noria.comparison.result import Comparison, Winner
+from noria.comparison.runs import Run, find_runs
+from noria.comparison.systems import Group, group
+from noria.comparison.systems import baseline as find_baseline
+from noria.data.module import DataModule
+from noria.inference.device import pick_device
+from noria.inference.evaluation import evaluate, open_model
+from noria.stage import show
+from noria.stage.parts import make_loggers, make_metrics
+from noria.stage.run import open_record, plain, recording
+from noria.tracking.looks import look
+from noria.tracking.record import Record
+from noria.tracking.record_file import write_json
+from noria.tracking.run_info import RunInfo
+from noria.tracking.wandb_logger import log_images, log_tables
+from noria.trainer.precision import best_precision
+
+FORMAT = 1
+RESULT, PAGE, PLOTS = "comparison.json", "report.html", "plots"
+
+
+def compare(
+    cfg: DictConfig,
+    choices: dict[str, Any],
+    multirun: bool,
+    *,
+    runs: list[str] | str,
+    baseline: str | None = None,
+    metric: str | None = None,
+    split: str | None = None,
+    margin: Annotated[float, Ge(0)] = 0.01,
+    alpha: Annotated[float, Interval(gt=0, lt=1)] = 0.05,
+    correction: Literal["holm", "fdr_bh", "none"] = "holm",
+    resamples: Annotated[int, Gt(0)] = 1000,
+    test: bool = False,
+) -> None:
+    """Compares the configs of the runs, each over its seeds, and leaves table, page, pictures and plain values.
+
+    Args:
+        runs: folders, patterns, names of sweeps, `wandb:<entity>/<project>[/<group>]`.
+        baseline: what the others are compared to: part of a config, or a run folder; None: the first one given.
+        metric, split: None: the monitor's; `val`, or `test` where that is what all runs have.
+        margin: how much worse is still "no worse", in units of the metric.
+        alpha, correction: of the tests, and for making many of them.
+        resamples: of the bootstrap.
+        test: measure the winner and the baseline on the test set, which counts as one look at it.
+
+    Raises:
+        UserError: what is named cannot be compared, with the reason.
+    """
+    words = [runs] if isinstance(runs, str) else list(runs)
+    record = open_record(cfg, "compare", choices)
+    with recording(record):
+        everything = Path(cfg.paths.runs)
+        local = [str(fetch(word, everything / "wandb")) if word.startswith(PREFIX) else word for word in words]
+        found, left_out = find_runs(local, everything)
+        groups, repeated = group(found)
+        base = find_baseline(groups, baseline)
+        split = split or _common_split(found)
+        rules = Rules(margin, alpha, correction, resamples, cfg.seed)
+        compared, sheet, notes = _compared(groups, base, metric or _monitored(base), split, rules)
+        winner = _winner(cfg, record, compared, groups, base, rules, test)
+        compared = replace(compared, winner=winner, notes=(*compared.notes, *left_out, *repeated, *notes))
+        evidence = gather(compared, groups, sheet, lambda ids: _texts(base.runs[0], split, ids))
+
+        write_json(record.folder / RESULT, {"format": FORMAT, **table.plain(compared)})
+        pictures = draw(compared, evidence)
+        images = save_png(pictures, record.folder / PLOTS)
+        write_page(record.folder / PAGE, compared, evidence, pictures, _facts(record))
+        what = {"runs": len(found), "systems": len(groups), "split": split, "metric": compared.metric}
+        record.update(comparison=what)
+        info = RunInfo(record.folder, "compare", "compare", record.data["wandb"]["id"], plain(cfg), {})
+        make_loggers(cfg.get("logger"), info)
+        log_tables({"comparison": (table.COLUMNS, table.rows(compared))})
+        log_images({path.stem: path for path in images})
+        _show(compared, record)
+
+
+def _compared(
+    groups: Sequence[Group], base: Group, metric: str, split: str, rules: Rules
+) -> tuple[Comparison, Sheet, list[str]]:
+    runs = [run for one in groups for run in one.runs]
+    sheet = Sheet(base.runs[0], split)
+    measure = make_measure(metric, sheet.kind, base.runs[0].config.get("metric") or {})
+    notes = refuse_leaks(runs, sheet)
+    with Progress(console=get_console(), transient=True) as bar:
+        work = bar.add_task("Comparing", total=len(runs))
+        return compare_groups(groups, base, sheet, measure, rules, partial(bar.advance, work)), sheet, notes
+
+
+def _winner(
+    cfg: DictConfig,
+    record: Record,
+    compared: Comparison,
+    groups: Sequence[Group],
+    base: Group,
+    rules: Rules,
+    test: bool,
+) -> Winner | None:
+    """The best config on the test set, which has not chosen it: from predictions that are there, or made here once."""
+    if compared.split == "test" or len(groups) < 2:
+        return None
+    best = next(one for one in groups if one.name == compared.systems[0].name)
+    pair = [best] if best is base else [best, base]
+    runs = [run for one in pair for run in one.runs]
+    if all("test" in run.splits for run in runs):
+        looks = max(int(run.record.get("test_looks") or 1) for run in runs)
+    elif test:
+        measured = {id(run): _measured_on_test(cfg, record.folder, run) for run in _tracked(runs, "Opening test")}
+        pair = [replace(one, runs=tuple(measured[id(run)] for run in one.runs)) for one in pair]
+        fingerprint = pair[0].runs[0].record["data"]["fingerprints"]["test"]
+        looks = look(Path(cfg.paths.runs), fingerprint, record.folder)
+    else:
+        return None
+    result, _, _ = _compared(pair, pair[-1], compared.metric, "test", rules)
+    system = next(one for one in result.systems if one.name == best.name)
+    return Winner(system.name, system.estimate, system.difference, looks)
+
+
+def _measured_on_test(cfg: DictConfig, folder: Path, run: Run) -> Run:
+    """The run with predictions of the test set, which lie in the comparison's own folder."""
+    artifact = bundle.open_artifact(run.artifact)
+    facts = bundle.read_facts(run.artifact)
+    data = _data(run, facts["kind"], facts["labels"], bundle.open_tokenizer(run.artifact))
+    if "test" not in data.splits:
+        raise UserError(f"stage.test=true: the data of {run.folder} have no test set.")
+    accelerator = cfg.trainer.get("accelerator", "auto")
+    model = open_model(artifact, best_precision(accelerator)[0], pick_device(accelerator))
+    metrics = make_metrics(OmegaConf.create(run.config["metric"]), facts["kind"], data.num_labels)
+    found = evaluate(model, data, "test", metrics, data.eval_batch_size)
+    file = folder / "test" / f"{run.folder.parent.name}-{run.folder.name}.parquet"
+    file.parent.mkdir(exist_ok=True)
+    pq.write_table(found.predictions, file)
+    seen = {**run.record, "data": {**run.record["data"], "fingerprints": data.fingerprints}}
+    return replace(run, record=seen, file=file)
+
+
+def _data(run: Run, kind: str, labels: Any, tokenizer: Any) -> DataModule:
+    """The data that the run's config names, read anew."""
+    from noria.config.trust import refuse_untrusted
+
+    refuse_untrusted(run.config, str(run.folder))
+    data: DataModule = instantiate(OmegaConf.create(run.config["data"]), kind, tokenizer, run.seed, labels)
+    data.setup()
+    return data
+
+
+def _texts(run: Run, split: str, ids: list[str]) -> Mapping[str, str]:
+    """The texts of row ids; none where the data is not at hand any more."""
+    with suppress(UserError, OSError):
+        facts = bundle.read_facts(run.artifact)
+        rows = _data(run, facts["kind"], facts["labels"], None).splits[split].table
+        place = {name: number for number, name in enumerate(rows["id"].to_pylist())}
+        columns = [name for name in ("text", "text_pair") if name in rows.column_names]
+        return {
+            name: " / ".join(str(rows[column][place[name]].as_py()) for column in columns)
+            for name in ids
+            if name in place
+        }
+    return {}
+
+
+def _common_split(runs: Sequence[Run]) -> str:
+    """`val`, where all runs have it: what was selected on is compared, and the test set stays closed."""
+    common = set.intersection(*(run.splits for run in runs))
+    for split in ("val", "test"):
+        if split in common:
+            return split
+    raise UserError("stage.split: the runs have no split in common; measure them with noria stage=evaluate.")
+
+
+def _monitored(base: Group) -> str:
+    monitored = str((base.runs[0].config.get("monitor") or {}).get("metric", "val/accuracy"))
+    return monitored.rpartition("/")[2]
+
+
+def _facts(record: Record) -> dict[str, str]:
+    return {
+        "made": str(record.data["started"]),
+        "by": shlex.join(["noria", *sys.argv[1:]]),
+        "versions": ", ".join(f"{name} {version}" for name, version in record.data["versions"].items()),
+    }
+
+
+def _show(compared: Comparison, record: Record) -> None:
+    console = get_console()
+    console.print(table.table(compared))
+    console.print(table.sentence(compared), highlight=False, markup=False)
+    if (winner := compared.winner) is not None:
+        gap = f", {table.signed(winner.difference)} less the baseline" if winner.difference else ""
+        console.print(
+            f"On the test set, which has not chosen it, {winner.name}: {compared.metric} {winner.estimate}{gap} "
+            f"(looked at {winner.looks} time{'s' if winner.looks > 1 else ''}).",
+            highlight=False,
+            markup=False,
+        )
+    elif len(compared.systems) > 1:
+        console.print(
+            "The first one's number is from the rows that chose it and is too good. stage.test=true opens the test "
+            "set for it and the baseline, once."
+            if compared.split != "test"
+            else "These rows have chosen the first one: its number is too good.",
+            highlight=False,
+        )
+    for note in compared.notes:
+        console.print(note, style="yellow", highlight=False, markup=False)
+    console.print(f"report:   {show.near(record.folder / PAGE)}", highlight=False, soft_wrap=True)
+    console.print(f"pictures: {show.near(record.folder / PLOTS)}", highlight=False, soft_wrap=True)
+    show.where(record)
+
+
+def _tracked(runs: Sequence[Run], what: str) -> Iterable[Run]:
+    return track(runs, what, console=get_console(), transient=True)

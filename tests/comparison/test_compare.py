@@ -1,0 +1,173 @@
+"""Verdicts, refusals, and both in agreement with the tests that they name."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from scipy import stats
+
+from noria.common.errors import UserError
+from noria.comparison.answers import Sheet
+from noria.comparison.compare import Rules, compare
+from noria.comparison.leaks import refuse_leaks
+from noria.comparison.measures import make_measure
+from noria.comparison.result import BETTER, CANNOT_TELL, NO_WORSE, WORSE, Comparison
+from noria.comparison.runs import find_runs
+from noria.comparison.systems import group
+
+Make = Callable[..., Path]
+
+
+def compared(*folders: Path, metric: str = "accuracy", split: str = "val", **rules) -> Comparison:
+    groups, _ = group(find_runs([str(folder) for folder in folders], Path())[0])
+    sheet = Sheet(groups[0].runs[0], split)
+    return compare(groups, groups[0], sheet, make_measure(metric, sheet.kind, {}), Rules(**rules))
+
+
+def answers(folder: Path) -> dict[str, np.ndarray]:
+    (path,) = folder.rglob("predictions.parquet")
+    table = pq.read_table(path)
+    return {name: np.asarray(table[name]) for name in ("label", "prediction", "loss")}
+
+
+def test_single_runs_are_compared_by_the_tests_of_others(make_runs: Make) -> None:
+    folders = make_runs("a", rows=872), make_runs("b", rows=872, accuracy=0.9, optimizer__lr=3e-5)
+    first, second = map(answers, folders)
+    found = {system.name: system for system in compared(*folders).systems}["optimizer.lr=3e-05"].difference
+    ours, theirs = (one["label"] == one["prediction"] for one in (second, first))
+    only = int((ours & ~theirs).sum()), int((~ours & theirs).sum())
+    assert found.p == pytest.approx(stats.binomtest(only[0], sum(only)).pvalue)
+    assert found.estimate.value == pytest.approx(ours.mean() - theirs.mean())
+    assert found.estimate.low < found.estimate.value < found.estimate.high
+
+    found = {system.name: system for system in compared(*folders, metric="loss").systems}[
+        "optimizer.lr=3e-05"
+    ].difference
+    expected = stats.ttest_rel(second["loss"], first["loss"])
+    assert found.p == pytest.approx(expected.pvalue, rel=1e-4)
+    assert found.estimate.low == pytest.approx(expected.confidence_interval().low, rel=1e-4)
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "loss", "f1", "matthews", "auroc"])
+@pytest.mark.parametrize("seeds", [1, 5])
+def test_a_clear_difference_is_seen_and_a_run_does_not_differ_from_itself(make_runs: Make, metric, seeds) -> None:
+    same = {"rows": 600, "seeds": seeds}
+    base = make_runs("base", **same)
+    good = make_runs("good", accuracy=0.95, optimizer__lr=1.0, **same)
+    bad = make_runs("bad", accuracy=0.55, optimizer__lr=2.0, **same)
+    result = compared(base, good, bad, metric=metric)
+    assert [system.name for system in result.systems] == [f"optimizer.lr={lr}" for lr in ("1", "0.0001", "2")]
+    best, middle, worst = result.systems
+    assert best.difference.verdict == BETTER and worst.difference.verdict == WORSE and middle.difference is None
+    assert best.estimate.low < best.estimate.value < best.estimate.high
+    assert len(best.values) == seeds and (math.isnan(best.sd) if seeds == 1 else best.sd > 0)
+    twin = make_runs("base_twin", seeds=0)
+    for run in base.iterdir():  # the same answers under another config
+        copy = twin / f"{run.name}-twin"
+        copy.mkdir(parents=True)
+        (copy / "artifact").mkdir()
+        (copy / "predictions.parquet").write_bytes((run / "predictions.parquet").read_bytes())
+        record = json.loads((run / "record.json").read_text())
+        record["config"]["optimizer"]["lr"] = 0.5
+        (copy / "record.json").write_text(json.dumps(record))
+    (other,) = (system for system in compared(base, twin, metric=metric, margin=0.2).systems if system.difference)
+    assert other.difference.p == pytest.approx(1) or math.isnan(other.difference.p)
+    assert other.difference.estimate.value == 0 and other.difference.verdict == NO_WORSE
+
+
+def test_one_seed_against_several_varies_both(make_runs: Make) -> None:
+    result = compared(make_runs("one"), make_runs("five", seeds=5, optimizer__lr=3e-5))
+    assert {len(system.runs) for system in result.systems} == {1, 5}
+    assert sum("single run" in note for note in result.notes) == 1
+
+
+def test_few_seeds_are_said_to_be_few(make_runs: Make) -> None:
+    three = compared(make_runs("a", seeds=3), make_runs("b", seeds=3, optimizer__lr=3e-5))
+    assert any("fewer than 5 seeds" in note and "not to be trusted" in note for note in three.notes)
+    five = compared(make_runs("c", seeds=5), make_runs("d", seeds=5, optimizer__lr=3e-5))
+    assert not five.notes
+
+
+def test_many_comparisons_are_corrected(make_runs: Make) -> None:
+    folders = [make_runs(f"s{n}", accuracy=0.8 + 0.012 * n, optimizer__lr=n + 1.0) for n in range(6)]
+    none, holm, fdr = (compared(*folders, correction=name) for name in ("none", "holm", "fdr_bh"))
+    for one, two, three in zip(none.systems, holm.systems, fdr.systems, strict=True):
+        if one.difference:
+            assert one.difference.p == one.difference.p_adjusted == two.difference.p
+            assert one.difference.p_adjusted <= three.difference.p_adjusted <= two.difference.p_adjusted
+    assert sum(a.difference.p_adjusted > a.difference.p for a in holm.systems if a.difference) >= 3
+
+
+def test_verdicts_in_words(make_runs: Make) -> None:
+    folders = make_runs("a", rows=60), make_runs("b", rows=60, optimizer__lr=3e-5)
+    verdicts = [s.difference.verdict for s in compared(*folders).systems if s.difference]
+    assert verdicts == [CANNOT_TELL]
+    assert [s.difference.verdict for s in compared(*folders, margin=0.5).systems if s.difference] == [NO_WORSE]
+
+
+def test_rows_in_another_order_are_put_in_order(make_runs: Make) -> None:
+    first, second = make_runs("a"), make_runs("b", accuracy=0.9, optimizer__lr=3e-5)
+    before = compared(first, second)
+    (path,) = second.rglob("predictions.parquet")
+    table = pq.read_table(path)
+    pq.write_table(table.take(np.random.default_rng(0).permutation(len(table))), path)
+    assert compared(first, second) == before
+
+
+def change(folder: Path, **columns) -> None:
+    (path,) = folder.rglob("predictions.parquet")
+    table = pq.read_table(path)
+    for name, make in columns.items():
+        place = table.column_names.index(name)
+        table = table.set_column(place, name, pa.array(make(table[name].to_pylist()), table.schema.field(name).type))
+    pq.write_table(table, path)
+
+
+def test_what_makes_no_sense_is_refused(make_runs: Make) -> None:
+    first = make_runs("a")
+    other = {"optimizer__lr": 3e-5}
+    with pytest.raises(UserError, match=r"different rows of val: 400 and 300, 300 of them in both"):
+        compared(first, make_runs("fewer", rows=300, **other))
+    swapped = make_runs("labels", **other)
+    change(swapped, label=lambda names: names[::-1])
+    with pytest.raises(UserError, match="different labels for the same rows"):
+        compared(first, swapped)
+    texts = make_runs("texts", **other)
+    (path,) = texts.rglob("record.json")
+    record = json.loads(path.read_text())
+    record["data"]["fingerprints"]["val"] = "other"
+    path.write_text(json.dumps(record))
+    with pytest.raises(UserError, match="different texts under the same row ids"):
+        compared(first, texts)
+    with pytest.raises(UserError, match="no predictions of the split val"):
+        compared(first, make_runs("test", splits=("test",), **other))
+    (path,) = make_runs("broken", **other).rglob("predictions.parquet")
+    path.write_bytes(b"PAR1 no")
+    with pytest.raises(UserError, match="cannot be read"):
+        compared(first, path.parent)
+
+
+def test_a_run_measured_on_what_another_was_trained_on_is_refused(make_runs: Make) -> None:
+    first, second = make_runs("a"), make_runs("b", optimizer__lr=3e-5)
+    runs = find_runs([str(first), str(second)], Path())[0]
+    sheet = Sheet(runs[0], "val")
+    assert refuse_leaks(runs, sheet) == []
+    assert sheet.keys is not None
+    record = json.loads((runs[1].folder / "record.json").read_text())
+    record["data"]["fingerprints"]["train"] = "another"
+    (runs[1].folder / "record.json").write_text(json.dumps(record))
+    runs = find_runs([str(first), str(second)], Path())[0]
+    np.save(runs[1].folder / "train_keys.npy", sheet.keys[:3])
+    assert refuse_leaks(runs, sheet) == ["3 of the 400 rows stand among training rows as well."]
+    np.save(runs[1].folder / "train_keys.npy", sheet.keys[:100])
+    with pytest.raises(UserError, match="was trained on 100 of the 400 rows"):
+        refuse_leaks(runs, sheet)
+    (runs[1].folder / "train_keys.npy").unlink()
+    assert refuse_leaks(runs, sheet) == ["Of 1 runs it cannot be told whether they were trained on these rows."]
