@@ -107,7 +107,7 @@ def test_many_comparisons_are_corrected(make_runs: Make) -> None:
 
 def test_verdicts_in_words(make_runs: Make) -> None:
     folders = make_runs("a", rows=60), make_runs("b", rows=60, optimizer__lr=3e-5)
-    verdicts = [s.difference.verdict for s in compared(*folders).systems if s.difference]
+    verdicts = [s.difference.verdict for s in compared(*folders, margin=0.0).systems if s.difference]
     assert verdicts == [CANNOT_TELL]
     assert [s.difference.verdict for s in compared(*folders, margin=0.5).systems if s.difference] == [NO_WORSE]
 

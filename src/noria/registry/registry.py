@@ -1,0 +1,161 @@
+"""Versions of a model in a folder, and one pointer to the champion that is always whole.
+
+    <registry>/versions/0001/…      an artifact, and version.json: where it comes from, what was measured
+    <registry>/champion             a link to one of them, replaced in one move
+    <registry>/history.jsonl        each change of the champion, one line
+
+Knows nothing of how a version was made or judged.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from noria.common.errors import UserError
+
+VERSIONS, CHAMPION, HISTORY, FACTS, LOCK = "versions", "champion", "history.jsonl", "version.json", ".lock"
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version: its name such as `0003`, the folder that is its artifact, and what was written down of it."""
+
+    name: str
+    folder: Path
+    facts: dict[str, Any]
+
+
+class Registry:
+    """The versions under a folder.
+
+    What is being added lies in a folder whose name begins with a dot until it is whole: a process that is killed
+    leaves the versions and the champion as they were.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Held by the one process that changes the registry; it ends with the process.
+
+        Raises:
+            UserError: another process holds it.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.folder / LOCK)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise UserError(f"{self.folder} is being changed by another process: wait until it has ended.") from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def versions(self) -> list[Version]:
+        """All versions, the oldest first."""
+        folders = sorted(path.parent for path in (self.folder / VERSIONS).glob(f"[0-9]*/{FACTS}"))
+        return [self._version(folder) for folder in folders]
+
+    def champion(self) -> Version | None:
+        """The version that the pointer names; None where there is none yet.
+
+        Raises:
+            UserError: the pointer names no version.
+        """
+        link = self.folder / CHAMPION
+        if not link.is_symlink():
+            return None
+        folder = self.folder / VERSIONS / Path(os.readlink(link)).name
+        if not (folder / FACTS).is_file():
+            raise UserError(f"{link} points to {folder}, which is no version. stage.action=rollback takes another.")
+        return self._version(folder)
+
+    def add(self, artifact: Path, facts: Mapping[str, Any]) -> Version:
+        """Copies an artifact in as the next version, whole or not at all."""
+        home = self.folder / VERSIONS
+        home.mkdir(parents=True, exist_ok=True)
+        numbers = [int(path.name) for path in home.iterdir() if path.name.isdecimal()]
+        name = f"{max(numbers, default=0) + 1:04}"
+        coming = home / f".{name}.{os.getpid()}"
+        shutil.rmtree(coming, ignore_errors=True)
+        shutil.copytree(artifact, coming)
+        _write(coming / FACTS, {"version": name, "added": _now(), **facts})
+        _sync(coming)
+        os.rename(coming, home / name)
+        return self._version(home / name)
+
+    def promote(self, version: Version, reason: str) -> None:
+        """Makes a version the champion, in one move."""
+        before = self.champion()
+        new = self.folder / f".{CHAMPION}.{os.getpid()}"
+        new.unlink(missing_ok=True)
+        new.symlink_to(Path(VERSIONS) / version.name, target_is_directory=True)
+        os.replace(new, self.folder / CHAMPION)
+        line = {"at": _now(), "champion": version.name, "before": before.name if before else None, "reason": reason}
+        with (self.folder / HISTORY).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+    def history(self) -> list[dict[str, Any]]:
+        """Each change of the champion, the oldest first; half a line that a kill has left is passed over."""
+        path = self.folder / HISTORY
+        if not path.is_file():
+            return []
+        whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")
+        return [json.loads(line) for line in whole.splitlines() if line.startswith("{") and line.endswith("}")]
+
+    def rollback(self, reason: str) -> Version:
+        """Makes the champion before this one the champion again.
+
+        Raises:
+            UserError: there was none.
+        """
+        champion = self.champion()
+        earlier = [line["champion"] for line in self.history() if champion is None or line["champion"] != champion.name]
+        versions = {version.name: version for version in self.versions()}
+        known = [name for name in earlier if name in versions]
+        if not known:
+            raise UserError(f"{self.folder} has no earlier champion to go back to.")
+        self.promote(versions[known[-1]], reason)
+        return versions[known[-1]]
+
+    def _version(self, folder: Path) -> Version:
+        try:
+            facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UserError(f"{folder / FACTS} cannot be read: {error}") from error
+        return Version(folder.name, folder, facts)
+
+
+def is_registry(folder: Path) -> bool:
+    """Whether a folder is a registry with a champion."""
+    return (folder / CHAMPION).is_symlink()
+
+
+def _write(path: Path, data: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(data, indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
+
+
+def _sync(folder: Path) -> None:
+    """To the disk, before the name says that it is whole."""
+    for path in [*(p for p in folder.rglob("*") if p.is_file()), folder]:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
