@@ -316,10 +316,10 @@ def make_run(
 def make_runs(tmp_path: Path) -> Callable[..., Path]:
     """make_runs(name, seeds=…, …): a folder of runs, one a seed; see `make_run`."""
 
-    def make(name: str, seeds: int = 1, **given: Any) -> Path:
+    def make(name: str, seeds: int = 1, config: str | None = None, **given: Any) -> Path:
         folder = tmp_path / "runs" / "made" / name
         for seed in range(seeds):
-            make_run(folder / f"{name}-{seed}", seed, **given)
+            make_run(folder / f"{config or name}-{seed}", seed, **given)
         return folder
 
     return make

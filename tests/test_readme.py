@@ -55,6 +55,18 @@ def test_commands_of_use_run_in_order(
     assert "Measured on the artifact" in capfd.readouterr().out
 
 
+def test_the_comparison_runs(
+    noria: Callable[..., int], make_runs: Callable[..., Path], capfd: pytest.CaptureFixture[str]
+) -> None:
+    for lr in (3e-5, 1e-4):
+        make_runs("my_sweep", seeds=2, config=str(lr), optimizer__lr=lr)
+    (line,) = [
+        line for language, block in BLOCKS if language == "bash" for line in commands(block) if "compare" in line
+    ]
+    assert noria(*shlex.split(line)[1:], "logger=none") == 0
+    assert "optimizer.lr=3e-05" in capfd.readouterr().out
+
+
 def test_choices_compose(tmp_path: Path) -> None:
     table = README.split("| you have | you type |")[1].split("\n\n")[0]
     shown = [code for code in re.findall(r"`([^`]+)`", table) if re.match(r"[a-z_.]+=", code)]

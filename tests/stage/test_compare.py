@@ -89,7 +89,7 @@ def test_wandb_gets_the_table_and_the_pictures(noria: Noria, make_runs: Callable
         (["stage.runs=[nothing]"], "'nothing' is no folder, no pattern, and no name"),
         (["stage.runs=[a,b]", "stage.metric=bleu"], "stage.metric=bleu cannot be computed"),
         (["stage.runs=[a,b]", "stage.split=test"], "no predictions of the split test"),
-        (["stage.runs=[a,b]", "stage.baseline=lr=7"], "none of the configs"),
+        (["stage.runs=[a,b]", "stage.baseline='lr=7'"], "none of the configs"),
         (["stage.runs=[a,b]", "stage.correction=bonferoni"], "stage.correction"),
         (["stage.runs=[a,b]", "stage.alpha=2"], "stage.alpha"),
         (["stage.runs=['wandb:me']"], "not of the form wandb:"),

@@ -31,12 +31,15 @@ def table(comparison: Comparison) -> Table:
 
 
 def _row(system: System) -> tuple[str, ...]:
-    difference = system.difference
-    first = (str(system.rank), escape(system.name), str(len(system.runs)), escape(str(system.estimate)))
-    if difference is None:
-        return (*first, "", "", "[bold]baseline[/bold]")
-    color = COLORS[difference.verdict]
-    return (*first, escape(signed(difference)), short_p(difference.p_adjusted), f"[{color}]{difference.verdict}[/]")
+    *cells, verdict = map(escape, _cells(system))
+    return (*cells, f"[{COLORS.get(verdict, 'bold')}]{verdict}[/]")
+
+
+def _cells(system: System) -> tuple[str, ...]:
+    first = (str(system.rank), system.name, str(len(system.runs)), str(system.estimate))
+    if (difference := system.difference) is None:
+        return (*first, "", "", "baseline")
+    return (*first, signed(difference), short_p(difference.p_adjusted), difference.verdict)
 
 
 def signed(difference: Difference) -> str:
@@ -65,6 +68,13 @@ def sentence(comparison: Comparison) -> str:
         f"Of {len(others)} compared to {comparison.baseline}: {counts}. The smallest difference that could have been "
         f"shown (with a power of 80 %): {smallest:.4f}."
     )
+
+
+def markdown(comparison: Comparison) -> str:
+    """The table and what came out, for a page that reads Markdown."""
+    head = "| rank | config | seeds | mean [95 %] | less the baseline [95 %] | p | verdict |"
+    lines = ["| " + " | ".join(_cells(system)) + " |" for system in comparison.systems[:SHOWN]]
+    return "\n".join([sentence(comparison), "", head, "|" + "---|" * 7, *lines])
 
 
 def rows(comparison: Comparison) -> list[list[Any]]:

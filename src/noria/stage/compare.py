@@ -45,6 +45,7 @@ from noria.tracking.record import Record
 from noria.tracking.record_file import write_json
 from noria.tracking.run_info import RunInfo
 from noria.tracking.wandb_logger import log_images, log_tables
+from noria.tracking.wandb_report import publish
 from noria.trainer.precision import best_precision
 
 FORMAT = 1
@@ -105,7 +106,9 @@ def compare(
         make_loggers(cfg.get("logger"), info)
         log_tables({"comparison": (table.COLUMNS, table.rows(compared))})
         log_images({path.stem: path for path in images})
-        _show(compared, record)
+        of = sorted({run.record["config"].get("sweep") or run.record["experiment"] for run in found})
+        url = publish(f"{split}/{compared.metric}", table.markdown(compared), of, f"{split}/{compared.metric}")
+        _show(compared, record, url)
 
 
 def _compared(
@@ -214,7 +217,7 @@ def _facts(record: Record) -> dict[str, str]:
     }
 
 
-def _show(compared: Comparison, record: Record) -> None:
+def _show(compared: Comparison, record: Record, url: str | None) -> None:
     console = get_console()
     console.print(table.table(compared))
     console.print(table.sentence(compared), highlight=False, markup=False)
@@ -239,6 +242,8 @@ def _show(compared: Comparison, record: Record) -> None:
     console.print(f"report:   {show.near(record.folder / PAGE)}", highlight=False, soft_wrap=True)
     console.print(f"pictures: {show.near(record.folder / PLOTS)}", highlight=False, soft_wrap=True)
     show.where(record)
+    if url:
+        console.print(f"W&B report: {url}", highlight=False, soft_wrap=True)
 
 
 def _tracked(runs: Sequence[Run], what: str) -> Iterable[Run]:

@@ -4,17 +4,14 @@ Simulated systems whose true values are known: how often a test says "better" wh
 it finds a difference that is there (at least 0.9 times as often as the exact McNemar of statsmodels and SciPy's t
 tests, called on the same data), how often a 95 % interval holds the truth. Under a minute on one core.
 
-    python scripts/prove/statistics.py --simulations 200    # a look: the same lines, wider tolerances
+    python scripts/prove/comparisons.py --simulations 200    # a look: the same lines, wider tolerances
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import sys
-import sysconfig
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from scipy import stats
@@ -230,8 +227,3 @@ def matthews(sums: np.ndarray) -> np.ndarray:
 
 if __name__ == "__main__":
     sys.exit(main())
-else:
-    # This folder is where the libraries of its other scripts look first, and some import Python's own `statistics`.
-    spec = importlib.util.spec_from_file_location(__name__, Path(sysconfig.get_path("stdlib")) / "statistics.py")
-    sys.modules[__name__] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(sys.modules[__name__])
