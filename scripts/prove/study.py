@@ -45,7 +45,7 @@ def main() -> int:
         *words,
         "stage=compare",
         "stage.runs=[study]",
-        "stage.baseline='optimizer.lr=3e-5 scheduler=linear'",
+        "stage.baseline='optimizer.lr:3e-5 scheduler:linear'",
         "stage.test=true",
     )
     (folder,) = (runs / "compare").iterdir()

@@ -58,7 +58,10 @@ def make_report_case(
     order = np.argsort(values.mean(axis=1) * (-1 if mode == "max" else 1))
     varying = [key for key in settings[0] if len({each[key] for each in settings}) > 1]
     settings = [{key: each[key] for key in varying} for each in settings]
-    names = [" ".join(f"{key}={value}" for key, value in each.items()) for each in settings]
+    names = [
+        " ".join(f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}" for key, value in each.items())
+        for each in settings
+    ]
     base = int(order[systems * 3 // 5])
     found = tuple(
         _system(rank, names[number], settings[number], values[number], values[base], number == base, mode, rows)
@@ -74,7 +77,7 @@ def make_report_case(
         alpha=0.05,
         correction="holm",
         systems=found,
-        winner=Winner(found[0].name, found[0].estimate, found[0].difference, looks=2) if winner else None,
+        winner=Winner(found[0].name, 1066, found[0].estimate, found[0].difference, looks=2) if winner else None,
         notes=("With 3 to 5 seeds an interval of the mean over seeds is only a rough one.",) if seeds > 1 else (),
     )
     return comparison, _evidence(comparison, rng, labels, curves, sizes, text)
@@ -121,7 +124,7 @@ def _system(
     change = mean - float(base.mean())
     good = change if mode == "max" else -change
     verdict = BETTER if good > 0.008 else WORSE if good < -0.008 else NO_WORSE if good > 0.004 else CANNOT_TELL
-    p = float(min(1.0, 2 * np.exp(-abs(change) / 0.003)))
+    p = float(min(1.0, 2 * np.exp(-abs(change) / 0.002)))
     difference = Difference(
         Estimate(change, change - 0.008, change + 0.008, rows, "bootstrap over rows and seeds"),
         p=p / 3,
@@ -230,9 +233,9 @@ class Opened:
     errors: list[str]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # no longer: while it is open asyncio believes that a loop is running
 def report_browser() -> Iterator[Any]:
-    """Headless Chromium, for all tests of a session."""
+    """Headless Chromium, for the tests of a file."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
         pytest.skip("no chromium on the PATH, so no page can be opened")

@@ -206,7 +206,9 @@ def test_nothing_sticks_out(report_page: Path, browser_page: Callable[..., Any],
     assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
     assert opened.page.evaluate("document.body.scrollWidth") <= width
     if width == 1280:
-        inside, outside = opened.page.locator("#systems").evaluate("one => [one.scrollWidth, one.parentNode.clientWidth]")
+        inside, outside = opened.page.locator("#systems").evaluate(
+            "one => [one.scrollWidth, one.parentNode.clientWidth]"
+        )
         assert inside <= outside, "the table does not fit a laptop"
 
 

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from noria.comparison.plot_answers import calibration, confusion
-from noria.comparison.plot_runs import against_size, against_time, learning_curves, ranking
+from noria.comparison.plot_costs import against_size, against_time
+from noria.comparison.plot_runs import learning_curves, ranking
 from noria.comparison.plot_settings import is_geometric, parallel_coordinates, place
 from noria.comparison.plot_style import label, leading, limits, shorten, tidy
 from noria.comparison.plots import draw, save_png, to_svg
@@ -136,6 +137,17 @@ def test_every_point_is_on_its_axes(report_case: Case) -> None:
     low, high = axes.get_xlim()
     times = np.concatenate([np.array(each) / 60 for each in evidence.seconds.values()])
     assert low < times.min() and times.max() < high
+
+
+def test_systems_of_one_size_stand_side_by_side_on_the_axes(report_case: Case) -> None:
+    figure = against_size(*report_case(systems=30, seeds=2))
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    (left, _), (right, _) = axes.transAxes.transform([(0, 0), (1, 0)])
+    marks = [line for line in axes.lines if line.get_marker() in "D^vso"]
+    places = [line.get_transform().transform(line.get_xydata())[0][0] for line in marks]
+    assert len(places) == len(set(np.round(places, 1))) == 30
+    assert left < min(places) and max(places) < right
 
 
 @pytest.mark.parametrize("mode", ["max", "min"])

@@ -89,7 +89,7 @@ def test_the_baseline_is_what_the_word_means(make_runs: Make) -> None:
     groups, _ = groups_of(*folders)
     assert baseline(groups, None) is groups[0]
     assert baseline(groups, "optimizer.lr=3e-5 scheduler=cosine") is groups[3]
-    assert baseline(groups, "lr=0.00003,scheduler=linear") is groups[2]
+    assert baseline(groups, "lr:0.00003,scheduler=linear") is groups[2]
     assert baseline(groups, groups[1].runs[0].folder.name) is groups[1]
     with pytest.raises(UserError, match="means 2 of the configs"):
         baseline(groups, "scheduler=cosine")

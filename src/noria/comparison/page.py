@@ -155,7 +155,7 @@ def _winner(comparison: Comparison) -> dict[str, Any] | None:
     return {
         "name": winner.name,
         "mean": str(winner.estimate),
-        "rows": winner.estimate.n,
+        "rows": winner.rows,
         "looks": winner.looks,
         "p": words.p_of(winner.difference, comparison) if winner.difference else "",
         **_verdict(winner.difference),

@@ -101,7 +101,7 @@ def hint(difference: Difference) -> str:
 
 
 def ranks(numbers: list[int]) -> str:
-    """`1, 3–5`: runs of three or more are joined."""
+    """Numbers, of which runs of three or more are joined by a dash."""
     spans: list[list[int]] = []
     for number in sorted(numbers):
         if spans and number == spans[-1][-1] + 1:

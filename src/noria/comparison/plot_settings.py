@@ -101,8 +101,9 @@ def _place_numbers(values: Sequence[Any], present: Sequence[Any]) -> tuple[np.nd
         return float((change(number) - change(low)) / (change(high) - change(low))) if high > low else 0.5
 
     heights = np.array([NOT_SET if value is None else height(float(value)) for value in values])
+    marks: Sequence[float]
     if len(distinct) <= 8:
-        marks = distinct
+        marks = distinct.tolist()
     elif change is np.log:
         marks = LogLocator(subs=(1, 2, 5) if high < 100 * low else (1,)).tick_values(low, high)
     else:

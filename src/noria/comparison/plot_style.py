@@ -165,7 +165,7 @@ def name(system: System, width: int, lines: int = 1) -> str:
 def verdict_handles(kinds: Iterable[str], baseline_line: bool = True) -> list[Line2D]:
     """The entries of a legend that explains colours and markers."""
     present = set(kinds)
-    lines = {BASELINE: "--"} if baseline_line else {}
+    lines: dict[str, Any] = {BASELINE: "--"} if baseline_line else {}
     return [
         Line2D([], [], color=color, marker=marker, linestyle=lines.get(verdict, "none"), linewidth=1, label=verdict)
         for verdict, (color, marker) in VERDICTS.items()

@@ -12,7 +12,8 @@ from xml.etree import ElementTree
 from matplotlib.figure import Figure
 
 from noria.comparison.plot_answers import calibration, confusion
-from noria.comparison.plot_runs import against_size, against_time, learning_curves, ranking
+from noria.comparison.plot_costs import against_size, against_time
+from noria.comparison.plot_runs import learning_curves, ranking
 from noria.comparison.plot_settings import parallel_coordinates
 from noria.comparison.plot_style import styled
 from noria.comparison.result import Comparison, Evidence

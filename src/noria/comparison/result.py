@@ -63,9 +63,11 @@ class System:
 
 @dataclass(frozen=True)
 class Winner:
-    """The best system on the test set, which the selection has not seen, and how often that set was looked at."""
+    """The best system on the `rows` of the test set, which the selection has not seen, and how often that set was
+    looked at."""
 
     name: str
+    rows: int
     estimate: Estimate
     difference: Difference | None
     looks: int

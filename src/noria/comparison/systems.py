@@ -53,6 +53,8 @@ def group(runs: Sequence[Run]) -> tuple[list[Group], list[str]]:
 def baseline(groups: Sequence[Group], word: str | None) -> Group:
     """The group that the word means: part of its name such as `optimizer.lr=3e-5`, or the folder of one of its runs.
 
+    `optimizer.lr:3e-5` is the same: Hydra reads it without quotes.
+
     Raises:
         UserError: it means none of them, or several.
     """
@@ -112,8 +114,8 @@ def _text(value: Any) -> str:
 
 
 def _says(settings: dict[str, Any], word: str) -> bool:
-    """Whether `key=value` is one of the settings; numbers may be written otherwise, and the key shorter."""
-    key, _, value = word.partition("=")
+    """Whether `key=value` or `key:value` is a setting; numbers may be written otherwise, and the key shorter."""
+    key, value = [*re.split("[=:]", word, maxsplit=1), ""][:2]
     for name, given in settings.items():
         if name == key or name.endswith(f".{key}"):
             same = _shown(given) == value or str(given) == value

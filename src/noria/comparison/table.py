@@ -22,7 +22,10 @@ COLUMNS = ("rank", "system", "seeds", "value", "low", "high", "sd", "difference"
 def table(comparison: Comparison) -> Table:
     """The best systems and the baseline, read at a glance."""
     title = f"{comparison.split}/{comparison.metric} ({comparison.mode}) on {comparison.rows:,} rows"
-    found = Table("rank", "system", "seeds", "mean [95 %]", "less the baseline [95 %]", "p", "verdict", title=title)
+    found = Table("", title=title)
+    found.add_column("config", overflow="fold", min_width=24)
+    for name in ("seeds", "mean [95 %]", "less the baseline", "p", "verdict"):
+        found.add_column(name)
     shown = comparison.systems[:SHOWN]
     rest = [system for system in comparison.systems[SHOWN:] if system.name == comparison.baseline]
     for system in (*shown, *rest):

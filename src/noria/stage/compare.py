@@ -147,9 +147,9 @@ def _winner(
         looks = look(Path(cfg.paths.runs), fingerprint, record.folder)
     else:
         return None
-    result, _, _ = _compared(pair, pair[-1], compared.metric, "test", rules)
+    result, sheet, _ = _compared(pair, pair[-1], compared.metric, "test", rules)
     system = next(one for one in result.systems if one.name == best.name)
-    return Winner(system.name, system.estimate, system.difference, looks)
+    return Winner(system.name, len(sheet), system.estimate, system.difference, looks)
 
 
 def _measured_on_test(cfg: DictConfig, folder: Path, run: Run) -> Run:

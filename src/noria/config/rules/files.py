@@ -12,6 +12,7 @@ from noria.config.rules.facts import at, stage, trains
 from noria.config.rules.registry import rule
 
 ARTIFACT_FILE = "noria.yaml"
+CHAMPION = "champion"  # of a registry
 LAST_CHECKPOINT = Path("checkpoints") / "last.ckpt"
 STANDARD_INPUT = "-"
 NAMED_NOT_STORED = ("noria.data.hub.HubData",)  # their `path` may also be a name on the hub
@@ -19,13 +20,18 @@ NAMED_NOT_STORED = ("noria.data.hub.HubData",)  # their `path` may also be a nam
 
 @rule
 def artifact_that_is_not_there(config: dict[str, Any], machine: Machine) -> str | None:
-    """`artifact=` names no folder with a `noria.yaml`."""
+    """`artifact=` names no folder with a `noria.yaml`; for `stage=serve` it may name a registry with a champion."""
     given = config.get("artifact")
     if not isinstance(given, str):
         return None
     folder = Path(given).expanduser()
     if not folder.is_dir():
         return f"artifact={given}: there is no such folder.{_close_by(folder)}"
+    if (folder / CHAMPION).is_symlink():
+        is_served = stage(config) == "serve"
+        return None if is_served else f"artifact={given} is a registry: its champion is artifact={folder / CHAMPION}."
+    if stage(config) == "serve" and (folder / "versions").is_dir():
+        return f"artifact={given} is a registry without a champion: one of its versions must be promoted first."
     if not (folder / ARTIFACT_FILE).is_file():
         inner = folder / "artifact"
         way = (

@@ -8,11 +8,12 @@ from noria.common.hardware import Machine
 from noria.config.rules.facts import at, stage, trains
 from noria.config.rules.registry import rule
 
-READS_ARTIFACT = ("evaluate", "predict")
+READS_ARTIFACT = ("evaluate", "predict", "serve")
 PARTS = {
     "noria.stage.fit.fit": ("data", "model", "metric", "task", "optimizer", "scheduler", "trainer"),
     "noria.stage.evaluate.evaluate": ("data", "metric", "trainer"),
     "noria.stage.predict.predict": ("data", "trainer"),
+    "noria.stage.serve.serve": ("trainer",),
 }
 LISTS = ("metric",)  # several choices, each with a name
 
@@ -46,7 +47,7 @@ def resume_with_artifact(config: dict[str, Any], machine: Machine) -> str | None
 
 @rule
 def stage_without_artifact(config: dict[str, Any], machine: Machine) -> str | None:
-    """`stage=evaluate` or `stage=predict` without `artifact=`."""
+    """`stage=evaluate`, `predict` or `serve` without `artifact=`."""
     if stage(config) not in READS_ARTIFACT or config.get("artifact") is not None:
         return None
     return f"stage={stage(config)} needs a model to open: type artifact=runs/latest/artifact, or another run's."
@@ -84,7 +85,7 @@ def predict_without_input(config: dict[str, Any], machine: Machine) -> str | Non
 
 @rule
 def input_that_is_not_read(config: dict[str, Any], machine: Machine) -> str | None:
-    """`input=` with `stage=fit`, `evaluate` or `compare`, which take their rows from elsewhere."""
-    if stage(config) not in ("fit", "evaluate", "compare") or config.get("input") is None:
+    """`input=` with `stage=fit`, `evaluate`, `compare` or `serve`, which take their rows from elsewhere."""
+    if stage(config) not in ("fit", "evaluate", "compare", "serve") or config.get("input") is None:
         return None
     return f"input={config['input']} is only read by stage=predict, not by {stage(config)}: leave it out."

@@ -1,0 +1,119 @@
+"""What users of a served model said of its answers, as rows to train on, with rows of the original data against
+forgetting. The loop closes here, through a database.
+
+Knows neither who serves nor what becomes of the next model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Annotated, Any
+
+import pyarrow as pa
+from annotated_types import Ge, Gt, Interval
+
+from noria.common.errors import UserError
+from noria.data.rows import Rows
+from noria.data.split import complete, keyed, normalise, sample
+from noria.data.text import TextData
+from noria.data.votes import Trust, Vote, settle
+
+
+class FeedbackData(TextData):
+    """Corrections out of the feedback store, one row a text.
+
+    Splits: a text is held out by its hash, so that it is never trained on, whichever turn it comes in: `test` is
+    feedback alone, `train` and `val` have rows of the original data as well. What was left out is counted in
+    `report["dropped"]["feedback"]`, how far each client is believed in `report["clients"]`.
+
+    Args:
+        url: of the feedback store.
+        original: the data that the first model was trained on (a config of `data` with `_partial_: true`).
+        replay: how many of its training rows stand beside the feedback; the same share of its validation rows.
+        weigh: weigh clients by their agreement with gold rows, the original training rows that they were asked about;
+            False takes every vote as it is.
+        cap: texts of one client at most.
+        least: how probable a label has to be, given all votes on its text.
+        distrust: clients that are right less often on gold rows are not heard.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        tokenizer: Any,
+        seed: int,
+        labels: list[str] | None = None,
+        *,
+        url: str,
+        original: Callable[..., TextData],
+        replay: Annotated[int, Ge(0)] = 2000,
+        weigh: bool = True,
+        cap: Annotated[int, Gt(0)] = 1000,
+        least: Annotated[float, Interval(ge=0, le=1)] = 0.7,
+        distrust: Annotated[float, Interval(ge=0, le=1)] = 0.6,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(kind, tokenizer, seed, labels, **kwargs)
+        if kind != "single_label":
+            raise UserError(f"data=feedback learns one label a text, and the task is {kind}.")
+        self.url, self.replay = url, replay
+        self.trust = Trust(cap=cap, least=least, distrust=distrust, weigh=weigh)
+        self.original = original(kind, tokenizer, seed, labels)
+
+    def read(self) -> dict[str, Rows]:
+        from noria.feedback.store import Store
+
+        self.original.setup()
+        self.label_names = self.labels or self.original.labels
+        store = Store(self.url)
+        try:
+            found = list(store.corrections())
+        finally:
+            store.close()
+        with_text = [one for one in found if one.prediction.text]
+        votes = [Vote(c.prediction.id, c.prediction.text or "", c.client, c.label, c.created) for c in with_text]
+        gold = self._gold()
+        believed, left_out, clients = settle(votes, gold, self.label_names, self.trust, normalise)
+        if missing := len(found) - len(with_text):
+            left_out["no_text"] = missing
+        self.report["feedback"] = {"corrections": len(found), "rows": len(believed), "left_out": left_out}
+        self.report["clients"] = {name: round(share, 3) for name, share in sorted(clients.items())}
+        if not believed:
+            raise UserError(
+                f"{_shown(self.url)} holds no feedback that can be learnt from ({left_out or 'none at all'})."
+            )
+        table = pa.table(
+            {
+                "id": [f"feedback:{one.id}" for one in believed],
+                "text": [one.text for one in believed],
+                "label": [one.label for one in believed],
+            }
+        )
+        rows = Rows(table, f"feedback in {_shown(self.url)}", left_out)
+        return self._beside_original(complete({"train": rows}, self.val_fraction, self.test_fraction))
+
+    def _gold(self) -> dict[str, str]:
+        table = self.original.splits["train"].table
+        return dict(zip(map(normalise, table["text"].to_pylist()), table["label"].to_pylist(), strict=True))
+
+    def _beside_original(self, ours: dict[str, Rows]) -> dict[str, Rows]:
+        """Original rows beside the feedback in train and val, drawn by hash; test stays feedback alone."""
+        share = self.replay / max(len(self.original.splits["train"]), 1)
+        for split in ("train", "val"):
+            theirs = self.original.splits.get(split)
+            count = self.replay if split == "train" else round(share * len(theirs)) if theirs else 0
+            if theirs is not None and count and split in ours:
+                both = [
+                    keyed(rows).table.select(["id", "text", "label", "key"])
+                    for rows in (ours[split], sample(theirs, count))
+                ]
+                ours[split] = replace(ours[split], table=pa.concat_tables([part.cast(both[0].schema) for part in both]))
+        self.report["replayed"] = min(self.replay, len(self.original.splits["train"]))
+        return ours
+
+
+def _shown(url: str) -> str:
+    """The URL without a password."""
+    scheme, separator, rest = url.partition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
