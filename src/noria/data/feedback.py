@@ -65,6 +65,7 @@ class FeedbackData(TextData):
         from noria.feedback.store import Store
 
         self.original.setup()
+        self.original.tokenizer = self.tokenizer
         self.label_names = self.labels or self.original.labels
         store = Store(self.url)
         try:

@@ -23,9 +23,10 @@ from noria.tracking.record_file import write_json
 
 FORMAT = 1
 SUMMARY = "sweep.json"
-# What is imported late by what a trial uses, where it is installed: a second or half a second of each trial's time.
-LATE = ("pandas",)  # pyarrow, at its first array
-LOGGERS = {"wandb": ("wandb", "wandb.sdk.launch")}
+# What is imported late by what a trial uses (pyarrow, at its first array; W&B, at its start), where it is installed:
+# each trial would spend half a second on it.
+LATE = ("pandas", "pyarrow.pandas_compat", "rich.logging", "transformers.generation.utils")
+LOGGERS = {"wandb": ("wandb", "wandb.sdk.launch.inputs.files", "wandb.sdk.artifacts._internal_artifact", "requests")}
 
 
 class LocalSweep:

@@ -8,12 +8,13 @@ from noria.common.hardware import Machine
 from noria.config.rules.facts import at, stage, trains
 from noria.config.rules.registry import rule
 
-READS_ARTIFACT = ("evaluate", "predict", "serve")
+READS_ARTIFACT = ("evaluate", "predict", "serve", "cycle")
 PARTS = {
     "noria.stage.fit.fit": ("data", "model", "metric", "task", "optimizer", "scheduler", "trainer"),
     "noria.stage.evaluate.evaluate": ("data", "metric", "trainer"),
     "noria.stage.predict.predict": ("data", "trainer"),
     "noria.stage.serve.serve": ("trainer",),
+    "noria.stage.cycle.cycle": ("data", "model", "task", "optimizer", "scheduler", "trainer"),
 }
 LISTS = ("metric",)  # several choices, each with a name
 
@@ -47,8 +48,9 @@ def resume_with_artifact(config: dict[str, Any], machine: Machine) -> str | None
 
 @rule
 def stage_without_artifact(config: dict[str, Any], machine: Machine) -> str | None:
-    """`stage=evaluate`, `predict` or `serve` without `artifact=`."""
-    if stage(config) not in READS_ARTIFACT or config.get("artifact") is not None:
+    """`stage=evaluate`, `predict`, `serve` or a turn of `cycle` without `artifact=`."""
+    looks = stage(config) == "cycle" and at(config, "stage.action") != "turn"
+    if stage(config) not in READS_ARTIFACT or looks or config.get("artifact") is not None:
         return None
     return f"stage={stage(config)} needs a model to open: type artifact=runs/latest/artifact, or another run's."
 

@@ -1,0 +1,87 @@
+"""Whether a challenger takes the champion's place: better on one set of rows, no worse on every other.
+
+Sees who was right on which row, and nothing else of the models.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from noria.statistics.estimate import Estimate
+from noria.statistics.paired import mcnemar, proportion_difference
+from noria.statistics.proportion import wilson
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One set of rows: both accuracies, the challenger's less the champion's, McNemar's exact p."""
+
+    champion: Estimate
+    challenger: Estimate
+    difference: Estimate
+    p: float
+    better: bool
+    no_worse: bool
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether to promote, in words, and what it rests on; `alpha` is what was left for this look."""
+
+    promote: bool
+    said: str
+    alpha: float
+    sets: dict[str, Compared]
+
+
+def decide(
+    right: Mapping[str, tuple[np.ndarray, np.ndarray]], looks: int, *, margin: float = 0.01, alpha: float = 0.05
+) -> Decision:
+    """Looks at the same rows again each turn, so the n-th look is allowed 6 / (pi n)² of `alpha`: over all looks that
+    sums to `alpha`, which bounds how often a challenger that is no better is ever promoted as better. It is shared
+    evenly by the sets.
+
+    Args:
+        right: by name of the set, whether the champion and the challenger are right on each row, bool (n,) each.
+        looks: how many times these sets have been looked at, this time included.
+        margin: how much worse is still no worse: the lower end of the 95 % interval has to lie above its negative.
+
+    Raises:
+        ValueError: no sets, or no look.
+    """
+    if not right or looks < 1:
+        raise ValueError(f"a decision needs rows and a look, got {len(right)} sets and {looks} looks")
+    left = alpha * 6 / (math.pi * looks) ** 2
+    sets = {name: _compared(*pair, margin, left / len(right)) for name, pair in right.items()}
+    worse = [name for name, found in sets.items() if not found.no_worse]
+    better = [name for name, found in sets.items() if found.better]
+    if worse:
+        said = f"kept the champion: the challenger may be worse on {_listed(worse, sets)} by more than {margin:g}"
+    elif not better:
+        said = f"kept the champion: the challenger is not shown to be better ({_listed(list(sets), sets)})"
+    else:
+        said = f"promoted: better on {_listed(better, sets)}, no worse on the rest"
+    return Decision(not worse and bool(better), said, left, sets)
+
+
+def _compared(champion: np.ndarray, challenger: np.ndarray, margin: float, alpha: float) -> Compared:
+    n = len(champion)
+    only = int((challenger & ~champion).sum()), int((champion & ~challenger).sum())
+    difference = proportion_difference(*only, n)
+    p = mcnemar(challenger, champion)
+    return Compared(
+        wilson(int(champion.sum()), n),
+        wilson(int(challenger.sum()), n),
+        difference,
+        p,
+        better=p < alpha and difference.value > 0,
+        no_worse=difference.low > -margin,
+    )
+
+
+def _listed(names: list[str], sets: Mapping[str, Compared]) -> str:
+    return ", ".join(f"{name} {sets[name].difference.value:+.4f} (p {sets[name].p:.2g})" for name in names)

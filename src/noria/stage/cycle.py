@@ -1,0 +1,294 @@
+"""`stage=cycle`: feedback → reason to train → fine-tune from the champion → judge → promote, or say why not."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import pyarrow as pa
+from annotated_types import Ge, Gt, Interval
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from rich import get_console
+from rich.table import Table
+
+from noria.artifact import bundle
+from noria.common.errors import UserError
+from noria.comparison.table import plain as plain_values
+from noria.cycle.gate import Decision, decide
+from noria.cycle.reasons import Reason, Thresholds, reasons, worth_training
+from noria.data.feedback import FeedbackData
+from noria.data.module import DataModule
+from noria.feedback.store import Store
+from noria.inference.device import pick_device
+from noria.inference.evaluation import evaluate, open_model
+from noria.registry.registry import Registry, Version
+from noria.stage import show
+from noria.stage.fit import fit
+from noria.stage.parts import make_loggers
+from noria.stage.run import open_record, plain, recording
+from noria.statistics.estimate import Estimate
+from noria.tracking.looks import look
+from noria.tracking.record import Record
+from noria.tracking.run_info import RunInfo
+from noria.tracking.wandb_logger import log_summary, log_tables
+from noria.trainer.precision import best_precision
+
+KNOWN = 2000  # rows of the original data that what was served is held against
+ORIGINAL, FEEDBACK = "frozen test", "trusted feedback"
+
+
+def cycle(
+    cfg: DictConfig,
+    choices: dict[str, Any],
+    multirun: bool,
+    *,
+    action: Literal["turn", "rollback", "status", "history"] = "turn",
+    registry: str = "registry",
+    feedback: str = "sqlite:///feedback.db",
+    force: bool = False,
+    watch: bool = False,
+    every: Annotated[float, Gt(0)] = 60.0,
+    rows: Annotated[int, Gt(0)] = 100,
+    error: Annotated[float, Interval(ge=0, le=1)] = 0.1,
+    drift: Annotated[float, Interval(gt=0, lt=1)] = 0.001,
+    margin: Annotated[float, Ge(0)] = 0.01,
+    alpha: Annotated[float, Interval(gt=0, lt=1)] = 0.05,
+    replay: Annotated[int, Ge(0)] = 2000,
+    weigh: bool = True,
+    cap: Annotated[int, Gt(0)] = 1000,
+    least: Annotated[float, Interval(ge=0, le=1)] = 0.7,
+    distrust: Annotated[float, Interval(ge=0, le=1)] = 0.6,
+    held_out: Annotated[float, Interval(gt=0, lt=1)] = 0.2,
+) -> None:
+    """One turn of the wheel, or many; or a look at the registry.
+
+    An empty registry takes the artifact as its first champion. Killed at any point, the old or the new champion is
+    left, whole.
+
+    Args:
+        action: `turn`; `rollback` to the champion before; `status`; `history`.
+        rows, error, drift, force: when there is reason to train.
+        margin, alpha: when a challenger is promoted.
+        replay, weigh, cap, least, distrust, held_out: what is learnt from (`data=feedback`).
+        watch, every: go on turning, with so many seconds between.
+
+    Raises:
+        UserError: no feedback can be learnt from, or another process turns this registry.
+    """
+    versions = Registry(Path(registry).expanduser())
+    if action != "turn":
+        _look(versions, action)
+        return
+    heard = {"replay": replay, "weigh": weigh, "cap": cap, "least": least, "distrust": distrust}
+    data = partial(_feedback_data, cfg, feedback, {**heard, "test_fraction": held_out})
+    thresholds = Thresholds(rows, error, drift)
+    folder, number = str(cfg.paths.run_dir), 0
+    while True:
+        number += 1
+        cfg.paths.run_dir = f"{folder}/turn-{number:04}" if watch else folder
+        with versions.lock():
+            _turn(cfg, choices, versions, feedback, data, thresholds, force, margin, alpha)
+        if not watch:
+            return
+        time.sleep(every)
+
+
+def _turn(
+    cfg: DictConfig,
+    choices: dict[str, Any],
+    versions: Registry,
+    url: str,
+    data: partial[FeedbackData],
+    thresholds: Thresholds,
+    force: bool,
+    margin: float,
+    alpha: float,
+) -> None:
+    console = get_console()
+    record = open_record(cfg, "cycle", choices)
+    with recording(record):
+        champion = versions.champion() or _first(versions, Path(cfg.artifact))
+        record.update(champion=champion.name, registry=str(versions.folder))
+        ours = data(champion)
+        ours.setup()
+        record.update(data={"fingerprints": ours.fingerprints, **ours.report})
+        show.data(ours)
+        found = _reasons(cfg, champion, ours, url, thresholds)
+        record.update(reasons=[asdict(reason) for reason in found])
+        for reason in found:
+            console.print(f"{'yes' if reason.holds else 'no ':3} {reason.name}: {reason.said}", highlight=False)
+        if not (worth_training(found) or force):
+            record.update(decision={"promote": False, "said": "no reason to train"})
+            console.print(f"No reason to train: {champion.name} stays. stage.force=true trains anyway.")
+            show.where(record)
+            return
+        challenger = _trained(cfg, choices, champion, record, data)
+        decision = _judged(cfg, champion, challenger, ours, versions, record, margin, alpha)
+        kept = versions.add(challenger, _lineage(champion, decision, record))
+        if decision.promote:
+            versions.promote(kept, decision.said)
+        record.update(decision={"version": kept.name, **plain_values(decision)})
+        _tell(cfg, record, kept, decision)
+
+
+def _first(versions: Registry, artifact: Path) -> Version:
+    """The first champion: the artifact that the command opened."""
+    first = versions.add(artifact, {"parent": None, "from": str(artifact), "said": "the first champion"})
+    versions.promote(first, "the first champion")
+    return first
+
+
+def _feedback_data(cfg: DictConfig, url: str, heard: dict[str, Any], champion: Version) -> FeedbackData:
+    """The feedback beside the original data, which is what the artifact's own config names."""
+    facts = bundle.read_facts(champion.folder)
+    tokenizer = bundle.open_tokenizer(champion.folder)
+    made: FeedbackData = instantiate(_node(cfg, url, heard), facts["kind"], tokenizer, cfg.seed, facts["labels"])
+    return made
+
+
+def _node(cfg: DictConfig, url: str, heard: dict[str, Any]) -> DictConfig:
+    """The config of `data=feedback` that this turn learns from."""
+    original = plain(cfg.data)
+    if str(original.get("_target_", "")).endswith(".FeedbackData"):  # the champion comes from an earlier turn
+        original = dict(original["original"])
+    kept: dict[str, Any] = {name: original[name] for name in ("batch_size", "batch_tokens", "max_length") if name in original}
+    node: dict[str, Any] = {"_target_": "noria.data.feedback.FeedbackData", "url": url, **kept, **heard}
+    node["original"] = {**original, "_partial_": True}
+    return OmegaConf.create(node)
+
+
+def _reasons(cfg: DictConfig, champion: Version, data: FeedbackData, url: str, thresholds: Thresholds) -> list[Reason]:
+    """What users have said of the champion and sent to it, held against what it says of rows like its training's."""
+    # The first champion may have been served under another name, before there was a registry.
+    name = champion.name if champion.facts.get("parent") else None
+    store = Store(url)
+    try:
+        judged = [one for one in store.corrections() if name is None or one.prediction.version == name]
+        served = [(p.text, p.label) for p in store.predictions(version=name) if p.text]
+    finally:
+        store.close()
+    split = "val" if "val" in data.original.splits else "train"
+    said = _answers(cfg, champion.folder, data.original, split)["prediction"].to_pylist()[:KNOWN]
+    known = list(zip(data.original.splits[split].texts[:KNOWN], map(str, said), strict=True))
+    new = len({one.prediction.id for one in judged})
+    return reasons(new, sum(not one.correct for one in judged), len(judged), served, known, thresholds)
+
+
+def _trained(
+    cfg: DictConfig, choices: dict[str, Any], champion: Version, record: Record, data: partial[FeedbackData]
+) -> Path:
+    """A challenger, fine-tuned from the champion on the feedback, in a run folder inside the turn's."""
+    again: Any = OmegaConf.create(plain(cfg))
+    again.data = _node(*data.args)
+    again.model.name, again.model.revision = str(champion.folder), None
+    again.paths.run_dir = str(record.folder / "fit")
+    again.artifact = None
+    fit(again, {**choices, "data": "feedback", "model": "hub"}, True, test=False)
+    return record.folder / "fit" / "artifact"
+
+
+def _judged(
+    cfg: DictConfig,
+    champion: Version,
+    challenger: Path,
+    data: FeedbackData,
+    versions: Registry,
+    record: Record,
+    margin: float,
+    alpha: float,
+) -> Decision:
+    """Both models on the original test set and on the feedback that nobody has trained on."""
+    sets: dict[str, DataModule] = {FEEDBACK: data}
+    if "test" in data.original.splits:
+        sets = {ORIGINAL: data.original, **sets}
+        record.data["test_looks"] = look(Path(cfg.paths.runs), data.original.fingerprints["test"], record.folder)
+    right = {name: (_right(cfg, champion.folder, rows), _right(cfg, challenger, rows)) for name, rows in sets.items()}
+    return decide(right, len(versions.versions()), margin=margin, alpha=alpha)
+
+
+def _right(cfg: DictConfig, artifact: Path, data: DataModule) -> np.ndarray:
+    found = _answers(cfg, artifact, data, "test")
+    return np.asarray(found["label"]) == np.asarray(found["prediction"])
+
+
+def _answers(cfg: DictConfig, artifact: Path, data: DataModule, split: str) -> pa.Table:
+    accelerator = cfg.trainer.get("accelerator", "auto")
+    model = open_model(bundle.open_artifact(artifact), best_precision(accelerator)[0], pick_device(accelerator))
+    return evaluate(model, data, split, {}, data.eval_batch_size).predictions
+
+
+def _lineage(champion: Version, decision: Decision, record: Record) -> dict[str, Any]:
+    return {
+        "parent": champion.name,
+        "run": str(record.folder),
+        "promoted": decision.promote,
+        "said": decision.said,
+        "judged": plain_values(decision.sets),
+        "feedback": {
+            name: record.data["data"].get(name) for name in ("feedback", "clients", "replayed", "fingerprints")
+        },
+    }
+
+
+def _tell(cfg: DictConfig, record: Record, kept: Version, decision: Decision) -> None:
+    """The turn on the terminal and in W&B."""
+    console = get_console()
+    table = Table("rows", "champion", "challenger", "difference", "p", "n", title=f"Turn: {kept.name}")
+    for name, found in decision.sets.items():
+        cells = (str(found.champion), str(found.challenger), str(found.difference), f"{found.p:.2g}")
+        table.add_row(name, *(cell.replace("[", r"\[") for cell in cells), f"{found.champion.n:,}")
+    console.print(table)
+    console.print(f"{kept.name} {decision.said}", highlight=False)
+    info = RunInfo(record.folder, "cycle", "cycle", record.data["wandb"]["id"], plain(cfg), {})
+    make_loggers(cfg.get("logger"), info)
+    names = ("rows", "champion", "challenger", "difference", "low", "high", "p", "n")
+    lines = [
+        (
+            name,
+            f.champion.value,
+            f.challenger.value,
+            f.difference.value,
+            f.difference.low,
+            f.difference.high,
+            f.p,
+            f.champion.n,
+        )
+        for name, f in decision.sets.items()
+    ]
+    log_tables({"turn": (names, lines)})
+    log_summary({"promoted": float(decision.promote)} | {f"{line[0]}/difference": line[3] for line in lines})
+    show.where(record)
+    console.print("next:     noria stage=cycle stage.action=history", highlight=False)
+
+
+def _gap(difference: Estimate) -> tuple[float, float, float]:
+    return difference.value, difference.low, difference.high
+
+
+def _look(versions: Registry, action: str) -> None:
+    console = get_console()
+    if action == "rollback":
+        with versions.lock():
+            back = versions.rollback("rolled back by hand")
+        console.print(f"{back.name} is the champion again.", highlight=False)
+        return
+    champion = versions.champion()
+    if champion is None:
+        raise UserError(f"{versions.folder} has no champion yet: noria stage=cycle artifact=runs/latest/artifact")
+    if action == "status":
+        console.print(
+            f"champion: {champion.name} of {len(versions.versions())} versions in {versions.folder}", highlight=False
+        )
+        console.print(f"since:    {champion.facts['added']}: {champion.facts.get('said')}", highlight=False)
+        return
+    table = Table("version", "added", "parent", "what became of it", title=str(versions.folder))
+    for version in versions.versions():
+        mark = " (champion)" if version.name == champion.name else ""
+        cells = (version.facts["added"], version.facts.get("parent") or "", version.facts.get("said") or "")
+        table.add_row(version.name + mark, *cells)
+    console.print(table)

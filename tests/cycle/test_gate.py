@@ -1,0 +1,61 @@
+"""A challenger is promoted when it is better on one set and no worse on the others, and almost never by chance."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from noria.cycle.gate import decide
+
+
+def rights(n: int, champion: float, challenger: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Who is right, correlated as two models of one kind are."""
+    rng = np.random.default_rng(seed)
+    shared = rng.random(n)
+    mixed = np.where(rng.random(n) < 0.8, shared, rng.random(n))
+    return shared < champion, mixed < challenger
+
+
+def test_better_on_one_and_no_worse_on_the_other_is_promoted() -> None:
+    same = rights(2000, 0.85, 0.85)[0]
+    found = decide({"test": (same, same), "feedback": rights(1000, 0.7, 0.85)}, 1)
+    assert found.promote and found.said.startswith("promoted: better on feedback +0.1")
+    assert found.sets["test"].no_worse and not found.sets["test"].better
+
+
+def test_worse_on_one_is_refused_however_much_better_on_the_other() -> None:
+    found = decide({"test": rights(2000, 0.85, 0.8), "feedback": rights(1000, 0.6, 0.95)}, 1)
+    assert not found.promote and "may be worse on test" in found.said and found.sets["feedback"].better
+
+
+def test_no_difference_is_not_enough() -> None:
+    same = rights(1000, 0.85, 0.85)[0]
+    found = decide({"test": (same, same), "feedback": (same, same)}, 1)
+    assert not found.promote and "not shown to be better" in found.said
+
+
+def test_few_rows_cannot_show_that_it_is_no_worse() -> None:
+    assert not decide({"test": rights(50, 0.85, 0.85), "feedback": rights(1000, 0.6, 0.9)}, 1).promote
+
+
+def test_each_further_look_asks_for_more() -> None:
+    alphas = [decide({"a": rights(100, 0.5, 0.5)}, look).alpha for look in range(1, 2000)]
+    assert alphas == sorted(alphas, reverse=True) and sum(alphas) < 0.05 < sum(alphas) * 1.01
+    same = rights(2000, 0.85, 0.85)[0]
+    sets = {"test": (same, same), "feedback": rights(600, 0.80, 0.84, seed=3)}
+    assert decide(sets, 1).promote and not decide(sets, 50).promote
+
+
+def test_challengers_that_are_no_better_are_almost_never_promoted_in_ten_turns() -> None:
+    promoted = 0
+    for run in range(300):
+        for look in range(1, 11):
+            seed = 1000 * run + look
+            sets = {"test": rights(900, 0.85, 0.85, seed), "feedback": rights(500, 0.8, 0.8, 7 * seed)}
+            promoted += decide(sets, look, margin=0.2).promote
+    assert promoted <= 24  # of 300: 5 % are 15 at most, more than 24 once in a hundred
+
+
+def test_nothing_to_decide_on_is_refused() -> None:
+    with pytest.raises(ValueError, match="needs rows"):
+        decide({}, 1)

@@ -1,0 +1,123 @@
+"""`stage=cycle`: a turn on real feedback in a real database, from reasons to the registry."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noria.feedback.store import Prediction, Store
+from noria.registry.registry import Registry
+
+Noria = Callable[..., int]
+LABELS = ("bad", "good")
+
+
+@pytest.fixture
+def hear(tmp_path: Path) -> Callable[..., None]:
+    """hear(version, count): that many users' corrections of answers to texts of another world, all of them right."""
+
+    def write(version: str, count: int = 240, wrongly: bool = True, start: int = 0) -> None:
+        store = Store(f"sqlite:///{tmp_path}/feedback.db")
+        predictions, said = [], []
+        for number in range(start, start + count):
+            label = LABELS[number % 2]
+            text = f"{'zebra violin' if number % 2 else 'quartz pepper'} number {number}"
+            answer = LABELS[1 - number % 2] if wrongly else label
+            chances = {name: 0.6 if name == answer else 0.4 for name in LABELS}
+            made = Prediction(uuid.uuid4().hex, version, text, answer, chances, 1.0, "shop", datetime.now(UTC))
+            predictions.append(made)
+            said.append((made.id, f"user-{number % 5}", answer == label, label))
+        store.add_predictions(predictions)
+        for name, client, correct, label in said:
+            store.add_feedback(name, client, correct=correct, label=label)
+        store.close()
+
+    return write
+
+
+@pytest.fixture
+def turn(noria: Noria, fitted: Path, tmp_path: Path) -> Callable[..., tuple[int, dict[str, Any]]]:
+    """turn(*words): one turn from the champion, or from the fitted artifact; the exit status and the turn's record."""
+
+    def run(*words: str) -> tuple[int, dict[str, Any]]:
+        champion = tmp_path / "registry" / "champion"
+        artifact = champion if champion.exists() else fitted / "artifact"
+        before = set(tmp_path.glob("runs/cycle/*/record.json"))
+        status = noria(
+            *("stage=cycle", f"artifact={artifact}", "logger=csv", "trainer.max_epochs=4", "optimizer.lr=3e-3"),
+            *("stage.rows=50", "stage.margin=0.5", "stage.replay=60", *words),
+        )
+        new = set(tmp_path.glob("runs/cycle/*/record.json")) - before
+        return status, json.loads(new.pop().read_text()) if new else {}
+
+    return run
+
+
+def test_a_better_challenger_becomes_the_champion(turn, hear, tmp_path, capsys, noria) -> None:
+    hear("0001")
+    status, record = turn()
+    assert status == 0 and record["status"] == "done"
+    registry = Registry(tmp_path / "registry")
+    assert {reason["name"]: reason["holds"] for reason in record["reasons"]}["errors"]
+    assert record["decision"]["promote"], record["decision"]
+    assert registry.champion().name == "0002" and registry.champion().facts["parent"] == "0001"
+    judged = record["decision"]["sets"]["trusted feedback"]
+    assert judged["challenger"]["value"] > judged["champion"]["value"] and judged["p"] < 0.05
+    assert record["data"]["feedback"]["corrections"] == 240 and record["data"]["replayed"] == 60
+    held_out = judged["champion"]["n"]
+    assert record["data"]["rows"]["test"] == held_out and 20 < held_out < 80
+    assert "promoted: better on trusted feedback" in " ".join(capsys.readouterr().out.split())
+
+    assert noria("stage=cycle", "stage.action=status") == 0
+    assert "champion: 0002 of 2 versions" in capsys.readouterr().out
+    assert noria("stage=cycle", "stage.action=history") == 0
+    assert "0002 (champion)" in capsys.readouterr().out
+    assert noria("stage=cycle", "stage.action=rollback") == 0
+    assert registry.champion().name == "0001"
+    assert [line["champion"] for line in registry.history()] == ["0001", "0002", "0001"]
+
+
+def test_a_turn_from_a_champion_that_a_turn_made(turn, hear, tmp_path) -> None:
+    hear("0001")
+    turn()
+    hear("0002", wrongly=False, start=240)
+    status, record = turn("stage.force=true")
+    assert status == 0 and record["champion"] == "0002"
+    assert record["data"]["feedback"]["corrections"] == 480
+    assert len(Registry(tmp_path / "registry").versions()) == 3
+
+
+def test_without_a_reason_nothing_is_trained(turn, hear, tmp_path, capsys) -> None:
+    hear("0001", count=60, wrongly=False)
+    status, record = turn("stage.drift=1e-300")
+    assert status == 0 and record["decision"] == {"promote": False, "said": "no reason to train"}
+    assert len(Registry(tmp_path / "registry").versions()) == 1
+    assert not list(tmp_path.glob("runs/cycle/*/fit"))
+    assert "No reason to train: 0001 stays" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_challenger_that_is_no_better_is_kept_and_not_promoted(turn, hear, tmp_path) -> None:
+    hear("0001")
+    _, record = turn("optimizer.lr=1e-12")
+    registry = Registry(tmp_path / "registry")
+    assert not record["decision"]["promote"] and "not shown to be better" in record["decision"]["said"]
+    assert registry.champion().name == "0001"
+    assert [version.facts.get("promoted") for version in registry.versions()] == [None, False]
+
+
+def test_mistakes(turn, noria, tmp_path, capsys, fitted) -> None:
+    assert noria("stage=cycle") == 2
+    assert "type artifact=" in capsys.readouterr().err
+    assert noria("stage=cycle", "stage.action=status") == 2
+    assert "has no champion yet" in capsys.readouterr().err
+    status, _ = turn()
+    assert status == 2 and "holds no feedback" in " ".join(capsys.readouterr().err.split())
+    with Registry(tmp_path / "registry").lock():
+        status, _ = turn()
+    assert status == 2 and "is being changed by another process" in " ".join(capsys.readouterr().err.split())
