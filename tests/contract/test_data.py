@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from noria.common.paths import packaged
 from noria.data.module import DataModule
+from noria.feedback.store import Prediction, Store
 
 GROUP = "data"
 ROWS = 40  # of each split at most
@@ -21,6 +23,7 @@ ROWS = 40  # of each split at most
 # What a source needs beside its YAML, the splits and the labels it gives; no labels: its targets are its own tokens.
 LM = ["task=causal_lm", "model=hub", "model.architecture=decoder", "model.name={decoder}", "data.max_length=64"]
 SPECIAL = {
+    "feedback": (["data.url=sqlite:///{folder}/feedback.db"], {"train", "val", "test"}, ["negative", "positive"]),
     "hub": (["data.path={folder}/files"], {"train", "val", "test"}, ["bad", "good"]),
     "imdb": ([], {"train", "val", "test"}, ["negative", "positive"]),
     "instructions": ([*LM, "data.path={folder}/chats.jsonl"], {"train", "val", "test"}, []),
@@ -66,11 +69,23 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for i in range(200)
     ]
     (tmp_path / "chats.jsonl").write_text("".join(json.dumps(chat) + "\n" for chat in chats))
+    write_feedback(f"sqlite:///{tmp_path}/feedback.db", 200)
     (tmp_path / "texts").mkdir()
     for name in ("a.txt", "b.md"):
         paragraphs = [f"{name}: paragraph {i} of it" + " goes on" * (i % 60) for i in range(1000)]
         (tmp_path / "texts" / name).write_text("\n\n".join(paragraphs))
     return tmp_path
+
+
+def write_feedback(url: str, count: int) -> None:
+    """Answers to so many texts, each of them corrected or confirmed by a client."""
+    store, labels = Store(url), ["negative", "positive"]
+    for i in range(count):
+        chances = dict.fromkeys(labels, 0.5)
+        text = f"played {i} times{' and again' * (i % 9)}"
+        store.add_predictions([Prediction(f"{i:032x}", "1", text, labels[0], chances, 1.0, "shop", datetime.now(UTC))])
+        store.add_feedback(f"{i:032x}", f"client {i % 3}", correct=i % 2 == 0, label=labels[i % 2])
+    store.close()
 
 
 @pytest.fixture
