@@ -112,7 +112,7 @@ def _turn(
     console = get_console()
     record = open_record(cfg, "cycle", choices)
     with recording(record):
-        champion = versions.champion() or _first(versions, Path(cfg.artifact))
+        champion = versions.champion() or first_champion(versions, Path(cfg.artifact))
         record.update(champion=champion.name, registry=str(versions.folder))
         ours = data(champion)
         ours.setup()
@@ -136,8 +136,8 @@ def _turn(
         _tell(cfg, record, kept, decision)
 
 
-def _first(versions: Registry, artifact: Path) -> Version:
-    """The first champion: the artifact that the command opened."""
+def first_champion(versions: Registry, artifact: Path) -> Version:
+    """Makes an artifact the first version and the champion of an empty registry."""
     first = versions.add(artifact, {"parent": None, "from": str(artifact), "said": "the first champion"})
     versions.promote(first, "the first champion")
     return first
@@ -156,7 +156,9 @@ def _node(cfg: DictConfig, url: str, heard: dict[str, Any]) -> DictConfig:
     original = plain(cfg.data)
     if str(original.get("_target_", "")).endswith(".FeedbackData"):  # the champion comes from an earlier turn
         original = dict(original["original"])
-    kept: dict[str, Any] = {name: original[name] for name in ("batch_size", "batch_tokens", "max_length") if name in original}
+    kept: dict[str, Any] = {
+        name: original[name] for name in ("batch_size", "batch_tokens", "max_length") if name in original
+    }
     node: dict[str, Any] = {"_target_": "noria.data.feedback.FeedbackData", "url": url, **kept, **heard}
     node["original"] = {**original, "_partial_": True}
     return OmegaConf.create(node)
@@ -207,11 +209,14 @@ def _judged(
     if "test" in data.original.splits:
         sets = {ORIGINAL: data.original, **sets}
         record.data["test_looks"] = look(Path(cfg.paths.runs), data.original.fingerprints["test"], record.folder)
-    right = {name: (_right(cfg, champion.folder, rows), _right(cfg, challenger, rows)) for name, rows in sets.items()}
+    right = {
+        name: (right_rows(cfg, champion.folder, rows), right_rows(cfg, challenger, rows)) for name, rows in sets.items()
+    }
     return decide(right, len(versions.versions()), margin=margin, alpha=alpha)
 
 
-def _right(cfg: DictConfig, artifact: Path, data: DataModule) -> np.ndarray:
+def right_rows(cfg: DictConfig, artifact: Path, data: DataModule) -> np.ndarray:
+    """Whether an artifact is right on each row of the test split (n,)."""
     found = _answers(cfg, artifact, data, "test")
     return np.asarray(found["label"]) == np.asarray(found["prediction"])
 

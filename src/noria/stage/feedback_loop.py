@@ -1,0 +1,237 @@
+"""`stage=feedback_loop`: the wheel with simulated users: train, serve, hear, turn, measure. An experiment.
+
+The classifier learns from one domain; users send texts of another over HTTP and correct the answers, some of them
+wrongly, some maliciously. Measured after each turn is the champion, on rows of both domains that nobody has sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from annotated_types import Ge, Gt, Interval
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from rich import get_console
+from rich.table import Table
+
+from noria.artifact import bundle
+from noria.comparison.table import plain as plain_values
+from noria.cycle.loop_picture import draw
+from noria.cycle.users import User, make_users, send, served, wait_for
+from noria.data.module import DataModule
+from noria.data.split import sample
+from noria.registry.registry import Registry
+from noria.stage import show
+from noria.stage.cycle import cycle, first_champion, right_rows
+from noria.stage.fit import fit
+from noria.stage.parts import make_loggers
+from noria.stage.run import open_record, plain, recording
+from noria.statistics.estimate import Estimate
+from noria.statistics.paired import mcnemar, proportion_difference
+from noria.statistics.proportion import wilson
+from noria.tracking.record import Record
+from noria.tracking.run_info import RunInfo
+from noria.tracking.wandb_logger import log_images, log_tables
+
+DEFENDED, OPEN = "with the defence", "without it"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A champion on both domains after a turn, and its difference to the first one on the other domain."""
+
+    turn: int
+    version: str
+    other: Estimate
+    original: Estimate
+    other_gain: Estimate
+    original_gain: Estimate
+    p: float
+
+
+def feedback_loop(
+    cfg: DictConfig,
+    choices: dict[str, Any],
+    multirun: bool,
+    *,
+    domain: dict[str, Any],
+    turns: Annotated[int, Gt(0)] = 4,
+    reviews: Annotated[int, Gt(0)] = 400,
+    gold: Annotated[int, Ge(0)] = 100,
+    users: Annotated[int, Gt(0)] = 10,
+    malicious: Annotated[int, Ge(0)] = 2,
+    error: Annotated[float, Interval(ge=0, le=1)] = 0.1,
+    held_out: Annotated[int, Gt(0)] = 1000,
+    poisoned: list[float] | None = None,
+) -> None:
+    """Runs the wheel with and without its noise defence, once more with a poisoned turn, and over shares of poison.
+
+    Args:
+        domain: the data that users send, made as `data` is.
+        turns, reviews, gold: of each run: turns, and in each so many texts of the domain and of the original data.
+        users, malicious, error: who sends them.
+        held_out: rows of the domain's test set to measure on.
+        poisoned: shares of malicious users, for one turn each.
+    """
+    record = open_record(cfg, "feedback_loop", choices)
+    with recording(record):
+        base = _base(cfg, choices, record.folder)
+        world = _World(cfg, choices, base, instantiate(domain), held_out, reviews, gold)
+        runs = {}
+        for name, weigh in ((DEFENDED, True), (OPEN, False)):
+            folder = record.folder / ("defended" if weigh else "open")
+            runs[name] = world.turn_often(folder, make_users(users, malicious, error), turns, weigh)
+        refused = world.poisoned_turn(record.folder / "defended", make_users(users, users, error), turns)
+        shares: dict[str, dict[str, Measured]] = {}
+        for share in poisoned or []:
+            crowd = make_users(users, round(share * users), error)
+            for name, weigh in ((DEFENDED, True), (OPEN, False)):
+                folder = record.folder / f"poison-{share:g}-{'defended' if weigh else 'open'}"
+                shares.setdefault(name, {})[f"{share:g}"] = world.turn_often(folder, crowd, 1, weigh)[-1]
+        _tell(cfg, record, runs, refused, shares)
+
+
+class _World:
+    """What all runs of the experiment share: the first model, the rows, the way a turn is made."""
+
+    def __init__(
+        self,
+        cfg: DictConfig,
+        choices: dict[str, Any],
+        base: Path,
+        domain: partial[DataModule],
+        held_out: int,
+        reviews: int,
+        gold: int,
+    ) -> None:
+        self.cfg, self.choices, self.base = cfg, choices, base
+        self.reviews, self.gold = reviews, gold
+        facts = bundle.read_facts(base)
+        common = (facts["kind"], bundle.open_tokenizer(base), cfg.seed, facts["labels"])
+        self.labels: list[str] = facts["labels"]
+        self.original: DataModule = instantiate(cfg.data, *common)
+        self.original.setup()
+        self.other = domain(*common)
+        self.other.setup()
+        self.sent = self.other.splits["train"]
+        self.other.splits["test"] = sample(self.other.splits["test"], held_out)
+        self.other.use(self.other.splits)
+        self.before = self._right(base)
+
+    def turn_often(self, folder: Path, users: Sequence[User], turns: int, weigh: bool) -> list[Measured]:
+        """A registry of its own with the first model in it, served, corrected and turned so many times."""
+        registry = Registry(folder / "registry")
+        first_champion(registry, self.base)
+        measured = [self._measured(0, registry)]
+        with served(registry.folder, self._database(folder), users, folder / "serve.log") as url:
+            for turn in range(1, turns + 1):
+                wait_for(url, _champion(registry))
+                send(url, users, self._rows(turn), self.labels, self.cfg.seed + turn)
+                self._turn(folder, turn, weigh)
+                measured.append(self._measured(turn, registry))
+        return measured
+
+    def poisoned_turn(self, folder: Path, users: Sequence[User], after: int) -> dict[str, Any]:
+        """One more turn in which everybody lies and nobody is weighed: what the gate makes of it."""
+        registry = Registry(folder / "registry")
+        with served(registry.folder, self._database(folder), users, folder / "serve-poisoned.log") as url:
+            wait_for(url, _champion(registry))
+            for again in (1, 2, 3):
+                send(url, users, self._rows(after + again), self.labels, self.cfg.seed + again)
+        before = _champion(registry)
+        self._turn(folder, after + 1, weigh=False)
+        facts = registry.versions()[-1].facts
+        return {"before": before, "after": _champion(registry), "promoted": facts["promoted"], "said": facts["said"]}
+
+    def _rows(self, turn: int) -> list[tuple[str, str]]:
+        """What is sent in a turn: rows that no turn before has sent, and gold rows spread among them."""
+        rows = []
+        for data, count in ((self.sent, self.reviews), (self.original.splits["train"], self.gold)):
+            start = (turn - 1) * count % max(len(data) - count, 1)
+            piece = data.table.slice(start, count)
+            rows += list(zip(piece["text"].to_pylist(), piece["label"].to_pylist(), strict=True))
+        np.random.default_rng(turn).shuffle(rows)
+        return [(str(text), str(label)) for text, label in rows]
+
+    def _turn(self, folder: Path, turn: int, weigh: bool) -> None:
+        cfg = OmegaConf.create(OmegaConf.to_container(self.cfg, resolve=True))
+        cfg.paths.run_dir = str(folder / f"turn-{turn}")
+        options = {"registry": str(folder / "registry"), "feedback": self._database(folder)}
+        cycle(cfg, self.choices, True, **options, weigh=weigh, force=True)  # type: ignore[arg-type]
+
+    def _measured(self, turn: int, registry: Registry) -> Measured:
+        champion = registry.champion()
+        assert champion is not None
+        other, original = self._right(champion.folder)
+        first_other, first_original = self.before
+        return Measured(
+            turn,
+            champion.name,
+            wilson(int(other.sum()), len(other)),
+            wilson(int(original.sum()), len(original)),
+            _gain(other, first_other),
+            _gain(original, first_original),
+            mcnemar(other, first_other),
+        )
+
+    def _right(self, artifact: Path) -> tuple[np.ndarray, np.ndarray]:
+        return right_rows(self.cfg, artifact, self.other), right_rows(self.cfg, artifact, self.original)
+
+    def _database(self, folder: Path) -> str:
+        return f"sqlite:///{(folder / 'feedback.db').resolve()}"
+
+
+def _base(cfg: DictConfig, choices: dict[str, Any], folder: Path) -> Path:
+    """The first model, trained on the original data alone."""
+    again: Any = OmegaConf.create(plain(cfg))
+    again.paths.run_dir = str(folder / "base")
+    fit(again, choices, True, test=False)
+    return folder / "base" / "artifact"
+
+
+def _gain(after: np.ndarray, before: np.ndarray) -> Estimate:
+    return proportion_difference(int((after & ~before).sum()), int((before & ~after).sum()), len(after))
+
+
+def _champion(registry: Registry) -> str:
+    champion = registry.champion()
+    assert champion is not None
+    return champion.name
+
+
+def _tell(
+    cfg: DictConfig,
+    record: Record,
+    runs: dict[str, list[Measured]],
+    refused: dict[str, Any],
+    shares: dict[str, dict[str, Measured]],
+) -> None:
+    """The record, a picture, a table, W&B."""
+    turned = {name: [asdict(one) for one in found] for name, found in runs.items()}
+    shared = {name: {share: asdict(one) for share, one in found.items()} for name, found in shares.items()}
+    record.update(loop=plain_values({"turns": runs, "refused": refused, "poison": shares}))
+    picture = record.folder / "feedback_loop.png"
+    draw(turned, shared, picture)
+    console = get_console()
+    table = Table("", "turn", "champion", "other domain", "gain", "original domain", "gain", title="The wheel")
+    lines = []
+    for name, found in runs.items():
+        for one in found:
+            cells = (str(one.other), str(one.other_gain), str(one.original), str(one.original_gain))
+            table.add_row(name, str(one.turn), one.version, *(cell.replace("[", r"\[") for cell in cells))
+            lines.append(
+                (name, one.turn, one.version, one.other.value, one.original.value, one.other_gain.value, one.p)
+            )
+    console.print(table)
+    console.print(f"poisoned turn: {refused['said']}", highlight=False)
+    info = RunInfo(record.folder, "feedback_loop", "feedback_loop", record.data["wandb"]["id"], plain(cfg), {})
+    make_loggers(cfg.get("logger"), info)
+    log_tables({"loop": (("run", "turn", "version", "other", "original", "gain"), lines)})
+    log_images({"feedback_loop": picture})
+    console.print(f"picture:  {show.near(picture)}", highlight=False)
+    show.where(record)
