@@ -7,9 +7,11 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -65,6 +67,53 @@ def test_the_comparison_runs(
     ]
     assert noria(*shlex.split(line)[1:], "logger=none") == 0
     assert "optimizer.lr=3e-05" in capfd.readouterr().out
+
+
+def test_the_wheel_turns_as_typed(noria: Callable[..., int], tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The five lines, made short: few steps, few rows, a free port."""
+    block = next(block for language, block in BLOCKS if language == "bash" and "stage=serve" in block)
+    train, serve, turn, follow, again = (shlex.split(line)[1:] for line in commands(block))
+    assert noria(*train, "debug=smoke") == 0
+    with serving(serve, tmp_path) as url:
+        texts = [f"the {word} {number} of them" for number in range(40) for word in ("worst", "best")]
+        answers = [
+            answer
+            for start in range(0, len(texts), 40)
+            for answer in httpx.post(f"{url}/predict", json={"text": texts[start : start + 40]}).json()["predictions"]
+        ]
+        for answer, text in zip(answers, texts, strict=True):
+            label = "positive" if "best" in text else "negative"
+            said = {"verdict": "right"} if answer["label"] == label else {"label": label}
+            assert httpx.post(f"{url}/feedback", json={"id": answer["id"], **said}).status_code == 200
+    short = ["stage.rows=10", "stage.replay=64", "trainer.limit_train_batches=2", "logger=csv"]
+    assert noria(*turn, *short, "stage.force=true") == 0
+    assert (tmp_path / "registry/champion").is_symlink()
+    with serving(follow, tmp_path) as url:
+        champion = (tmp_path / "registry/champion").resolve().name
+        assert httpx.get(f"{url}/health").json()["version"] == champion
+    assert noria(*again, *short) == 0
+    assert "Turn: " in (said := capfd.readouterr().out) or "No reason to train" in said
+
+
+@contextmanager
+def serving(words: list[str], folder: Path) -> Iterator[str]:
+    """A server in a process of its own; gives its URL."""
+    code = "from noria.cli.main import entry; entry()"
+    command = [sys.executable, "-c", code, *words, "stage.port=0"]
+    server = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert server.stdout is not None
+    try:
+        said = []
+        for line in server.stdout:
+            said.append(line)
+            if " at http" in line:
+                yield line.partition(" at ")[2].split()[0]
+                break
+        else:
+            raise AssertionError("".join(said))
+    finally:
+        server.terminate()
+        server.wait(30)
 
 
 def test_choices_compose(tmp_path: Path) -> None:
