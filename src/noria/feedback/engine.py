@@ -1,0 +1,126 @@
+"""Connections to a database by its URL, and what went wrong in words that hold no password."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DataError, SQLAlchemyError
+
+from noria.common.errors import UserError
+from noria.feedback.records import StoreDown
+from noria.feedback.text import storable
+
+BUSY = 30  # seconds a writer waits for another one
+REACH = 10  # seconds until a server must have answered
+RIGHT = (
+    "Right are sqlite:///feedback.db and postgresql://user:password@host/database "
+    "(in user and password, write @ as %40, : as %3A and / as %2F)."
+)
+
+
+def parse(text: str) -> URL:
+    """The URL with its driver; a SQLite path is made absolute, so that the working folder may change.
+
+    Raises:
+        UserError: it is none, or of another database. The message repeats nothing that could be a password.
+    """
+    try:
+        url = make_url(text)
+    except (SQLAlchemyError, ValueError):
+        raise UserError(f"The URL of the feedback store cannot be read. {RIGHT}") from None
+    if storable(text) != text:
+        raise UserError(f"The URL of the feedback store holds characters that no file and no host has. {RIGHT}")
+    if url.drivername in ("postgres", "postgresql", "postgresql+psycopg"):
+        return url.set(drivername="postgresql+psycopg")
+    if url.drivername != "sqlite":
+        raise UserError(f"The feedback store cannot be in '{url.drivername}'. {RIGHT}")
+    if not url.database or url.database == ":memory:" or url.database.startswith("file:") or url.query:
+        raise UserError(f"The feedback store in SQLite must be a file, and its URL takes no options. {RIGHT}")
+    return url.set(database=os.path.abspath(os.path.expanduser(url.database)))
+
+
+def connect(url: URL) -> Engine:
+    """An engine; makes the folder of a SQLite file, and does not reach for the database yet.
+
+    Raises:
+        UserError: the driver is not installed, or the folder cannot be made.
+    """
+    try:
+        if url.drivername == "sqlite":
+            return _sqlite(url)
+        wait = {} if "connect_timeout" in url.query else {"connect_timeout": REACH}
+        # A server may have been restarted since a connection was last used.
+        return create_engine(url, pool_pre_ping=True, hide_parameters=True, connect_args=wait)
+    except ModuleNotFoundError:
+        raise UserError("PostgreSQL needs psycopg: run `pip install 'noria[postgres]'`.") from None
+    except OSError as error:
+        raise UserError(f"The feedback store {shown(url)} cannot be made: {error.strerror}.") from None
+
+
+def writing(engine: Engine) -> Engine:
+    """The same connections, for transactions that write."""
+    # SQLite refuses a transaction that reads first and then wants to write, at once and whatever the timeout, where
+    # another one has written in between: who will write says so at the beginning.
+    return engine.execution_options(begin="BEGIN IMMEDIATE")
+
+
+def bare(engine: Engine) -> Engine:
+    """The same connections outside of any transaction, for what SQLite does nowhere else."""
+    return engine.execution_options(begin="")
+
+
+def shown(url: URL) -> str:
+    """The URL for people: without user, password and options."""
+    if url.drivername == "sqlite":
+        return f"sqlite:///{url.database}"
+    port = f":{url.port}" if url.port else ""
+    return f"postgresql://{url.host or 'local'}{port}/{url.database or ''}"
+
+
+def reason(error: SQLAlchemyError, url: URL) -> str:
+    """What the database itself said, on one line, without the statement, the texts in it and the password."""
+    said = str(getattr(error, "orig", None) or error).strip().split("\nDETAIL:")[0]
+    for secret in (url.password, *(value for key, value in url.query.items() if "pass" in key)):
+        if secret:
+            said = said.replace(str(secret), "***")
+    return re.sub(r"\s+", " ", said)[:500].rstrip(".")
+
+
+@contextmanager
+def plain_errors(url: URL) -> Iterator[None]:
+    """Says what the database refuses in plain words.
+
+    Raises:
+        UserError: the database cannot hold a value, such as a text of more than a gigabyte.
+        StoreDown: anything else.
+    """
+    try:
+        yield
+    except DataError as error:
+        raise UserError(f"The feedback store cannot hold this: {reason(error, url)}.") from None
+    except SQLAlchemyError as error:
+        raise StoreDown(f"The feedback store {shown(url)} failed: {reason(error, url)}.") from None
+
+
+def _sqlite(url: URL) -> Engine:
+    Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, hide_parameters=True, connect_args={"timeout": BUSY})
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _: Any) -> None:
+        connection.isolation_level = None  # `begin` below is in charge: sqlite3 by itself would begin too late
+        for pragma in ("foreign_keys=ON", "synchronous=FULL", "secure_delete=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        if statement := connection.get_execution_options().get("begin", "BEGIN"):
+            connection.exec_driver_sql(statement)
+
+    return engine

@@ -1,0 +1,117 @@
+"""From records to rows and back, and what a row may not hold. Knows nothing of transactions."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Row
+
+from noria.common.errors import UserError
+from noria.feedback.records import Correction, Prediction, Preference
+from noria.feedback.tables import predictions
+from noria.feedback.text import LABEL_LIMIT, short, storable
+
+Scrub = Callable[[str], str]
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def aware(what: str, moment: datetime) -> datetime:
+    """The moment itself.
+
+    Raises:
+        UserError: it has no time zone, so that nobody knows when it was.
+    """
+    if moment.tzinfo is None:
+        raise UserError(f"`{what}` has no time zone: give one, such as datetime.now(UTC).")
+    return moment
+
+
+def prediction_row(prediction: Prediction, keep_text: bool, scrub: Scrub | None) -> dict[str, Any]:
+    """A row of `predictions`.
+
+    Raises:
+        UserError: a name is empty or too long, a number is not finite, or `created` has no time zone.
+    """
+    numbers = [prediction.latency_ms, *prediction.probabilities.values()]
+    if not all(math.isfinite(number) for number in numbers):
+        raise UserError(f"The prediction {storable(prediction.id)} has a number that is not finite.")
+    text = prediction.text if keep_text else None
+    return {
+        "id": short("id of a prediction", prediction.id),
+        "version": short("version", prediction.version),
+        "text": None if text is None else clean(text, scrub),
+        "label": short("label", prediction.label, LABEL_LIMIT),
+        "probabilities": {
+            short("label", name, LABEL_LIMIT): float(number) for name, number in prediction.probabilities.items()
+        },
+        "latency_ms": float(prediction.latency_ms),
+        "client": short("client", prediction.client),
+        "created": aware("created", prediction.created),
+    }
+
+
+def preference_row(prompt: str, chosen: str, rejected: str, client: str, scrub: Scrub | None) -> dict[str, Any]:
+    """A row of `preferences`; its id is the same whichever of the two answers was chosen.
+
+    Raises:
+        UserError: the answers are the same, or `client` is empty or too long.
+    """
+    client, prompt = short("client", client), clean(prompt, scrub)
+    chosen, rejected = clean(chosen, scrub), clean(rejected, scrub)
+    if chosen == rejected:
+        raise UserError("A preference is between two different answers.")
+    about = json.dumps([client, prompt, *sorted([chosen, rejected])])
+    return {
+        "id": hashlib.sha256(about.encode()).hexdigest()[:32],
+        **{"prompt": prompt, "chosen": chosen, "rejected": rejected},
+        **{"client": client, "created": now()},
+    }
+
+
+def right_label(correct: bool, label: str | None, predicted: str, probabilities: dict[str, float]) -> str:
+    """The label that a client says is right.
+
+    Raises:
+        UserError: it contradicts `correct`; or it is missing, and more than one label is left.
+    """
+    label = None if label is None else short("label", label, LABEL_LIMIT)
+    if correct:
+        if label not in (None, predicted):
+            raise UserError(f"The prediction was {predicted!r}: it cannot be correct while the right one is {label!r}.")
+        return predicted
+    if label == predicted:
+        raise UserError(f"The prediction was {predicted!r}: it cannot be wrong while the right one is the same.")
+    if label is not None:
+        return label
+    others = [name for name in probabilities if name != predicted]
+    if len(others) != 1:
+        raise UserError("Say which label is right: there are more than two.")
+    return others[0]
+
+
+def clean(text: str, scrub: Scrub | None) -> str:
+    """A text that can be stored, without personal data."""
+    text = storable(text)
+    return scrub(text) if scrub else text
+
+
+def to_prediction(row: Row[*tuple[Any, ...]]) -> Prediction:
+    """The first columns of a row, which are those of `predictions`."""
+    return Prediction(*row[: len(predictions.c)])
+
+
+def to_correction(row: Row[*tuple[Any, ...]]) -> Correction:
+    """The columns of `predictions`, then the client, label, correct and created of `feedback`."""
+    return Correction(to_prediction(row), *row[len(predictions.c) :])
+
+
+def to_preference(row: Row[*tuple[Any, ...]]) -> Preference:
+    return Preference(*row)

