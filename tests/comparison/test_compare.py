@@ -171,3 +171,26 @@ def test_a_run_measured_on_what_another_was_trained_on_is_refused(make_runs: Mak
         refuse_leaks(runs, sheet)
     (runs[1].folder / "train_keys.npy").unlink()
     assert refuse_leaks(runs, sheet) == ["Of 1 runs it cannot be told whether they were trained on these rows."]
+
+
+def test_the_seeds_that_a_difference_of_a_given_size_takes(make_runs: Make) -> None:
+    folders = make_runs("a", seeds=5, rows=3000), make_runs("b", seeds=5, rows=3000, optimizer__lr=3e-5)
+    needed = {}
+    for effect in (0.02, 0.05, 1e-6):
+        (found,) = (one.difference for one in compared(*folders, effect=effect).systems if one.difference)
+        needed[effect] = found.seeds_needed
+    assert needed[1e-6] is None and needed[0.02] >= needed[0.05] >= 2
+
+
+def test_texts_are_compared_by_bleu_and_rouge(make_runs: Make) -> None:
+    folders = make_runs("a", rows=60), make_runs("b", rows=60, optimizer__lr=3e-5)
+    rng = np.random.default_rng(0)
+    true = [" ".join(rng.choice(list("abcdefgh"), 9)) for _ in range(60)]
+    for folder, errors in zip(folders, (0.5, 0.1), strict=True):
+        said = [" ".join(w if rng.random() > errors else "z" for w in text.split()) for text in true]
+        (path,) = folder.rglob("predictions.parquet")
+        ids = pq.read_table(path).select(["id", "key", "split"])
+        pq.write_table(ids.append_column("reference", pa.array(true)).append_column("response", pa.array(said)), path)
+    for metric in ("bleu", "rougeL"):
+        best = compared(*folders, metric=metric).systems[0]
+        assert best.name == "optimizer.lr=3e-05" and best.difference.verdict == BETTER

@@ -119,3 +119,40 @@ def test_what_cannot_be_measured_is_said() -> None:
         make_measure("perplexity", "single_label", {})
     with pytest.raises(UserError, match="Did you mean 'accuracy'"):
         make_measure("acuracy", "single_label", {})
+
+
+def test_texts_are_measured_as_their_libraries_do() -> None:
+    import sacrebleu
+    from rouge_score.rouge_scorer import RougeScorer
+
+    rng = np.random.default_rng(0)
+    words = [
+        "the",
+        "cat",
+        "sat",
+        "on",
+        "a",
+        "red",
+        "mat",
+        "while",
+        "dogs",
+        "ran",
+        "over",
+        "green",
+        "hills",
+        "and",
+        "rivers",
+    ]
+    true = [" ".join(rng.choice(words, rng.integers(5, 14))) for _ in range(60)]
+    said = [" ".join(w if rng.random() < 0.8 else rng.choice(words) for w in text.split()) for text in true]
+    sheet: Any = SimpleNamespace(kind="generation", truth=np.array(true, object))
+    answers = Answers(np.array(said, object))
+    measure = make_measure("bleu", "generation", {})
+    features = measure.features(sheet, answers)
+    for rows in (np.arange(60), rng.integers(0, 60, 60), np.array([3])):
+        expected = sacrebleu.corpus_bleu([said[i] for i in rows], [[true[i] for i in rows]]).score
+        assert float(measure.value(features[rows].sum(axis=0))) == pytest.approx(expected, abs=1e-6)
+    measure = make_measure("rougeL", "generation", {"_target_": "noria.metric.rougeL.rougeL"})
+    scorer = RougeScorer(["rougeL"])
+    expected = np.mean([scorer.score(t, s)["rougeL"].fmeasure for t, s in zip(true, said, strict=True)])
+    assert float(measure.value(measure.features(sheet, answers).sum(axis=0))) == pytest.approx(expected)

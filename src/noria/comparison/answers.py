@@ -21,6 +21,7 @@ from noria.comparison.runs import Run
 pc: Any = pyarrow.compute  # its functions are made when it is imported: type checkers see none
 
 CLASSES, SETS, VALUES, TOKENS = "single_label", "multi_label", "regression", "causal_lm"
+TEXTS = "generation"  # predictions with the columns response and reference
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class Answers:
     """One run's answers to n rows; None is what was not asked for or is not there.
 
     Args:
-        predicted: label numbers (n,) int16; zeros and ones (n, labels) int8 of several labels a row; or values (n,).
+        predicted: label numbers (n,) int16; zeros and ones (n, labels) int8 of several labels a row; values (n,); or
+            texts (n,).
         probabilities: (n, labels) float32, in the order of the sheet's labels.
         loss: (n,) float32.
     """
@@ -56,7 +58,9 @@ class Sheet:
         self.labels = tuple(labels_of(first)) if self.kind in (CLASSES, SETS) else ()
         self._vocabulary = pa.array(self.labels, pa.string())
         self.tokens = np.asarray(table["tokens"]) if self.kind == TOKENS else None
-        self._truth = table["label"].combine_chunks() if self.kind != TOKENS else None
+        self._true = "reference" if self.kind == TEXTS else "label"
+        self._said = "response" if self.kind == TEXTS else "prediction"
+        self._truth = table[self._true].combine_chunks() if self.kind != TOKENS else None
         self.truth = self._coded(self._truth) if self._truth is not None else None
         self._fingerprint = _fingerprint(first, split)
 
@@ -72,14 +76,14 @@ class Sheet:
         Raises:
             UserError: the run was measured on other rows, or on rows with other labels or texts.
         """
-        names = {"predicted": "prediction"}
-        table = self._table(run, ["id", "label", "tokens", *(names.get(column, column) for column in columns)])
+        wanted = [self._said if column == "predicted" else column for column in columns]
+        table = self._table(run, ["id", self._true, "tokens", *wanted])
         if _kind_differs(self.kind, table):
             raise UserError(f"{run.folder} and {self.first.folder} were made for different tasks.")
         table = self._aligned(run, table)
         found = set(table.column_names)
         return Answers(
-            self._coded(table["prediction"].combine_chunks()) if "prediction" in found else None,
+            self._coded(table[self._said].combine_chunks()) if self._said in found else None,
             self._probabilities(run, table) if "probabilities" in found else None,
             np.asarray(table["loss"], dtype=np.float32) if "loss" in found else None,
         )
@@ -116,7 +120,7 @@ class Sheet:
                     "noria stage=evaluate artifact=… data.path=…"
                 )
             table = table.take(place)
-        if self._truth is not None and not table["label"].combine_chunks().equals(self._truth):
+        if self._truth is not None and not table[self._true].combine_chunks().equals(self._truth):
             raise UserError(f"{self.first.folder} and {run.folder} have different labels for the same rows.")
         if self._fingerprint and (theirs := _fingerprint(run, self.split)) and theirs != self._fingerprint:
             raise UserError(f"{self.first.folder} and {run.folder} have different texts under the same row ids.")
@@ -128,6 +132,8 @@ class Sheet:
         return table
 
     def _coded(self, column: pa.Array) -> np.ndarray:
+        if self.kind == TEXTS:
+            return np.array(column.to_pylist(), dtype=object)
         if self.kind == VALUES:
             return np.asarray(column, dtype=np.float64)
         if self.kind == CLASSES:
@@ -171,6 +177,8 @@ def _kind(table: pa.Table) -> str:
     names = table.column_names
     if "tokens" in names:
         return TOKENS
+    if "response" in names:
+        return TEXTS
     if "probabilities" not in names:
         return VALUES
     return SETS if pa.types.is_list(table.schema.field("label").type) else CLASSES
@@ -180,6 +188,10 @@ def _kind_differs(kind: str, table: pa.Table) -> bool:
     if (kind == TOKENS) != ("tokens" in table.column_names):
         return True
     if kind == TOKENS:
+        return False
+    if (kind == TEXTS) != ("reference" in table.column_names):
+        return True
+    if kind == TEXTS:
         return False
     label = table.schema.field("label").type
     return {CLASSES: pa.types.is_string, SETS: pa.types.is_list, VALUES: pa.types.is_floating}[kind](label) is False

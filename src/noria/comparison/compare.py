@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from noria.comparison.answers import Sheet
-from noria.comparison.measures import MEAN, RIGHT, Measure
+from noria.comparison.measure import MEAN, RIGHT, Measure
 from noria.comparison.result import BETTER, CANNOT_TELL, NO_WORSE, WORSE, Comparison, Difference, System
 from noria.comparison.runs import Run
 from noria.comparison.systems import Group
@@ -48,6 +48,7 @@ class Rules:
         alpha: how often "better" or "worse" may be said at most where nothing differs.
         correction: for many comparisons.
         resamples, seed: of the bootstrap.
+        effect: the difference that seeds are counted for; None: the one that was found.
     """
 
     margin: float = 0.01
@@ -55,6 +56,7 @@ class Rules:
     correction: Correction = "holm"
     resamples: int = 1000
     seed: int = 0
+    effect: float | None = None
 
 
 @dataclass(frozen=True)
@@ -177,9 +179,10 @@ def _over_seeds(one: Group, baseline: Group, scores: dict[int, _Score], rules: R
     estimate, p, parts = seed_difference(first, second)
     several = min(len(one.runs), len(baseline.runs)) > 1
     needed = None
-    if several and estimate.value:
+    effect = abs(estimate.value) if rules.effect is None else rules.effect
+    if several and effect:
         variances = parts.seed_variance_first, parts.seed_variance_second, parts.example_variance
-        needed = seeds_needed(abs(estimate.value), *variances, alpha=rules.alpha)
+        needed = seeds_needed(effect, *variances, alpha=rules.alpha)
     return _Against(estimate, p, CROSSED, parts.standard_error, parts.df, needed)
 
 

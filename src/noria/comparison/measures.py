@@ -1,47 +1,16 @@
-"""Metrics as functions of sums over rows, which is what makes thousands of resamples cheap.
-
-A metric is a value of the column sums of the rows' features (n, k): a resample in which row i stands w_i times has the
-sums w @ features. The numbers are those of `noria.metric`. Knows nothing of runs.
-"""
+"""Each metric's measure, by kind of task and name. The numbers are those of `noria.metric`. Knows nothing of runs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from noria.common.errors import UserError, did_you_mean
-from noria.comparison.answers import CLASSES, SETS, TOKENS, VALUES, Answers, Sheet
-
-Features = Callable[[Sheet, Answers], np.ndarray]
-Value = Callable[[np.ndarray], np.ndarray]
-
-RIGHT, MEAN, SUMS = "right or wrong", "mean", "sums"
-
-
-@dataclass(frozen=True)
-class Measure:
-    """How one metric is computed.
-
-    Args:
-        mode: which way is better.
-        columns: of `Answers` that it looks at.
-        form: `right or wrong` (features zeros and ones, a one), `mean` (a number of each row, a one) or `sums`.
-        features: (n, k) float64 of a run.
-        value: of sums (..., k), an array (...).
-    """
-
-    name: str
-    mode: str
-    columns: tuple[str, ...]
-    form: str
-    features: Features
-    value: Value
-
-
-Maker = Callable[[str, Mapping[str, Any]], Measure]
+from noria.comparison.answers import CLASSES, SETS, TEXTS, TOKENS, VALUES, Answers, Sheet
+from noria.comparison.measure import MEAN, RIGHT, SUMS, Maker, Measure, given, of_rows, ratio
+from noria.comparison.text_measures import ROUGES, bleu, rouge
 
 
 def make_measure(name: str, kind: str, nodes: Mapping[str, Any]) -> Measure:
@@ -55,7 +24,7 @@ def make_measure(name: str, kind: str, nodes: Mapping[str, Any]) -> Measure:
         UserError: no such metric, or not of such a task.
     """
     node = nodes.get(name) or {}
-    known = str(node.get("_target_") or f"noria.metric.{name}").rpartition(".")[2].lower()
+    known = str(node.get("_target_") or f"noria.metric.{name}.").split(".")[-2]  # the file that the metric lies in
     options = {key: value for key, value in node.items() if key != "_target_"}
     makers = MAKERS.get(kind, {})
     if known not in makers:
@@ -65,27 +34,16 @@ def make_measure(name: str, kind: str, nodes: Mapping[str, Any]) -> Measure:
     return makers[known](name, options)
 
 
-def ratio(sums: np.ndarray) -> np.ndarray:
-    """The first column over the second; NaN where that is 0."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(sums[..., 0] / sums[..., 1])
-
-
-def of_rows(values: np.ndarray) -> np.ndarray:
-    """Features (n, 2) of a mean over rows."""
-    return np.stack([np.asarray(values, dtype=np.float64), np.ones(len(values))], axis=1)
-
-
 def _accuracy(name: str, options: Mapping[str, Any]) -> Measure:
     def right(sheet: Sheet, answers: Answers) -> np.ndarray:
-        same = np.equal(_is(answers.predicted), _is(sheet.truth))
+        same = np.equal(given(answers.predicted), given(sheet.truth))
         return of_rows(same if same.ndim == 1 else same.all(axis=1))
 
     return Measure(name, "max", ("predicted",), RIGHT, right, ratio)
 
 
 def _loss(name: str, options: Mapping[str, Any]) -> Measure:
-    return Measure(name, "min", ("loss",), MEAN, lambda sheet, answers: of_rows(_is(answers.loss)), ratio)
+    return Measure(name, "min", ("loss",), MEAN, lambda sheet, answers: of_rows(given(answers.loss)), ratio)
 
 
 def _token_loss(name: str, options: Mapping[str, Any]) -> Measure:
@@ -97,8 +55,8 @@ def _perplexity(name: str, options: Mapping[str, Any]) -> Measure:
 
 
 def _token_losses(sheet: Sheet, answers: Answers) -> np.ndarray:
-    tokens = _is(sheet.tokens).astype(np.float64)
-    return np.stack([_is(answers.loss) * tokens, tokens], axis=1)
+    tokens = given(sheet.tokens).astype(np.float64)
+    return np.stack([given(answers.loss) * tokens, tokens], axis=1)
 
 
 def _f1(name: str, options: Mapping[str, Any]) -> Measure:
@@ -143,7 +101,7 @@ def _auroc(name: str, options: Mapping[str, Any]) -> Measure:
     weighted = options.get("average", "macro") == "weighted"
 
     def placements(sheet: Sheet, answers: Answers) -> np.ndarray:
-        true, scores = _table(sheet.truth, len(sheet.labels)), _is(answers.probabilities)
+        true, scores = _table(sheet.truth, len(sheet.labels)), given(answers.probabilities)
         columns = [_placed(true[:, label] > 0, scores[:, label]) for label in range(true.shape[1])]
         return np.concatenate(columns, axis=1)
 
@@ -177,7 +135,7 @@ def _placed(positive: np.ndarray, scores: np.ndarray) -> np.ndarray:
 def _error(power: int) -> Callable[[str, Mapping[str, Any]], Measure]:
     def make(name: str, options: Mapping[str, Any]) -> Measure:
         def errors(sheet: Sheet, answers: Answers) -> np.ndarray:
-            return of_rows(np.abs(_is(answers.predicted) - _is(sheet.truth)) ** power)
+            return of_rows(np.abs(given(answers.predicted) - given(sheet.truth)) ** power)
 
         return Measure(name, "min", ("predicted",), MEAN, errors, ratio)
 
@@ -186,7 +144,7 @@ def _error(power: int) -> Callable[[str, Mapping[str, Any]], Measure]:
 
 def _pearson(name: str, options: Mapping[str, Any]) -> Measure:
     def moments(sheet: Sheet, answers: Answers) -> np.ndarray:
-        true, said = (_standard(_is(part)) for part in (sheet.truth, answers.predicted))
+        true, said = (_standard(given(part)) for part in (sheet.truth, answers.predicted))
         return np.stack([np.ones(len(true)), true, said, true * true, said * said, true * said], axis=1)
 
     def value(sums: np.ndarray) -> np.ndarray:
@@ -204,7 +162,7 @@ def _spearman(name: str, options: Mapping[str, Any]) -> Measure:
     def influences(sheet: Sheet, answers: Answers) -> np.ndarray:
         from scipy.stats import rankdata
 
-        true, said = (rankdata(_is(part)) / len(sheet) for part in (sheet.truth, answers.predicted))
+        true, said = (rankdata(given(part)) / len(sheet) for part in (sheet.truth, answers.predicted))
         deviations = [_standard(part) for part in (true, said)]
         correlation = float((deviations[0] * deviations[1]).mean())
         influence = true * said + _mean_above(true, said) + _mean_above(said, true)
@@ -228,13 +186,8 @@ def _standard(values: np.ndarray) -> np.ndarray:
 
 def _table(labels: np.ndarray | None, count: int) -> np.ndarray:
     """Label numbers (n,), or zeros and ones (n, labels), as zeros and ones (n, labels)."""
-    labels = _is(labels)
+    labels = given(labels)
     return (labels[:, None] == np.arange(count)).astype(np.float64) if labels.ndim == 1 else labels.astype(np.float64)
-
-
-def _is(part: np.ndarray | None) -> np.ndarray:
-    assert part is not None
-    return part
 
 
 _ONE_OF: dict[str, Maker] = {"accuracy": _accuracy, "loss": _loss, "f1": _f1, "auroc": _auroc}
@@ -243,4 +196,5 @@ MAKERS: dict[str, dict[str, Maker]] = {
     SETS: _ONE_OF,
     VALUES: {"loss": _loss, "mae": _error(1), "mse": _error(2), "pearson": _pearson, "spearman": _spearman},
     TOKENS: {"loss": _token_loss, "perplexity": _perplexity},
+    TEXTS: {"bleu": bleu, **dict.fromkeys(ROUGES, rouge)},
 }

@@ -23,8 +23,8 @@ class Difference:
         p_adjusted: corrected for all comparisons made.
         verdict: better, worse, no worse within the margin, cannot tell.
         smallest: the smallest difference that these rows and seeds would have shown with a power of 80 %.
-        seeds_needed: how many seeds of each system would show `estimate.value` with that power; None where there are
-            single runs, or where no number of seeds could.
+        seeds_needed: how many seeds of each system would show the difference that was asked for, or `estimate.value`,
+            with that power; None where there are single runs, or where no number of seeds could.
     """
 
     estimate: Estimate

@@ -65,6 +65,7 @@ def compare(
     alpha: Annotated[float, Interval(gt=0, lt=1)] = 0.05,
     correction: Literal["holm", "fdr_bh", "none"] = "holm",
     resamples: Annotated[int, Gt(0)] = 1000,
+    effect: Annotated[float, Gt(0)] | None = None,
     test: bool = False,
 ) -> None:
     """Compares the configs of the runs, each over its seeds, and leaves table, page, pictures and plain values.
@@ -76,6 +77,7 @@ def compare(
         margin: how much worse is still "no worse", in units of the metric.
         alpha, correction: of the tests, and for making many of them.
         resamples: of the bootstrap.
+        effect: the difference to tell the number of seeds for; None: each config's own.
         test: measure the winner and the baseline on the test set, which counts as one look at it.
 
     Raises:
@@ -90,7 +92,7 @@ def compare(
         groups, repeated = group(found)
         base = find_baseline(groups, baseline)
         split = split or _common_split(found)
-        rules = Rules(margin, alpha, correction, resamples, cfg.seed)
+        rules = Rules(margin, alpha, correction, resamples, cfg.seed, effect)
         compared, sheet, notes = _compared(groups, base, metric or _monitored(base), split, rules)
         winner = _winner(cfg, record, compared, groups, base, rules, test)
         compared = replace(compared, winner=winner, notes=(*compared.notes, *left_out, *repeated, *notes))
