@@ -54,6 +54,8 @@ def find_start(argv: list[str]) -> Start:
     """
     typed = dict(word.split("=", 1) for word in argv if "=" in word and not word.startswith("-"))
     artifact, resume = _folder(typed.get("artifact")), _folder(typed.get("resume"))
+    if artifact is not None and (artifact / "champion").is_symlink():  # a registry: its champion's config
+        artifact = artifact / "champion"
     if artifact is not None and (artifact / "noria.yaml").is_file():
         saved = _read(artifact / "noria.yaml")
         config, choices = saved.get("config"), saved.get("choices") or {}

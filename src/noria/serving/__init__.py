@@ -1,0 +1,1 @@
+"""An artifact, or the champion of a registry, behind HTTP."""

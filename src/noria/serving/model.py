@@ -1,0 +1,116 @@
+"""One version that answers texts. Knows nothing of requests."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from noria.artifact import bundle
+from noria.common.errors import UserError
+from noria.data.encoded import Encoded, encode_texts
+from noria.inference.classifier import Classifier
+from noria.serving.source import Named
+
+WARM_UP = ["Fine.", "A text of some more words, as they come.", " ".join(["word"] * 600)]
+PAIR = "\t"  # between the two texts of a pair, as in the lines that stage=predict reads
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model says of a text.
+
+    Args:
+        label: a name; a list of names where a text may have several; a number of a regression.
+        probabilities: by label; of a regression none.
+        truncated: the text was cut, as in evaluation, to the longest that the model reads.
+    """
+
+    label: str | list[str] | float
+    probabilities: dict[str, float]
+    truncated: bool
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a client needs to know of a version."""
+
+    kind: str
+    labels: list[str]
+    max_length: int
+    pairs: bool
+
+
+def describe(facts: Mapping[str, Any], named: Named) -> Description:
+    """Reads it from what `noria.yaml` says.
+
+    Raises:
+        UserError: a model that is not served.
+    """
+    if facts["kind"] == bundle.CAUSAL_LM:
+        raise UserError(
+            f"artifact={named.folder} is a language model: stage=serve serves classifiers and regressions. "
+            "stage=predict answers prompts."
+        )
+    columns = (facts["config"].get("data") or {}).get("text", "text")
+    pairs = not isinstance(columns, str) and len(columns) > 1
+    return Description(str(facts["kind"]), list(facts["labels"]), int(facts["max_length"]), pairs)
+
+
+class Model:
+    """A version that is opened and has answered a few texts.
+
+    Args:
+        precision: a name of Lightning's.
+        batch_size: how many texts at once.
+
+    Raises:
+        UserError: it cannot be opened, is not served, or answers nonsense.
+    """
+
+    def __init__(self, named: Named, precision: str, device: torch.device, batch_size: int) -> None:
+        self.named = named
+        self.description = describe(bundle.read_facts(named.folder), named)
+        self._artifact = bundle.open_artifact(named.folder)
+        self._classifier = Classifier(self._artifact, precision, device)
+        self._batch_size = batch_size
+        self._warm_up()
+
+    def answer(self, texts: list[str]) -> list[Answer]:
+        """An answer to each text; a pair is one text with a tab in it."""
+        firsts, seconds = texts, None
+        if self.description.pairs:
+            split = [text.partition(PAIR) for text in texts]
+            firsts, seconds = [first for first, _, _ in split], [second for _, _, second in split]
+        encoded = encode_texts(self._artifact.tokenizer, firsts, seconds, self.description.max_length)
+        scores = self._classifier.objective.scores(self._classifier.logits(encoded, self._batch_size))
+        if self.description.kind == "regression":
+            shares: list[dict[str, float]] = [{} for _ in texts]
+        else:
+            labels = self.description.labels
+            shares = [dict(zip(labels, [round(p, 6) for p in row], strict=True)) for row in scores.tolist()]
+        cut = self._cut(encoded, firsts, seconds)
+        return [Answer(*each) for each in zip(self._classifier.decide(scores), shares, cut, strict=True)]
+
+    def _cut(self, encoded: Encoded, firsts: list[str], seconds: list[str] | None) -> list[bool]:
+        """Which texts were cut. Tokens count them all together: a doubtful one is looked at alone."""
+        full = (encoded.lengths >= self.description.max_length).tolist()
+        if encoded.tokens.truncated in (0, sum(full)):
+            return [is_full and encoded.tokens.truncated > 0 for is_full in full]
+
+        def alone(row: int) -> bool:
+            pair = None if seconds is None else [seconds[row]]
+            again = encode_texts(self._artifact.tokenizer, [firsts[row]], pair, self.description.max_length)
+            return again.tokens.truncated > 0
+
+        return [is_full and alone(row) for row, is_full in enumerate(full)]
+
+    def _warm_up(self) -> None:
+        texts = [f"{text}{PAIR}{text}" for text in WARM_UP] if self.description.pairs else WARM_UP
+        for answer in [*self.answer(texts), *self.answer(texts[:1])]:
+            numbers = answer.probabilities.values() or [answer.label]
+            if not all(isinstance(number, float) and math.isfinite(number) for number in numbers):
+                raise UserError(f"{self.named.folder} answers {numbers}: its weights are no good.")

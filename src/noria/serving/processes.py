@@ -1,0 +1,50 @@
+"""The processes that a server starts: deaf to Ctrl-C and SIGTERM, and gone when the server is gone.
+
+Knows nothing of what they do.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
+
+PR_SET_PDEATHSIG = 1
+HEARD = (signal.SIGINT, signal.SIGTERM)
+_binding = False
+
+
+def die_with_parent() -> None:
+    """Lets the system kill this process when the one that started it ends (Linux; elsewhere nothing)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+@contextmanager
+def starting() -> Iterator[None]:
+    """Processes and threads that are started within hear neither signal, and forked ones die with this process.
+
+    A terminal and a service manager send their signal to all processes at once: those that the server is made of
+    must live until it has answered what it has accepted. A signal that comes meanwhile is heard afterwards.
+    """
+    global _binding
+    resource_tracker.ensure_running()  # it unblocks both signals when it starts by itself, later
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)
+    _binding = True
+    try:
+        yield
+    finally:
+        _binding = False
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _after_fork() -> None:
+    if _binding:
+        die_with_parent()
+
+
+os.register_at_fork(after_in_child=_after_fork)  # multiprocessing has no other way into a manager's process

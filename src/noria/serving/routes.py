@@ -1,0 +1,206 @@
+"""The routes: one short method for each. What they need is handed in."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import Awaitable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+
+from noria.common.errors import UserError
+from noria.feedback.store import Prediction, UnknownPrediction
+from noria.serving.bodies import as_text, read_json, read_texts, read_verdict
+from noria.serving.document import (
+    BODY,
+    Health,
+    Heard,
+    Predictions,
+    document,
+    feedback_body,
+    predict_body,
+    problems,
+)  # fmt: skip
+from noria.serving.follow import Taken
+from noria.serving.line import Line
+from noria.serving.metrics import CONTENT_TYPE, Metrics
+from noria.serving.problem import Problem
+from noria.serving.settings import Keys, Settings, is_loopback
+from noria.serving.status import Status
+from noria.serving.writer import Writer
+
+log = logging.getLogger(__name__)
+
+LOCKED = ("/predict", "/feedback", "/info", "/metrics")
+PATHS = frozenset({"/", "/health", "/ready", "/openapi.json", *LOCKED})
+OPEN = "anyone"  # the client's name where there are no keys
+PAGE = (Path(__file__).parent / "page.html").read_text(encoding="utf-8")
+GUARD = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+    "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Routes:
+    """What answers each path.
+
+    Args:
+        writer: None: nothing is kept, and there is no feedback.
+    """
+
+    settings: Settings
+    keys: Keys
+    status: Status
+    line: Line
+    writer: Writer | None
+    metrics: Metrics
+
+    def add_to(self, app: FastAPI) -> None:
+        """Adds all of them, and the OpenAPI document."""
+        add, locked = app.add_api_route, (401,) if self.keys else (403,)
+        asked = (*locked, *BODY, 500, 503, 504)
+        add("/predict", self.predict, methods=["POST"], response_model=Predictions, responses=problems(*asked, 429))
+        add("/feedback", self.feedback, methods=["POST"], response_model=Heard, responses=problems(*asked, 404))
+        add("/health", self.health, response_model=Health)
+        add("/ready", self.ready, response_model=Health, responses={503: {"model": Health, "description": "Not yet."}})
+        add("/info", self.info, response_model=dict[str, Any], responses=problems(*locked))
+        text: dict[int | str, Any] = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
+        add("/metrics", self.show_metrics, response_class=Response, responses={**text, **problems(*locked)})
+        add("/", self.page, response_class=HTMLResponse)
+        app.openapi = lambda: self._document(app)  # type: ignore[method-assign]
+
+    async def predict(self, request: Request) -> Response:
+        """The label and the probabilities of one text or of many, and an id for feedback on each."""
+        begun, client = time.perf_counter(), self._client(request)
+        data = await read_json(request, self.settings.max_body, self.settings.timeout)
+        texts = read_texts(data, self.settings.max_texts, self._taken.description.pairs)
+        reply = await self._in_time(self._answered(texts, client, begun))
+        self.status.answered["requests"] += 1
+        self.status.answered["texts"] += len(texts)
+        return JSONResponse(reply)
+
+    async def _answered(self, texts: list[str], client: str, begun: float) -> dict[str, Any]:
+        reply = await self.line.ask(texts)
+        version, now = reply["version"], datetime.now(UTC)
+        answers = [{"id": uuid.uuid4().hex, **answer} for answer in reply["answers"]]
+        if self.writer is not None:
+            took = 1000 * (time.perf_counter() - begun)
+            rows = [
+                Prediction(one["id"], version, text, as_text(one["label"]), one["probabilities"], took, client, now)
+                for text, one in zip(texts, answers, strict=True)
+            ]
+            await self._stored(self.writer.add(rows))
+        return {"version": version, "predictions": answers}
+
+    async def feedback(self, request: Request) -> Response:
+        """Whether a prediction was right, or what it should have been."""
+        client = self._client(request)
+        if self.writer is None:
+            raise Problem(404, "This server keeps no feedback: it runs with stage.feedback=null.")
+        data = await read_json(request, self.settings.max_body, self.settings.timeout)
+        model = self._taken.description
+        verdict = read_verdict(data, model.kind, model.labels)
+        new = await self._in_time(self._stored(self.writer.say(verdict, client)))
+        if new:
+            self.status.answered["feedback"] += 1
+            self.metrics.feedback.labels(str(verdict.correct).lower()).inc()
+        return JSONResponse({"id": verdict.id, "new": new})
+
+    async def health(self) -> Response:
+        """The server lives."""
+        return JSONResponse({"status": "alive", "version": self._version})
+
+    async def ready(self) -> Response:
+        """A model is there to answer."""
+        ready = await asyncio.to_thread(self.line.is_manned)
+        said = "ready" if ready else "not ready"
+        return JSONResponse({"status": said, "version": self._version}, 200 if ready else 503)
+
+    async def info(self, request: Request) -> Response:
+        """Which version answers, what it knows, what was refused, and the limits."""
+        self._client(request)
+        settings = self.settings
+        return JSONResponse(
+            {
+                "version": self._version,
+                "versions": self.status.versions,
+                "follows_champion": self.status.follows,
+                "refused": self.status.refused,
+                **asdict(self._taken.description),
+                "feedback": self.writer is not None,
+                "limits": {"texts": settings.max_texts, "body_bytes": settings.max_body, "seconds": settings.timeout},
+                "answered": self.status.answered,
+            }
+        )
+
+    async def show_metrics(self, request: Request) -> Response:
+        """For Prometheus."""
+        self._client(request)
+        return Response(self.metrics.render(), media_type=CONTENT_TYPE)
+
+    async def page(self) -> Response:
+        """A page for people."""
+        return HTMLResponse(PAGE, headers=GUARD)
+
+    def _client(self, request: Request) -> str:
+        """Who asks.
+
+        Raises:
+            Problem: 401 no key that is known; 403 the door is open, but not to a page from elsewhere.
+        """
+        if self.keys:
+            client = self.keys.client(request.headers.get("authorization"))
+            if client is None:
+                raise Problem(401, "Send a known key: Authorization: Bearer <key>.", {"WWW-Authenticate": "Bearer"})
+            return client
+        # Without keys a web page could point a name of its own at this machine and ask in the browser's name.
+        if not is_loopback(request.url.hostname or ""):
+            raise Problem(403, "Without API keys the server answers only to names of this machine, such as localhost.")
+        return OPEN
+
+    @property
+    def _taken(self) -> Taken:
+        assert self.status.newest is not None, "a server starts with a model"
+        return self.status.newest
+
+    @property
+    def _version(self) -> str:
+        return self._taken.named.version
+
+    async def _in_time(self, work: Awaitable[T]) -> T:
+        try:
+            async with asyncio.timeout(self.settings.timeout):
+                return await work
+        except TimeoutError:
+            raise Problem(504, f"There was no answer within {self.settings.timeout:g} seconds.") from None
+
+    async def _stored(self, work: Awaitable[T]) -> T:
+        try:
+            return await work
+        except UnknownPrediction as problem:
+            raise Problem(404, str(problem)) from None
+        except UserError as problem:
+            raise Problem(422, str(problem)) from None
+        except Exception as problem:
+            log.error("The store failed: %s", problem)
+            raise Problem(503, "The store of predictions does not answer.", {"Retry-After": "5"}) from None
+
+    def _document(self, app: FastAPI) -> dict[str, Any]:
+        model = self._taken.description
+        bodies = {
+            "/predict": predict_body(self.settings.max_texts, model.pairs),
+            "/feedback": feedback_body(model.kind, model.labels),
+        }
+        return document(app, bodies, list(LOCKED) if self.keys else [])

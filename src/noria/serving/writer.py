@@ -1,0 +1,125 @@
+"""The one thread that writes into the store: what waits meanwhile goes into one transaction.
+
+Knows nothing of requests or models.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from noria.common.errors import UserError
+from noria.feedback.store import Prediction, Store, UnknownPrediction
+from noria.serving.bodies import Verdict
+
+log = logging.getLogger(__name__)
+
+MOST = 1024  # predictions in a transaction
+
+
+@dataclass(frozen=True)
+class _Job:
+    """Predictions to add, or one call to make; `done` is told how it ended."""
+
+    predictions: list[Prediction]
+    call: Callable[[], Any] | None
+    done: Callable[[Any, BaseException | None], None]
+
+
+class Writer:
+    """Adds to a store for an event loop; each method returns when what it was given is committed."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        self._thread.start()
+
+    async def add(self, predictions: list[Prediction]) -> None:
+        """Adds predictions. Raises what the store raises."""
+        await self._do(predictions, None)
+
+    async def say(self, verdict: Verdict, client: str) -> bool:
+        """Adds feedback; False where this client has said so already. Raises what the store raises."""
+
+        def add(correct: bool) -> bool:
+            return self._store.add_feedback(verdict.id, client, correct=correct, label=verdict.label)
+
+        def call() -> bool:
+            try:
+                return add(verdict.correct)
+            except UnknownPrediction:
+                raise
+            except UserError:  # it contradicts itself: the label that it should be is the one that was predicted
+                if verdict.label is None:
+                    raise
+                return add(True)
+
+        return bool(await self._do([], call))
+
+    def close(self) -> None:
+        """Writes what waits, then ends."""
+        self._jobs.put(None)
+        self._thread.join()
+
+    def _do(self, predictions: list[Prediction], call: Callable[[], Any] | None) -> asyncio.Future[Any]:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+
+        def done(*ended: Any) -> None:
+            with suppress(RuntimeError):  # the server has ended without waiting
+                loop.call_soon_threadsafe(settle, *ended)
+
+        def settle(result: Any, error: BaseException | None) -> None:
+            if future.done():  # whoever waited has given up
+                return
+            if error is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+
+        self._jobs.put(_Job(predictions, call, done))
+        return future
+
+    def _run(self) -> None:
+        while jobs := self._next():
+            self._write([job for job in jobs if job.call is None])
+            if (call := jobs[-1].call) is not None:
+                _settle(jobs[-1:], call)
+
+    def _next(self) -> list[_Job]:
+        """What waits, up to a call or to so many predictions; nothing at the end."""
+        jobs: list[_Job] = []
+        job = self._jobs.get()
+        while job is not None:
+            jobs.append(job)
+            if job.call is not None or sum(len(each.predictions) for each in jobs) >= MOST:
+                return jobs
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                return jobs
+        if jobs:
+            self._jobs.put(None)  # the end, after these
+        return jobs
+
+    def _write(self, jobs: list[_Job]) -> None:
+        predictions = [prediction for job in jobs for prediction in job.predictions]
+        if predictions:
+            _settle(jobs, lambda: self._store.add_predictions(predictions))
+
+
+def _settle(jobs: list[_Job], call: Callable[[], Any]) -> None:
+    result, error = None, None
+    try:
+        result = call()
+    except Exception as problem:
+        error = problem
+    for job in jobs:
+        job.done(result, error)

@@ -1,0 +1,114 @@
+"""`stage=serve`: an artifact, or the champion of a registry, behind HTTP until Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+from annotated_types import Ge, Gt, Le
+from omegaconf import DictConfig
+from rich import get_console
+
+from noria.artifact import bundle
+from noria.feedback.engine import parse, shown
+from noria.feedback.store import Store
+from noria.inference.device import pick_device
+from noria.serving.model import describe
+from noria.serving.server import Device, Server
+from noria.serving.settings import KEYS, Keys, Settings, refuse_open_door
+from noria.serving.source import Source
+from noria.trainer.precision import best_precision
+
+
+def serve(
+    cfg: DictConfig,
+    choices: dict[str, Any],
+    multirun: bool,
+    *,
+    host: str = "127.0.0.1",
+    port: Annotated[int, Ge(0), Le(65535)] = 8000,
+    max_batch_size: Annotated[int, Gt(0)] = 32,
+    batch_timeout: Annotated[float, Ge(0)] = 0.002,
+    queue_size: Annotated[int, Gt(0)] = 256,
+    timeout: Annotated[float, Gt(0)] = 30.0,
+    max_texts: Annotated[int, Gt(0)] = 64,
+    max_body: Annotated[int, Gt(0)] = 1 << 20,
+    feedback: str | None = "sqlite:///feedback.db",
+    keep_texts: bool = True,
+    scrub: bool = True,
+    workers: Annotated[int, Gt(0)] = 1,
+    follow: Annotated[float, Gt(0)] = 2.0,
+) -> None:
+    """Answers texts over HTTP, keeps what it predicted, and takes feedback on it. `/` is a page for people.
+
+    Of a registry it serves the champion, and takes a new one without losing a request.
+
+    Args:
+        host: where to listen; only this machine's own without API keys.
+        port: 0: a free one.
+        max_batch_size: how many texts at once.
+        batch_timeout: seconds that the first text of a batch waits for others.
+        queue_size: how many texts may be let in and not yet answered.
+        timeout: seconds until a request is given up.
+        max_texts: of a request.
+        max_body: bytes of a request.
+        feedback: the URL of the database for predictions and feedback; None: nothing is kept.
+        keep_texts: keep the texts too.
+        scrub: mask what looks personal in the texts that are kept.
+        workers: how many processes answer, each with the model in memory.
+        follow: seconds between two looks at the champion.
+
+    Raises:
+        UserError: a model that is not served, keys that are missing, a port or a database that cannot be opened.
+    """
+    settings = Settings(
+        host, port, max_batch_size, batch_timeout, queue_size, timeout, max_texts, max_body, follow, workers
+    )
+    keys = Keys(os.environ.get(KEYS))
+    refuse_open_door(host, keys)
+    source = Source(Path(cfg.artifact).expanduser())
+    named = source.current()
+    describe(bundle.read_facts(named.folder), named)
+    accelerator = cfg.trainer.get("accelerator", "auto")
+    precision = cfg.trainer.get("precision", "auto")
+    if precision == "auto":
+        precision, _ = best_precision(accelerator)
+    store = None if feedback is None else _store(feedback, keep_texts, scrub)
+    console = get_console()
+    try:
+        server = Server(source, settings, keys, store, precision, cast(Device, pick_device(accelerator).type))
+
+        def ready(url: str) -> None:
+            for line in _greeting(url, server, feedback, keys):
+                console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+        try:
+            server.run(ready)
+        finally:
+            if server.status.newest is not None:
+                console.print(_farewell(server), highlight=False)
+    finally:
+        if store is not None:
+            store.close()
+
+
+def _store(url: str, keep_texts: bool, scrub: bool) -> Store:
+    return Store(url, keep_texts=keep_texts) if scrub else Store(url, keep_texts=keep_texts, scrub=None)
+
+
+def _greeting(url: str, server: Server, feedback: str | None, keys: Keys) -> list[str]:
+    key = ' -H "Authorization: Bearer $KEY"' if keys else ""
+    text = (
+        r"one text\tanother text" if server.status.newest and server.status.newest.description.pairs else "a fine film"
+    )
+    return [
+        f"Serving {' '.join(server.status.versions)} at {url} (Ctrl-C ends)",
+        f"feedback: {'kept nowhere' if feedback is None else shown(parse(feedback))}",
+        f"try: curl {url}/predict{key} -H 'Content-Type: application/json' -d '{{\"text\": \"{text}\"}}'",
+    ]
+
+
+def _farewell(server: Server) -> str:
+    done = {name: f"{count:,}" for name, count in server.status.answered.items()}
+    return f"answered: {done['texts']} texts in {done['requests']} requests, feedback taken: {done['feedback']}"

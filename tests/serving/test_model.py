@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from noria.artifact.bundle import open_artifact
+from noria.common.errors import UserError
+from noria.inference.answers import classified
+from noria.inference.classifier import Classifier
+from noria.serving.model import Model
+from noria.serving.source import Named, Source
+
+CPU = torch.device("cpu")
+
+
+def opened(folder: Path) -> Model:
+    return Model(Named("one", folder), "32-true", CPU, 4)
+
+
+@pytest.fixture(scope="module")
+def similar(tiny_model, tmp_path_factory):
+    """The artifact of a regression on pairs of texts."""
+    from noria.cli.main import main
+
+    folder = tmp_path_factory.mktemp("similar")
+    rows = [f"a cat sat {n}\ta {('cat', 'dog', 'boat')[n % 3]} sat {n}\t{5 - 2 * (n % 3)}" for n in range(120)]
+    (folder / "pairs.tsv").write_text("\n".join(["first\tsecond\tscore", *rows]) + "\n")
+    words = ["task=text_regression", "model=hub", f"model.name={tiny_model}", "data=table", "data.path=pairs.tsv"]
+    words += ["data.text=[first,second]", "data.label=score", "trainer.max_epochs=1", "logger=csv", "precision=fp32"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert main([*words, "metric=[mse]", "monitor.metric=val/mse", "monitor.mode=min"]) == 0
+    return (folder / "runs/latest/artifact").resolve()
+
+
+def predicted(folder: Path, rows: list[dict[str, str]], names: list[str]) -> list[dict]:
+    """What stage=predict answers."""
+    artifact = open_artifact(folder)
+    return list(classified(Classifier(artifact, "32-true", CPU), artifact, rows, names, 64))
+
+
+def test_it_answers_as_predict_does(fitted):
+    texts = ["superb acting", "a bore " * 40, "no fun", "ß\u00e9\u4e2d", "great fun"]
+    answers = opened(fitted / "artifact").answer(texts)
+    wanted = predicted(fitted / "artifact", [{"text": text} for text in texts], ["text"])
+    for answer, row in zip(answers, wanted, strict=True):
+        assert answer.label == row["prediction"]
+        assert answer.probabilities == pytest.approx(row["probabilities"], abs=2e-6)
+    assert [answer.truncated for answer in answers] == [False, True, False, False, False]
+
+
+def test_pairs_and_numbers(similar):
+    model = opened(similar)
+    assert model.description.pairs and model.description.labels == []
+    texts = ["a cat\ta dog", "a cat\t" + "a boat " * 30]
+    answers = model.answer(texts)
+    rows = [dict(zip(("first", "second"), text.split("\t"), strict=True)) for text in texts]
+    wanted = predicted(similar, rows, ["first", "second"])
+    assert [answer.label for answer in answers] == pytest.approx([row["prediction"] for row in wanted], abs=1e-5)
+    assert [answer.probabilities for answer in answers] == [{}, {}]
+    long = yaml.safe_load((similar / "noria.yaml").read_text())["max_length"] < 60
+    assert [answer.truncated for answer in answers] == [False, long]
+
+
+def test_which_of_the_longest_were_cut(fitted):
+    """Two of as many tokens as the model reads, of which one was cut."""
+    words = "fun " * 29
+    answers = opened(fitted / "artifact").answer([words + "fun", words + "fun fun", "fun"])
+    assert [answer.truncated for answer in answers] == [False, True, False]
+
+
+def test_a_version_that_answers_nonsense_is_refused(shifted):
+    with pytest.raises(UserError, match="its weights are no good"):
+        opened(shifted(float("nan")))
+
+
+def test_a_language_model_is_refused(fitted, tmp_path):
+    folder = tmp_path / "artifact"
+    shutil.copytree(fitted / "artifact", folder)
+    facts = yaml.safe_load((folder / "noria.yaml").read_text())
+    (folder / "noria.yaml").write_text(yaml.safe_dump({**facts, "kind": "causal_lm"}))
+    with pytest.raises(UserError, match="is a language model: stage=serve serves classifiers"):
+        opened(folder)
+
+
+def test_names_of_versions(fitted, registry):
+    assert Source(fitted / "artifact").current() == Named(fitted.name, fitted / "artifact")
+    source = Source(registry.folder)
+    assert source.follows and source.current().version == "0001"
+    assert Source(registry.folder / "champion").current().version == "0001", "one that stays as it is"
+    assert not Source(registry.folder / "champion").follows

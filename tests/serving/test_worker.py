@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import queue
+import threading
+import time
+
+import pytest
+import torch
+
+from noria.serving.follow import Follower
+from noria.serving.model import Model
+from noria.serving.source import Source
+from noria.serving.worker import END, Answering, Plan
+
+
+@pytest.fixture
+def waiting():
+    return queue.Queue()
+
+
+@pytest.fixture
+def take(waiting, tmp_path):
+    """take(**plan): the texts of the next batch."""
+
+    def next_batch(batch_size: int = 4, batch_timeout: float = 0.05, timeout: float = 10.0) -> list[list[str]]:
+        plan = Plan(Source(tmp_path), "32-true", batch_size, batch_timeout, timeout, 1.0)
+        api = Answering(plan, queue.SimpleQueue())
+        batch, late = api.loop.get_batch_requests(api, waiting, None)
+        assert late == []
+        return [asked for _, _, asked in batch]
+
+    return next_batch
+
+
+def put(waiting: queue.Queue, *texts: str, ago: float = 0.0) -> None:
+    waiting.put((0, "uid", time.monotonic() - ago, list(texts)))
+
+
+def test_it_takes_what_is_there_up_to_so_many_texts(waiting, take):
+    for texts in ("a", "bc", "de", "f"):
+        put(waiting, *texts)
+    assert take() == [["a"], ["b", "c"], ["d", "e"]], "a request is not torn apart"
+    assert take() == [["f"]]
+
+
+def test_the_first_waits_for_others_but_not_twice(waiting, take):
+    put(waiting, "a")
+    later = threading.Timer(0.1, put, (waiting, "b"))
+    later.start()
+    assert take(batch_timeout=5.0, batch_size=2) == [["a"], ["b"]]
+    put(waiting, "c", ago=1.0)
+    put(waiting, "d", ago=0.5)
+    begun = time.monotonic()
+    assert take(batch_timeout=0.5) == [["c"], ["d"]], "what is there is taken"
+    assert time.monotonic() - begun < 0.3, "and the queue was wait enough"
+
+
+def test_nothing_comes(take):
+    begun = time.monotonic()
+    assert take() == []
+    assert 0.5 < time.monotonic() - begun < 3
+
+
+def test_who_has_been_given_up_is_left_out(waiting, take):
+    put(waiting, "old", ago=11.0)
+    put(waiting, "new")
+    assert take() == [["new"]]
+
+
+def test_the_end_comes_after_what_was_let_in(waiting, take):
+    put(waiting, "a")
+    waiting.put(END)
+    assert take() == [["a"]]
+    with pytest.raises(SystemExit):
+        take()
+
+
+def test_one_request_that_fails_spoils_no_other(fitted, tmp_path):
+    source = Source(fitted / "artifact")
+    api = Answering(Plan(source, "32-true", 4, 0.0, 1.0, 1.0), queue.SimpleQueue())
+    api.follower = Follower(source, lambda named: Model(named, "32-true", torch.device("cpu"), 4), api.events.put)
+    assert api.follower.begin(None)
+    replies = api.predict([["superb acting"], [3], ["no fun", "fun"]])
+    assert [len(reply.get("answers", [])) for reply in replies] == [1, 0, 2]
+    assert "error" in replies[1] and replies[0]["version"] == fitted.name
+    good = api.predict([["superb acting"], ["no fun", "fun"]])
+    assert good[0]["batch"] == 3 and "batch" not in good[1]
+    assert good[0]["answers"][0]["probabilities"] == pytest.approx(replies[0]["answers"][0]["probabilities"], abs=1e-5)
