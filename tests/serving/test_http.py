@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
+from hypothesis.configuration import set_hypothesis_home_dir
 from schemathesis import GenerationMode
 
 from noria.feedback.store import Store
@@ -24,7 +25,8 @@ JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture(scope="session")
-def api(served):
+def api(served, tmp_path_factory):
+    set_hypothesis_home_dir(tmp_path_factory.mktemp("hypothesis"))
     return schemathesis.openapi.from_url(f"{served.url}/openapi.json")
 
 

@@ -26,8 +26,9 @@ SAID = {
     504: "It took too long.",
 }
 BODY = (400, 408, 413, 415, 422)
-# One character that is not blank, and no NUL among the others.
-TEXT = {"type": "string", "minLength": 1, "pattern": r"^[^\u0000]*[^\s\u0000][^\u0000]*$"}
+INK = r"[^\s\u0000\u001c-\u001f\u0085]"  # a character that is not blank: Python knows five more that are than \s does
+TEXT = {"type": "string", "minLength": 1, "pattern": rf"^[^\u0000]*{INK}[^\u0000]*$"}
+PAIR = {**TEXT, "pattern": rf"^[^\u0000\t]*{INK}[^\u0000\t]*\t[^\u0000\t]*{INK}[^\u0000\t]*$"}
 KEY = {"type": "http", "scheme": SCHEME, "description": "A key of NORIA_API_KEYS."}
 
 
@@ -79,8 +80,7 @@ def body(schema: dict[str, Any], example: Any) -> dict[str, Any]:
 
 def predict_body(max_texts: int, pairs: bool) -> dict[str, Any]:
     """What `/predict` takes."""
-    text = {**TEXT, "pattern": r"^[^\u0000\t]*[^\s\u0000][^\u0000\t]*\t[^\u0000\t]*[^\s\u0000][^\u0000\t]*$"}
-    text = text if pairs else TEXT
+    text = PAIR if pairs else TEXT
     many = {"type": "array", "items": text, "minItems": 1, "maxItems": max_texts}
     schema = {
         "type": "object",

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing.queues import SimpleQueue
-from typing import Literal
+from typing import Any, Literal
 
 import uvicorn
 from litserve import LitServer
@@ -33,7 +33,7 @@ from noria.serving.writer import Writer
 REPLACED = PATHS - {"/openapi.json"} | {"/docs", "/redoc", "/docs/oauth2-redirect"}
 Device = Literal["cpu", "cuda", "mps"]
 BACKLOG = 2048
-WATCH = 0.5  # seconds between two looks whether the workers live
+WATCH: Any = 0.5  # seconds between two looks whether the workers live; LitServe says int, and sleeps so long
 GRACE = 5.0  # seconds beyond the time-out for what was accepted
 
 
@@ -133,7 +133,8 @@ class Server:
 
     def _dismiss(self) -> None:
         """Lets the workers end by themselves: they are deaf to what LitServe would send."""
-        self._lit._shutdown_event.set()
+        ended: Any = self._lit._shutdown_event
+        ended.set()
         for thread in threading.enumerate():
             if thread.name == "litserve-monitoring":  # or it would start them anew
                 thread.join()

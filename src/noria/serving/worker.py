@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from dataclasses import asdict, dataclass
 from multiprocessing.queues import SimpleQueue
@@ -95,6 +96,13 @@ class Loop(BatchedLoop):
     LitServe's own asks its queue a thousand times a second while nothing comes, lets a request wait although it has
     waited already, and counts requests, each of which may bring many texts.
     """
+
+    def __call__(self, *given: Any, **named: Any) -> None:
+        """Runs until the end, and leaves at once: taking torch apart takes seconds."""
+        try:
+            super().__call__(*given, **named)
+        except SystemExit as end:
+            os._exit(int(end.code or 0))
 
     def get_batch_requests(self, lit_api: LitAPI, request_queue: Any, transport: Any) -> tuple[list[Any], list[Any]]:
         """Requests of `max_batch_size` texts, or what has come `batch_timeout` after the first; none after a while.
