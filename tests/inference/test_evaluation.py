@@ -35,7 +35,7 @@ def measured(artifact: Artifact, reviews: Path) -> tuple[Evaluation, TableData]:
 def test_one_row_an_example_with_its_truth(measured: tuple[Evaluation, TableData]) -> None:
     evaluation, data = measured
     rows = evaluation.predictions
-    assert rows.column_names == ["id", "split", "label", "prediction", "probabilities", "loss"]
+    assert rows.column_names == ["id", "key", "split", "label", "prediction", "probabilities", "loss"]
     assert rows["id"].to_pylist() == data.splits["train"].ids
     assert rows["label"].to_pylist() == data.splits["train"].table["label"].to_pylist()
     assert set(rows["split"].to_pylist()) == {"train"}
@@ -77,7 +77,7 @@ def test_a_language_model_is_measured_by_the_token(decoder: Artifact) -> None:
     measured = evaluate(model, data, "test", {"perplexity": Perplexity("causal_lm", 0)}, 2, told.append)
 
     rows = measured.predictions
-    assert rows.column_names == ["id", "split", "loss", "tokens"] and set(rows["split"].to_pylist()) == {"test"}
+    assert rows.column_names == ["id", "key", "split", "loss", "tokens"] and set(rows["split"].to_pylist()) == {"test"}
     pieces = len(rows) - 2
     assert pieces > 1
     assert rows["id"].to_pylist() == ["a:1", *(f"a:2#{k}" for k in range(1, pieces + 1)), "a:3"]

@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -104,16 +104,21 @@ class Registry:
         new.symlink_to(Path(VERSIONS) / version.name, target_is_directory=True)
         os.replace(new, self.folder / CHAMPION)
         line = {"at": _now(), "champion": version.name, "before": before.name if before else None, "reason": reason}
-        with (self.folder / HISTORY).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        with (self.folder / HISTORY).open("a+b") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
+            half = file.read(1) not in (b"", b"\n")  # a kill has left it
+            file.write((("\n" if half else "") + json.dumps(line, ensure_ascii=False) + "\n").encode())
 
     def history(self) -> list[dict[str, Any]]:
         """Each change of the champion, the oldest first; half a line that a kill has left is passed over."""
         path = self.folder / HISTORY
         if not path.is_file():
             return []
-        whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")
-        return [json.loads(line) for line in whole.splitlines() if line.startswith("{") and line.endswith("}")]
+        found = []
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            with suppress(ValueError):
+                found.append(json.loads(line))
+        return found
 
     def rollback(self, reason: str) -> Version:
         """Makes the champion before this one the champion again.
