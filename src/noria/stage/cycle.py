@@ -91,8 +91,13 @@ def cycle(
     while True:
         number += 1
         cfg.paths.run_dir = f"{folder}/turn-{number:04}" if watch else folder
-        with versions.lock():
-            _turn(cfg, choices, versions, feedback, data, thresholds, force, margin, alpha)
+        try:
+            with versions.lock():
+                _turn(cfg, choices, versions, feedback, data, thresholds, force, margin, alpha)
+        except UserError as problem:  # such as that there is no feedback yet: the next turn may find some
+            if not watch:
+                raise
+            get_console().print(str(problem), style="yellow", markup=False)
         if not watch:
             return
         time.sleep(every)
