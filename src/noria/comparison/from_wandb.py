@@ -6,8 +6,7 @@ import os
 from pathlib import Path
 
 from noria.common.errors import UserError
-from noria.comparison.runs import PREDICTIONS
-from noria.tracking.record_file import FILE
+from noria.tracking.record_file import FILE, PREDICTIONS
 
 PREFIX = "wandb:"
 

@@ -10,8 +10,8 @@ import numpy as np
 from noria.common.errors import UserError
 from noria.comparison.answers import Sheet
 from noria.comparison.runs import Run
+from noria.tracking.record_file import TRAIN_KEYS
 
-TRAIN_KEYS = "train_keys.npy"
 MOST = 0.01  # the share of rows that may stand among somebody's training rows: public data sets have some doublets
 
 

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from noria.common.errors import UserError, did_you_mean
-from noria.tracking.record_file import DONE, FILE, read_record
+from noria.tracking.record_file import DONE, FILE, PREDICTIONS, read_record
 
-PREDICTIONS = "predictions.parquet"
 MEASURED = ("fit", "evaluate")  # the stages that leave predictions
 
 

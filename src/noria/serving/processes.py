@@ -5,23 +5,16 @@ Knows nothing of what they do.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 
-PR_SET_PDEATHSIG = 1
+from noria.common.process import die_with_parent
+
 HEARD = (signal.SIGINT, signal.SIGTERM)
 _binding = False
-
-
-def die_with_parent() -> None:
-    """Lets the system kill this process when the one that started it ends (Linux; elsewhere nothing)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 @contextmanager

@@ -15,9 +15,9 @@ from litserve import LitAPI
 from litserve.loops.simple_loops import BatchedLoop
 from litserve.utils import LitAPIStatus, LoopResponseType
 
+from noria.common.process import die_with_parent
 from noria.serving.follow import Event, Follower, reason
 from noria.serving.model import Model
-from noria.serving.processes import die_with_parent
 from noria.serving.source import Named, Source
 
 log = logging.getLogger(__name__)

@@ -33,12 +33,12 @@ from noria.inference.sampling import Sampling
 from noria.metric.base import Metric
 from noria.tracking.looks import look
 from noria.tracking.record import Record, first_rank
+from noria.tracking.record_file import PREDICTIONS, TRAIN_KEYS
 from noria.tracking.wandb_logger import log_summary, log_tables
 
 SAMPLE = 100  # predictions that W&B gets
 ANSWERS = 5  # prompts that a decoder is asked, and how many tokens it may answer with
 ANSWER_LENGTH = 96
-TRAIN_KEYS = "train_keys.npy"
 KEY = f"S{KEY_BYTES}"
 
 
@@ -84,7 +84,7 @@ def evaluate_and_record(
     if not done:  # data without a validation set, in a run that leaves the test set alone
         return
     predictions = pa.concat_tables([e.predictions for e in done])
-    path = record.folder / "predictions.parquet"
+    path = record.folder / PREDICTIONS
     pq.write_table(predictions, path)
     record.data["paths"]["predictions"] = str(path)
     if "test" in splits:

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from noria.common.errors import Pruned, Terminated
 from noria.config.hashing import config_hash
 from noria.tracking.record import Record, first_rank, link_latest
-from noria.tracking.record_file import DONE, FAILED, FILE, INTERRUPTED, PRUNED, TERMINATED, read_record
+from noria.tracking.record_file import DONE, FAILED, FILE, INTERRUPTED, PREDICTIONS, PRUNED, TERMINATED, read_record
 from noria.tracking.wandb_logger import finish, save_files
 
 
@@ -70,7 +70,7 @@ def recording(record: Record) -> Iterator[None]:
         raise
     finally:
         record.finish(status, error)
-        save_files(record.folder, (FILE, "predictions.parquet"))
+        save_files(record.folder, (FILE, PREDICTIONS))
         finish(exit_code)
 
 

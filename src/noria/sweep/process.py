@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
 import os
 import signal
@@ -18,11 +17,11 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from noria.common.process import die_with_parent
 from noria.sweep.claim import Place, Taken, claimed
 
 LOG = "trial.log"
 TAKEN = 75  # EX_TEMPFAIL: another process has this trial; try again later
-PR_SET_PDEATHSIG = 1
 
 Run = Callable[[DictConfig, dict[str, Any], Place], tuple[int, str]]
 """Runs one trial in this process: its config, the choices, its place; gives its exit status and how it failed."""
@@ -97,12 +96,6 @@ def warm_up(modules: Sequence[str]) -> None:
         forkserver.ensure_running()
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def die_with_parent() -> None:
-    """Lets the system kill this process when the one that started it ends (Linux; elsewhere nothing)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _child(job: Job, run: Run, writer: Connection) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 from noria.common.errors import UserError
 
 FILE = "record.json"
+PREDICTIONS = "predictions.parquet"  # beside it, of the stages that measure
+TRAIN_KEYS = "train_keys.npy"  # and, of a fit, the hashes of its training texts
 RUNNING, DONE, FAILED, INTERRUPTED, TERMINATED = "running", "done", "failed", "interrupted", "terminated"
 PRUNED = "pruned"  # a search gave the run up, because others were better at that point
 KILLED, TIMED_OUT = "killed", "timed out"  # of a trial of a sweep, written by who saw it
