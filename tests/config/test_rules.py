@@ -160,6 +160,8 @@ TRIPS: list[Case] = [
     ("artifact_that_is_not_there", {"artifact": "run/artifakt"}, CPU, "Did you mean run/artifact?"),
     ("artifact_that_is_not_there", {"artifact": "run"}, CPU, "Did you mean artifact=run/artifact?"),
     ("artifact_that_is_not_there", {"artifact": "empty"}, CPU, "empty holds no noria.yaml"),
+    ("artifact_that_is_not_there", stage("cycle", artifact="registry"), CPU, "its champion is artifact=registry/champ"),
+    ("artifact_that_is_not_there", stage("serve", artifact="beginning"), CPU, "a registry without a champion"),
     ("resume_from_what_is_not_there", {"resume": "rum"}, CPU, "there is no such folder. Did you mean run?"),
     ("resume_from_what_is_not_there", {"resume": "empty"}, CPU, "holds no checkpoints/last.ckpt"),
     ("resume_from_what_is_not_there", {"resume": "run/checkpoints/last.ckpt"}, CPU, "name the run's folder"),
@@ -253,6 +255,8 @@ PASSES: list[tuple[str, dict[str, Any], Machine]] = [
     ("input_that_is_not_read", stage("predict", input="-"), CPU),
     ("artifact_that_is_not_there", {"artifact": "run/artifact"}, CPU),
     ("artifact_that_is_not_there", {"artifact": None}, CPU),
+    ("artifact_that_is_not_there", stage("serve", artifact="registry"), CPU),
+    ("artifact_that_is_not_there", stage("cycle", artifact="registry/champion"), CPU),
     ("resume_from_what_is_not_there", {"resume": "run"}, CPU),
     ("resume_from_what_is_not_there", {"resume": "auto"}, CPU),
     ("input_that_is_not_there", stage("predict", input="texts.txt"), CPU),
@@ -283,6 +287,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[dict
         (here / name).parent.mkdir(parents=True, exist_ok=True)
         (here / name).write_text("x")
     (here / "empty").mkdir()
+    (here / "beginning" / "versions").mkdir(parents=True)
+    (here / "registry").mkdir()
+    (here / "registry" / "champion").symlink_to(here / "run" / "artifact")
     monkeypatch.chdir(here)
 
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import threading
+import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -61,8 +65,10 @@ def turn(noria: Noria, fitted: Path, tmp_path: Path) -> Callable[..., tuple[int,
 
 def test_a_better_challenger_becomes_the_champion(turn, hear, tmp_path, capsys, noria) -> None:
     hear("0001")
-    status, record = turn()
+    status, record = turn("logger=[csv,wandb]")
     assert status == 0 and record["status"] == "done"
+    (written,) = tmp_path.glob("runs/cycle/*/wandb/offline-run-*/*.wandb")
+    assert record["wandb"]["id"] in written.name
     registry = Registry(tmp_path / "registry")
     assert {reason["name"]: reason["holds"] for reason in record["reasons"]}["errors"]
     assert record["decision"]["promote"], record["decision"]
@@ -94,13 +100,59 @@ def test_a_turn_from_a_champion_that_a_turn_made(turn, hear, tmp_path) -> None:
     assert len(Registry(tmp_path / "registry").versions()) == 3
 
 
+def test_what_a_turn_has_learnt_from_is_no_reason_for_the_next(turn, hear) -> None:
+    hear("0001")
+    _, record = turn("optimizer.lr=1e-12")
+    assert record["reasons"][0]["holds"] and not record["decision"]["promote"]
+    status, record = turn()
+    assert status == 0 and record["reasons"][0]["value"] == 0 and record["decision"]["version"] is None
+    hear("0001", count=60, start=240)
+    _, record = turn("stage.force=false")
+    assert record["reasons"][0]["value"] == 60 and record["decision"]["version"] == "0003"
+
+
+def test_watching_turns_once_there_is_more(turn, hear, tmp_path, capsys, monkeypatch) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    registry = Registry(tmp_path / "registry")
+
+    def user() -> None:
+        until(lambda: list(tmp_path.glob("runs/cycle/*/turn-0001/record.json")))
+        until(lambda: "failed" in next(tmp_path.glob("runs/cycle/*/turn-0001/record.json")).read_text())
+        hear("0001")
+        until(lambda: (champion := registry.champion()) and champion.name == "0002")
+        until(lambda: list(tmp_path.glob("runs/cycle/*/turn-0002/record.json")))
+        until(lambda: '"status": "done"' in next(tmp_path.glob("runs/cycle/*/turn-0002/record.json")).read_text())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=user)
+    thread.start()
+    try:
+        status, _ = turn("stage.watch=true", "stage.every=0.1")
+    finally:
+        thread.join()
+        signal.signal(signal.SIGINT, before)
+    assert status == 130
+    said = capsys.readouterr()
+    assert said.err.strip().endswith("Interrupted.")
+    words = " ".join(said.out.split())
+    assert words.index("holds no feedback") < words.index("Waiting for 50 more corrections") < words.index("promoted")
+    assert len(list(tmp_path.glob("runs/cycle/*/turn-*"))) == 2, "it waits where nothing is new"
+
+
+def until(look: Callable[[], Any]) -> None:
+    end = time.monotonic() + 300
+    while not look():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
 def test_without_a_reason_nothing_is_trained(turn, hear, tmp_path, capsys) -> None:
     hear("0001", count=60, wrongly=False)
     status, record = turn("stage.drift=1e-300")
-    assert status == 0 and record["decision"] == {"promote": False, "said": "no reason to train"}
+    assert status == 0 and not record["decision"]["promote"] and record["decision"]["version"] is None
     assert len(Registry(tmp_path / "registry").versions()) == 1
     assert not list(tmp_path.glob("runs/cycle/*/fit"))
-    assert "No reason to train: 0001 stays" in " ".join(capsys.readouterr().out.split())
+    assert "0001 stays: no reason to train" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_challenger_that_is_no_better_is_kept_and_not_promoted(turn, hear, tmp_path) -> None:

@@ -24,6 +24,7 @@ class Written:
     config: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
     summary: dict[str, Any] = field(default_factory=dict)
+    artifacts: list[Any] = field(default_factory=list)
     exit_code: int | None = None
 
 
@@ -54,6 +55,10 @@ def read_wandb() -> Callable[[Path], Written]:
                 found.history.append(values(record.history.item))
             elif kind == "summary":
                 found.summary |= values(record.summary.update)
+            elif kind == "request" and record.request.WhichOneof("request_type") == "log_artifact":
+                found.artifacts.append(record.request.log_artifact.artifact)
+            elif kind == "artifact":
+                found.artifacts.append(record.artifact)
             elif kind == "exit":
                 found.exit_code = record.exit.exit_code
         return found

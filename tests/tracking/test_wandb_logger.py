@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from noria.tracking.wandb_logger import has_key
+from noria.tracking.run_info import RunInfo
+from noria.tracking.wandb_logger import finish, has_key, log_artifact, use_artifact, wandb_logger
 
 
 @pytest.fixture(autouse=True)
@@ -98,3 +99,15 @@ def test_what_cannot_be_reached_is_kept_offline(
     monkeypatch.setattr("noria.tracking.wandb_logger.PATIENCE", 2)
     assert noria(*tiny, "logger=[csv,wandb]", "metric=[accuracy]", "stage.test=false") == 0
     assert read_wandb(Path("runs/latest")).exit_code == 0
+
+
+def test_a_version_of_a_registry(read_wandb: Callable, tmp_path: Path) -> None:
+    (tmp_path / "0002").mkdir()
+    info = RunInfo(tmp_path, "cycle", "cycle", "0badcafe", {}, {})
+    wandb_logger(info, mode="offline")
+    use_artifact("my registry", tmp_path / "0002")  # a link, which W&B keeps online only
+    log_artifact(tmp_path / "0002", {"parent": "0001"}, name="my registry", aliases=["0002", "champion"])
+    finish(0)
+    (logged,) = read_wandb(tmp_path).artifacts
+    assert (logged.name, logged.type, {*logged.aliases}) == ("my-registry", "model", {"latest", "0002", "champion"})
+    assert json.loads(logged.metadata) == {"parent": "0001"}

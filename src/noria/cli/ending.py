@@ -53,4 +53,4 @@ def say(message: str, status: int) -> None:
 
 
 def _way_on(stop: BaseException) -> str:
-    return str(next(iter(stop.args), " There is no checkpoint to go on from."))
+    return str(next(iter(stop.args), ""))

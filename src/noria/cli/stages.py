@@ -32,7 +32,7 @@ def run_checked(config: dict[str, Any], choices: dict[str, Any], *, multirun: bo
     try:
         _run_stage(config, choices, multirun=multirun)
     except (KeyboardInterrupt, Terminated) as stop:
-        stop.args = (_way_on(config["paths"]["run_dir"]),)
+        stop.args = (_way_on(config["stage"]["_target_"], config["paths"]["run_dir"]),)
         raise
     except (HydraException, OmegaConfBaseException) as error:
         raise _unwrapped(error) from error
@@ -78,8 +78,10 @@ def _imported(name: str) -> ModuleType:
         gc.enable()
 
 
-def _way_on(run_dir: str) -> str:
-    """What to type to go on, if the run has left a checkpoint."""
+def _way_on(verb: str, run_dir: str) -> str:
+    """What to type to go on with a fit that has left a checkpoint; whatever else was stopped begins anew."""
+    if not verb.endswith(".fit"):
+        return ""
     if not (Path(run_dir) / "checkpoints" / "last.ckpt").is_file():
         return " There is no checkpoint to go on from."
     return f" To go on from the last checkpoint: resume={run_dir}"

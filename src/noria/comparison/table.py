@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import fields, is_dataclass
 from typing import Any
 
 from rich.markup import escape
@@ -92,16 +91,3 @@ def _values(system: System) -> list[Any]:
         return [*first, None, None, None, None, None, None, "baseline", None]
     gap = other.estimate
     return [*first, gap.value, gap.low, gap.high, other.p, other.p_adjusted, other.test, other.verdict, other.smallest]
-
-
-def plain(value: Any) -> Any:
-    """Dataclasses as dicts, tuples as lists; what is no number (NaN, infinity) is None, because JSON has none."""
-    if isinstance(value, Estimate):
-        return value.as_dict()
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -42,7 +42,7 @@ from noria.stage.parts import make_loggers, make_metrics
 from noria.stage.run import open_record, plain, recording
 from noria.tracking.looks import look
 from noria.tracking.record import Record
-from noria.tracking.record_file import write_json
+from noria.tracking.record_file import jsonable, write_json
 from noria.tracking.run_info import RunInfo
 from noria.tracking.wandb_logger import log_images, log_tables
 from noria.tracking.wandb_report import publish
@@ -98,7 +98,7 @@ def compare(
         compared = replace(compared, winner=winner, notes=(*compared.notes, *left_out, *repeated, *notes))
         evidence = gather(compared, groups, sheet, lambda ids: _texts(base.runs[0], split, ids))
 
-        write_json(record.folder / RESULT, {"format": FORMAT, **table.plain(compared)})
+        write_json(record.folder / RESULT, {"format": FORMAT, **jsonable(compared)})
         pictures = draw(compared, evidence)
         images = save_png(pictures, record.folder / PLOTS)
         write_page(record.folder / PAGE, compared, evidence, pictures, _facts(record))

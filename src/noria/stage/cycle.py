@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
 from functools import partial
+from itertools import count
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
 import numpy as np
 import pyarrow as pa
@@ -14,28 +17,23 @@ from annotated_types import Ge, Gt, Interval
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich import get_console
-from rich.table import Table
 
 from noria.artifact import bundle
 from noria.common.errors import UserError
-from noria.comparison.table import plain as plain_values
 from noria.cycle.gate import Decision, decide
 from noria.cycle.reasons import Reason, Thresholds, reasons, worth_training
 from noria.data.feedback import FeedbackData
 from noria.data.module import DataModule
-from noria.feedback.store import Store
+from noria.feedback.store import Store, StoreDown
 from noria.inference.device import pick_device
 from noria.inference.evaluation import evaluate, open_model
 from noria.registry.registry import Registry, Version
-from noria.stage import show
+from noria.stage import cycle_report, show
 from noria.stage.fit import fit
-from noria.stage.parts import make_loggers
 from noria.stage.run import open_record, plain, recording
-from noria.statistics.estimate import Estimate
 from noria.tracking.looks import look
 from noria.tracking.record import Record
-from noria.tracking.run_info import RunInfo
-from noria.tracking.wandb_logger import log_summary, log_tables
+from noria.tracking.record_file import jsonable
 from noria.trainer.precision import best_precision
 
 KNOWN = 2000  # rows of the original data that what was served is held against
@@ -75,7 +73,7 @@ def cycle(
         rows, error, drift, force: when there is reason to train.
         margin, alpha: when a challenger is promoted.
         replay, weigh, cap, least, distrust, held_out: what is learnt from (`data=feedback`).
-        watch, every: go on turning, with so many seconds between.
+        watch, every: turn again whenever `rows` more corrections have come; seconds between two looks at that.
 
     Raises:
         UserError: no feedback can be learnt from, or another process turns this registry.
@@ -87,20 +85,36 @@ def cycle(
     heard = {"replay": replay, "weigh": weigh, "cap": cap, "least": least, "distrust": distrust}
     data = partial(_feedback_data, cfg, feedback, {**heard, "test_fraction": held_out})
     thresholds = Thresholds(rows, error, drift)
-    folder, number = str(cfg.paths.run_dir), 0
-    while True:
-        number += 1
-        cfg.paths.run_dir = f"{folder}/turn-{number:04}" if watch else folder
+    turn = partial(_turn, cfg, choices, versions, feedback, data, thresholds, force, margin, alpha)
+    if watch:
+        _keep_turning(cfg, turn, feedback, rows, every)
+    else:
+        turn()
+
+
+def _keep_turning(cfg: DictConfig, turn: Callable[[], None], url: str, rows: int, every: float) -> NoReturn:
+    """Turns, then waits until users have said so much more: what nothing new has come to would be judged alike."""
+    folder = str(cfg.paths.run_dir)
+    for number in count(1):
+        cfg.paths.run_dir = f"{folder}/turn-{number:04}"
+        began = datetime.now(UTC)
         try:
-            with versions.lock():
-                _turn(cfg, choices, versions, feedback, data, thresholds, force, margin, alpha)
-        except UserError as problem:  # such as that there is no feedback yet: the next turn may find some
-            if not watch:
-                raise
+            turn()
+        except (UserError, StoreDown) as problem:  # such as that there is no feedback yet
             get_console().print(str(problem), style="yellow", markup=False)
-        if not watch:
-            return
-        time.sleep(every)
+        get_console().print(f"Waiting for {rows:,} more corrections (Ctrl-C ends).", highlight=False)
+        while _said_since(url, began) < rows:
+            time.sleep(every)
+    raise AssertionError
+
+
+def _said_since(url: str, moment: datetime) -> int:
+    """How many corrections have come; none while the database does not answer."""
+    try:
+        with closing(Store(url)) as store:
+            return sum(1 for _ in store.corrections(since=moment))
+    except (UserError, StoreDown):
+        return 0
 
 
 def _turn(
@@ -114,31 +128,28 @@ def _turn(
     margin: float,
     alpha: float,
 ) -> None:
-    console = get_console()
-    record = open_record(cfg, "cycle", choices)
-    with recording(record):
+    with versions.lock(), recording(open_record(cfg, "cycle", choices)) as record:
         champion = versions.champion() or first_champion(versions, Path(cfg.artifact))
         record.update(champion=champion.name, registry=str(versions.folder))
+        heard = datetime.now(UTC)
         ours = data(champion)
         ours.setup()
         record.update(data={"fingerprints": ours.fingerprints, **ours.report})
         show.data(ours)
-        found = _reasons(cfg, champion, ours, url, thresholds)
-        record.update(reasons=[asdict(reason) for reason in found])
-        for reason in found:
-            console.print(f"{'yes' if reason.holds else 'no ':3} {reason.name}: {reason.said}", highlight=False)
-        if not (worth_training(found) or force):
-            record.update(decision={"promote": False, "said": "no reason to train"})
-            console.print(f"No reason to train: {champion.name} stays. stage.force=true trains anyway.")
-            show.where(record)
-            return
-        challenger = _trained(cfg, choices, champion, record, data)
-        decision = _judged(cfg, champion, challenger, ours, versions, record, margin, alpha)
-        kept = versions.add(challenger, _lineage(champion, decision, record))
-        if decision.promote:
-            versions.promote(kept, decision.said)
-        record.update(decision={"version": kept.name, **plain_values(decision)})
-        _tell(cfg, record, kept, decision)
+        found = _reasons(cfg, versions, champion, ours, url, thresholds)
+        record.update(reasons=jsonable(found))
+        cycle_report.reasons(found)
+        kept = None
+        if worth_training(found) or force:
+            challenger = _trained(cfg, choices, champion, record, data)
+            decision = _judged(cfg, champion, challenger, ours, versions, record, margin, alpha)
+            kept = versions.add(challenger, _lineage(champion, decision, record, heard))
+            if decision.promote:
+                versions.promote(kept, decision.said)
+        else:
+            decision = Decision(False, "stays: no reason to train (stage.force=true trains anyway)", 0.0, {})
+        record.update(decision={"version": kept.name if kept else None, **jsonable(decision)})
+        cycle_report.turn(cfg, record, versions, champion, kept, decision)
 
 
 def first_champion(versions: Registry, artifact: Path) -> Version:
@@ -169,20 +180,23 @@ def _node(cfg: DictConfig, url: str, heard: dict[str, Any]) -> DictConfig:
     return OmegaConf.create(node)
 
 
-def _reasons(cfg: DictConfig, champion: Version, data: FeedbackData, url: str, thresholds: Thresholds) -> list[Reason]:
+def _reasons(
+    cfg: DictConfig, versions: Registry, champion: Version, data: FeedbackData, url: str, thresholds: Thresholds
+) -> list[Reason]:
     """What users have said of the champion and sent to it, held against what it says of rows like its training's."""
     # The first champion may have been served under another name, before there was a registry.
     name = champion.name if champion.facts.get("parent") else None
-    store = Store(url)
-    try:
+    with closing(Store(url)) as store:
         judged = [one for one in store.corrections() if name is None or one.prediction.version == name]
         served = [(p.text, p.label) for p in store.predictions(version=name) if p.text]
-    finally:
-        store.close()
+    # What a challenger was made of that is not the champion now is nothing new.
+    tried = [
+        v.facts.get("heard") or v.facts["added"] for v in versions.versions() if v.facts.get("parent") == champion.name
+    ]
+    new = len({one.prediction.id for one in judged if not tried or one.created.isoformat() > max(tried)})
     split = "val" if "val" in data.original.splits else "train"
     said = _answers(cfg, champion.folder, data.original, split)["prediction"].to_pylist()[:KNOWN]
     known = list(zip(data.original.splits[split].texts[:KNOWN], map(str, said), strict=True))
-    new = len({one.prediction.id for one in judged})
     return reasons(new, sum(not one.correct for one in judged), len(judged), served, known, thresholds)
 
 
@@ -232,73 +246,28 @@ def _answers(cfg: DictConfig, artifact: Path, data: DataModule, split: str) -> p
     return evaluate(model, data, split, {}, data.eval_batch_size).predictions
 
 
-def _lineage(champion: Version, decision: Decision, record: Record) -> dict[str, Any]:
+def _lineage(champion: Version, decision: Decision, record: Record, heard: datetime) -> dict[str, Any]:
     return {
         "parent": champion.name,
         "run": str(record.folder),
+        "wandb": record.data["wandb"]["id"],
+        "heard": heard.isoformat(),
         "promoted": decision.promote,
         "said": decision.said,
-        "judged": plain_values(decision.sets),
+        "judged": jsonable(decision.sets),
         "feedback": {
             name: record.data["data"].get(name) for name in ("feedback", "clients", "replayed", "fingerprints")
         },
     }
 
 
-def _tell(cfg: DictConfig, record: Record, kept: Version, decision: Decision) -> None:
-    """The turn on the terminal and in W&B."""
-    console = get_console()
-    table = Table("rows", "champion", "challenger", "difference", "p", "n", title=f"Turn: {kept.name}")
-    for name, found in decision.sets.items():
-        cells = (str(found.champion), str(found.challenger), str(found.difference), f"{found.p:.2g}")
-        table.add_row(name, *(cell.replace("[", r"\[") for cell in cells), f"{found.champion.n:,}")
-    console.print(table)
-    console.print(f"{kept.name} {decision.said}", highlight=False)
-    info = RunInfo(record.folder, "cycle", "cycle", record.data["wandb"]["id"], plain(cfg), {})
-    make_loggers(cfg.get("logger"), info)
-    names = ("rows", "champion", "challenger", "difference", "low", "high", "p", "n")
-    lines = [
-        (
-            name,
-            f.champion.value,
-            f.challenger.value,
-            f.difference.value,
-            f.difference.low,
-            f.difference.high,
-            f.p,
-            f.champion.n,
-        )
-        for name, f in decision.sets.items()
-    ]
-    log_tables({"turn": (names, lines)})
-    log_summary({"promoted": float(decision.promote)} | {f"{line[0]}/difference": line[3] for line in lines})
-    show.where(record)
-    console.print("next:     noria stage=cycle stage.action=history", highlight=False)
-
-
-def _gap(difference: Estimate) -> tuple[float, float, float]:
-    return difference.value, difference.low, difference.high
-
-
 def _look(versions: Registry, action: str) -> None:
-    console = get_console()
     if action == "rollback":
         with versions.lock():
             back = versions.rollback("rolled back by hand")
-        console.print(f"{back.name} is the champion again.", highlight=False)
+        get_console().print(f"{back.name} is the champion again.", highlight=False)
         return
     champion = versions.champion()
     if champion is None:
         raise UserError(f"{versions.folder} has no champion yet: noria stage=cycle artifact=runs/latest/artifact")
-    if action == "status":
-        console.print(
-            f"champion: {champion.name} of {len(versions.versions())} versions in {versions.folder}", highlight=False
-        )
-        console.print(f"since:    {champion.facts['added']}: {champion.facts.get('said')}", highlight=False)
-        return
-    table = Table("version", "added", "parent", "what became of it", title=str(versions.folder))
-    for version in versions.versions():
-        mark = " (champion)" if version.name == champion.name else ""
-        cells = (version.facts["added"], version.facts.get("parent") or "", version.facts.get("said") or "")
-        table.add_row(version.name + mark, *cells)
-    console.print(table)
+    {"status": cycle_report.status, "history": cycle_report.history}[action](versions, champion)

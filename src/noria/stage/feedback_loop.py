@@ -20,7 +20,6 @@ from rich import get_console
 from rich.table import Table
 
 from noria.artifact import bundle
-from noria.comparison.table import plain as plain_values
 from noria.cycle.loop_picture import draw
 from noria.cycle.users import User, make_users, send, served, wait_for
 from noria.data.module import DataModule
@@ -35,6 +34,7 @@ from noria.statistics.estimate import Estimate
 from noria.statistics.paired import mcnemar, proportion_difference
 from noria.statistics.proportion import wilson
 from noria.tracking.record import Record
+from noria.tracking.record_file import jsonable
 from noria.tracking.run_info import RunInfo
 from noria.tracking.wandb_logger import log_images, log_tables
 
@@ -152,8 +152,8 @@ class _World:
         """What is sent in a turn: rows that no turn before has sent, and gold rows spread among them."""
         rows = []
         for data, count in ((self.sent, self.reviews), (self.original.splits["train"], self.gold)):
-            start = (turn - 1) * count % max(len(data) - count, 1)
-            piece = data.table.slice(start, count)
+            order = np.random.default_rng(self.cfg.seed).permutation(len(data))  # a source may be sorted by label
+            piece = data.table.take(order[np.arange((turn - 1) * count, turn * count) % len(data)])
             rows += list(zip(piece["text"].to_pylist(), piece["label"].to_pylist(), strict=True))
         np.random.default_rng(turn).shuffle(rows)
         return [(str(text), str(label)) for text, label in rows]
@@ -214,7 +214,7 @@ def _tell(
     """The record, a picture, a table, W&B."""
     turned = {name: [asdict(one) for one in found] for name, found in runs.items()}
     shared = {name: {share: asdict(one) for share, one in found.items()} for name, found in shares.items()}
-    record.update(loop=plain_values({"turns": runs, "refused": refused, "poison": shares}))
+    record.update(loop=jsonable({"turns": runs, "refused": refused, "poison": shares}))
     picture = record.folder / "feedback_loop.png"
     draw(turned, shared, picture)
     console = get_console()

@@ -51,11 +51,11 @@ def open_record(cfg: DictConfig, stage: str, choices: dict[str, Any]) -> Record:
 
 
 @contextmanager
-def recording(record: Record) -> Iterator[None]:
+def recording(record: Record) -> Iterator[Record]:
     """Writes how the run ended into the record and into W&B. A run that a search gave up ends here."""
     status, error, exit_code = FAILED, None, 1
     try:
-        yield
+        yield record
         status, exit_code = DONE, 0
     except Pruned as reason:
         status, error, exit_code = PRUNED, str(reason), 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import netrc
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -109,14 +110,30 @@ def log_tables(tables: dict[str, tuple[Sequence[str], Sequence[Sequence[Any]]]])
         )
 
 
-def log_artifact(folder: Path, metadata: dict[str, Any]) -> None:
-    """Logs the artifact by reference: its files stay where they are."""
-    if run := live_run():
-        import wandb
+def log_artifact(
+    folder: Path, metadata: Mapping[str, Any], name: str | None = None, aliases: Sequence[str] | None = None
+) -> None:
+    """Logs a model that the live run has made, by reference: its files stay where they are.
 
-        artifact = wandb.Artifact(f"model-{run.id}", type="model", metadata=metadata)
-        artifact.add_reference(folder.resolve().as_uri(), checksum=False)
-        run.log_artifact(artifact)
+    Args:
+        name: of what it is a version of; None: of the run itself.
+    """
+    if run := live_run():
+        run.log_artifact(_model(name or f"model-{run.id}", folder, metadata), aliases=list(aliases or []) or None)
+
+
+def use_artifact(name: str, folder: Path) -> None:
+    """Links a model that the live run began from. W&B knows it again by its reference; offline it keeps no links."""
+    if (run := live_run()) and not run.settings._offline:
+        run.use_artifact(_model(name, folder, {}))
+
+
+def _model(name: str, folder: Path, metadata: Mapping[str, Any]) -> wandb.Artifact:
+    import wandb
+
+    artifact = wandb.Artifact(re.sub(r"[^\w.-]", "-", name), type="model", metadata=dict(metadata))
+    artifact.add_reference(folder.resolve().as_uri(), checksum=False)
+    return artifact
 
 
 def save_files(folder: Path, names: Sequence[str]) -> None:

@@ -1,0 +1,83 @@
+"""What a turn and a registry look like on the terminal, and a turn in W&B. Decides nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from omegaconf import DictConfig
+from rich import get_console
+from rich.table import Table
+
+from noria.cycle.gate import Decision
+from noria.cycle.reasons import Reason
+from noria.registry.registry import Registry, Version
+from noria.stage import show
+from noria.stage.parts import make_loggers
+from noria.stage.run import plain
+from noria.tracking.record import Record
+from noria.tracking.run_info import RunInfo
+from noria.tracking.wandb_logger import log_artifact, log_summary, log_tables, use_artifact
+
+COLUMNS = ("rows", "champion", "challenger", "difference", "low", "high", "p", "n")
+
+
+def reasons(found: list[Reason]) -> None:
+    """Each reason to train, and whether it holds."""
+    for reason in found:
+        get_console().print(f"{'yes' if reason.holds else 'no ':3} {reason.name}: {reason.said}", highlight=False)
+
+
+def turn(
+    cfg: DictConfig, record: Record, versions: Registry, champion: Version, kept: Version | None, decision: Decision
+) -> None:
+    """The end of a turn: what was decided on which numbers, here and as a run in W&B that links both models.
+
+    Args:
+        champion: the one that the turn began from.
+        kept: the challenger; None where there was no reason to train one.
+    """
+    console = get_console()
+    if kept is not None:
+        console.print(_table(kept, decision))
+    console.print(f"{(kept or champion).name} {decision.said}", highlight=False)
+    info = RunInfo(record.folder, "cycle", "cycle", record.data["wandb"]["id"], plain(cfg), {})
+    make_loggers(cfg.get("logger"), info)
+    lines = [
+        (name, f.champion.value, f.challenger.value, f.difference.value, f.difference.low, f.difference.high, f.p, n)
+        for name, f in decision.sets.items()
+        for n in (f.champion.n,)
+    ]
+    why = [(reason["name"], reason["holds"], reason["said"]) for reason in record.data["reasons"]]
+    log_tables({"reasons": (("reason", "holds", "said"), why)} | ({"turn": (COLUMNS, lines)} if lines else {}))
+    log_summary({"promoted": float(decision.promote)} | {f"{line[0]}/difference": line[3] for line in lines})
+    use_artifact(versions.folder.name, champion.folder)
+    if kept is not None:
+        aliases = [kept.name, "champion"] if decision.promote else [kept.name]
+        log_artifact(kept.folder, kept.facts, name=versions.folder.name, aliases=aliases)
+    show.where(record)
+    console.print("next:     noria stage=cycle stage.action=history", highlight=False)
+
+
+def status(versions: Registry, champion: Version) -> None:
+    """The champion in two lines."""
+    console, count = get_console(), len(versions.versions())
+    console.print(f"champion: {champion.name} of {count} versions in {versions.folder}", highlight=False)
+    console.print(f"since:    {champion.facts['added']}: {champion.facts.get('said')}", highlight=False)
+
+
+def history(versions: Registry, champion: Version) -> None:
+    """Every version and what became of it."""
+    table = Table("version", "added", "parent", "what became of it", title=str(versions.folder))
+    for version in versions.versions():
+        mark = " (champion)" if version.name == champion.name else ""
+        facts: dict[str, Any] = version.facts
+        table.add_row(version.name + mark, facts["added"], facts.get("parent") or "", facts.get("said") or "")
+    get_console().print(table)
+
+
+def _table(kept: Version, decision: Decision) -> Table:
+    table = Table("rows", "champion", "challenger", "difference", "p", "n", title=f"Turn: {kept.name}")
+    for name, found in decision.sets.items():
+        cells = (str(found.champion), str(found.challenger), str(found.difference), f"{found.p:.2g}")
+        table.add_row(name, *(cell.replace("[", r"\[") for cell in cells), f"{found.champion.n:,}")
+    return table
