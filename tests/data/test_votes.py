@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from noria.data.votes import Trust, Vote, settle
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -12,11 +14,13 @@ LABELS = ["bad", "good"]
 
 
 def vote(number: int, text: str, client: str, label: str) -> Vote:
-    return Vote(f"p{number}", text, client, label, START + timedelta(seconds=number))
+    """That the text is `label`; with a minus before it, that it is anything but that."""
+    against = label.startswith("-")
+    return Vote(f"p{number}", text, client, label.removeprefix("-"), START + timedelta(seconds=number), against)
 
 
-def settled(votes: list[Vote], gold: dict[str, str] | None = None, **trust):
-    return settle(votes, gold or {}, LABELS, Trust(**trust), str.casefold)
+def settled(votes: list[Vote], gold: dict[str, str] | None = None, labels: list[str] = LABELS, **trust):
+    return settle(votes, gold or {}, labels, Trust(**trust), str.casefold)
 
 
 def test_one_vote_is_a_row_and_duplicates_are_merged() -> None:
@@ -41,6 +45,68 @@ def test_contradictions_are_left_out_and_majorities_win() -> None:
 
 def test_unknown_labels_are_counted() -> None:
     assert settled([vote(1, "fine", "a", "superb")])[:2] == ([], {"unknown_label": 1})
+    assert settled([vote(1, "fine", "a", "-superb")])[:2] == ([], {"unknown_label": 1})
+
+
+THREE = ["bad", "fair", "good"]
+
+
+def test_of_two_labels_a_vote_against_one_is_a_vote_for_the_other() -> None:
+    against, for_it = (settled([vote(1, "fine", "a", said)])[0] for said in ("-bad", "good"))
+    assert [(one.label, one.probability) for one in against] == [(one.label, one.probability) for one in for_it]
+
+
+@pytest.mark.parametrize(
+    ("said", "label", "by_hand"),
+    [
+        # of the others' chances: bad, fair, good; each client is right in 0.8
+        (["-bad", "fair"], "fair", (0.2 * 0.1, 0.8 * 0.8, 0.8 * 0.1)),
+        (["-bad", "-fair", "-bad", "-fair"], "good", (0.2**2 * 0.8**2, 0.2**2 * 0.8**2, 0.8**4)),
+        (["-bad", "bad", "bad"], "bad", (0.2 * 0.8 * 0.8, 0.8 * 0.1 * 0.1, 0.8 * 0.1 * 0.1)),
+    ],
+)
+@pytest.mark.parametrize("weigh", [True, False])
+def test_votes_against_a_label_count_as_reckoned_by_hand(
+    said: list[str], label: str, by_hand: tuple[float, ...], weigh: bool
+) -> None:
+    votes = [vote(n, "fine", f"c{n}", one) for n, one in enumerate(said)]
+    [one], left_out, _ = settled(votes, labels=THREE, weigh=weigh)
+    assert (one.label, one.votes) == (label, len(said)) and left_out == {"merged": len(said) - 1}
+    assert one.probability == pytest.approx(max(by_hand) / sum(by_hand), rel=1e-12)
+
+
+def test_a_vote_against_a_label_weighs_as_much_as_its_client_is_believed() -> None:
+    gold = {f"gold {n}": THREE[n % 3] for n in range(9)}
+    votes = [vote(n, f"gold {n}", "a", f"-{THREE[(n + 1) % 3]}") for n in range(9)]  # none of them is that
+    votes += [vote(20 + n, f"gold {n}", "b", f"-{THREE[n % 3]}") for n in range(9)]  # all of them are that
+    votes += [vote(40, "film", "a", "-bad"), vote(41, "film", "c", "good"), vote(42, "film", "b", "-good")]
+    [film], left_out, clients = settled(votes, gold, THREE)
+    assert clients == {"a": 13 / 14, "b": 4 / 14, "c": 0.8}
+    bad, fair, good = (1 / 14 * 0.1, 13 / 14 * 0.1, 13 / 14 * 0.8)
+    assert film.label == "good" and film.probability == pytest.approx(good / (bad + fair + good), rel=1e-12)
+    assert left_out == {"gold": 18, "distrusted_client": 1, "merged": 1}
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (["-bad"], "undecided"),  # fair or good
+        (["-bad", "-bad"], "undecided"),
+        (["-bad", "-fair"], "undecided"),  # good, but not surely enough
+        (["-bad", "bad"], "contradicted"),
+        (["-bad", "-fair", "-good"], "contradicted"),
+        (["fair", "good"], "contradicted"),
+    ],
+)
+def test_what_does_not_settle_a_label_is_left_out_and_says_why(said: list[str], reason: str) -> None:
+    votes = [vote(n, "fine", f"c{n}", one) for n, one in enumerate(said)]
+    assert settled(votes, labels=THREE)[:2] == ([], {reason: len(said)})
+
+
+def test_labels_that_are_as_probable_are_never_chosen_among() -> None:
+    for said, reason in ((["-bad"], "undecided"), (["fair", "good"], "contradicted")):
+        votes = [vote(n, "fine", f"c{n}", one) for n, one in enumerate(said)]
+        assert settled(votes, labels=THREE, least=0.0)[:2] == ([], {reason: len(said)})
 
 
 def test_a_client_has_so_many_texts_at_most_and_the_newest_count() -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import inspect
+from sqlalchemy import Engine, inspect, text
 
 from noria.common.errors import UserError
 from noria.feedback.engine import connect, parse, writing
-from noria.feedback.migrate import VERSION_TABLE, _config
+from noria.feedback.migrate import VERSION_TABLE, _alone, _config
 from noria.feedback.store import Prediction, Store
 from noria.feedback.tables import metadata
 
@@ -51,6 +53,56 @@ def test_every_step_can_be_taken_back(url: str) -> None:
     engine.dispose()
     store = Store(url)
     assert store.counts()["predictions"] == 0
+    store.close()
+
+
+def test_a_store_of_the_first_version_is_brought_up_to_date(url: str, prediction: Make) -> None:
+    """Feedback had to name a label in it. What is in it stays, and it is as good as a new one."""
+    about = prediction(probabilities={"POSITIVE": 0.5, "NEGATIVE": 0.3, "NEUTRAL": 0.2}, created=datetime.now(UTC))
+    row = {**vars(about), "probabilities": json.dumps(about.probabilities)}
+    engine = connect(parse(url))
+    with _alone(engine) as connection:
+        command.upgrade(_config(connection)[0], "0001")
+        names = ", ".join(f":{name}" for name in row)
+        connection.execute(text(f"INSERT INTO predictions ({', '.join(row)}) VALUES ({names})"), row)
+        say = "INSERT INTO feedback VALUES (:id, :client, :label, :correct, :created)"
+        for client, label in (("ann", "POSITIVE"), ("ben", "NEUTRAL")):
+            word = {"client": client, "label": label, "correct": label == "POSITIVE"}
+            connection.execute(text(say), {**word, "id": about.id, "created": about.created})
+    before = _indexes(engine)
+    engine.dispose()
+
+    store = Store(url)
+    engine = store._database.engine
+    test_models_and_migrations_agree(store)
+    assert _indexes(engine) == before
+    ann, ben = store.corrections()
+    assert (ann.prediction, ann.client, ann.label, ann.correct, ann.created) == (
+        about, "ann", "POSITIVE", True, about.created,
+    )  # fmt: skip
+    assert (ben.client, ben.label, ben.correct, ben.created) == ("ben", "NEUTRAL", False, about.created)
+    assert store.add_feedback(about.id, "ben", correct=False, label=None)
+    assert [(said.client, said.label) for said in store.corrections()] == [("ann", "POSITIVE"), ("ben", None)]
+    if engine.dialect.name == "sqlite":
+        with store._database.read() as connection:
+            assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+            assert not connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+    assert store.delete(about.id) and store.counts()["feedback"] == 0, "feedback goes with its prediction"
+    store.close()
+
+
+def _indexes(engine: Engine) -> dict[str, list[str | None]]:
+    return {index["name"]: index["column_names"] for index in inspect(engine).get_indexes("feedback")}
+
+
+def test_a_word_that_an_older_version_cannot_keep_goes_when_the_step_is_taken_back(url: str, prediction: Make) -> None:
+    store, about = Store(url), prediction(probabilities={"POSITIVE": 0.5, "NEGATIVE": 0.3, "NEUTRAL": 0.2})
+    store.add_predictions([about])
+    store.add_feedback(about.id, "ann", correct=False, label=None)
+    store.add_feedback(about.id, "ben", correct=False, label="NEUTRAL")
+    with store._database.write() as connection:
+        command.downgrade(_config(connection)[0], "0001")
+    assert [said.client for said in store.corrections()] == ["ben"]
     store.close()
 
 

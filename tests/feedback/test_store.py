@@ -126,12 +126,11 @@ def test_feedback_counts_once_and_the_newest_word_counts(store: Store, predictio
 
 
 def test_feedback_must_make_sense(store: Store, prediction: Make) -> None:
-    two, three = prediction(), prediction(probabilities={"POSITIVE": 0.5, "NEGATIVE": 0.3, "NEUTRAL": 0.2})
-    store.add_predictions([two, three])
+    two = prediction()
+    store.add_predictions([two])
     assert store.add_feedback(two.id, "ann", correct=False, label=None)
     assert [said.label for said in store.corrections()] == ["NEGATIVE"], "of two labels it is the other one"
     for about, correct, label, complaint in [
-        (three, False, None, "which label"),
         (two, False, "POSITIVE", "cannot be wrong"),
         (two, True, "NEGATIVE", "cannot be correct"),
         (two, False, "", "1 to 1000"),
@@ -142,6 +141,32 @@ def test_feedback_must_make_sense(store: Store, prediction: Make) -> None:
     with pytest.raises(UserError, match="client"):
         store.add_feedback(two.id, "", correct=True, label=None)
     assert store.counts()["feedback"] == 1
+
+
+THREE = {"POSITIVE": 0.5, "NEGATIVE": 0.3, "NEUTRAL": 0.2}
+
+
+@pytest.mark.parametrize(
+    ("label", "probabilities"),
+    [("POSITIVE", THREE), ('["POSITIVE"]', {"POSITIVE": 0.9}), ('["NEUTRAL"]', THREE), ("3.5", {})],
+    ids=["three labels", "one label or none", "several labels", "a number"],
+)
+def test_wrong_alone_is_kept(store: Store, label: str, probabilities: dict[str, float], prediction: Make) -> None:
+    about = prediction(label=label, probabilities=probabilities)
+    store.add_predictions([about])
+
+    def said() -> list[tuple[str | None, bool]]:
+        return [(one.label, one.correct) for one in store.corrections()]
+
+    assert store.add_feedback(about.id, "ann", correct=False, label=None)
+    assert not store.add_feedback(about.id, "ann", correct=False, label=None), "once"
+    assert said() == [(None, False)] and store.counts()["feedback"] == 1
+    assert store.add_feedback(about.id, "ann", correct=False, label="another"), "the newest word counts"
+    assert said() == [("another", False)]
+    assert store.add_feedback(about.id, "ann", correct=False, label=None)
+    assert said() == [(None, False)]
+    assert store.add_feedback(about.id, "ann", correct=True, label=None)
+    assert said() == [(label, True)] and store.counts()["feedback"] == 1
 
 
 @pytest.mark.parametrize("key", ["nothing", "", "\0", "\udc80", "x" * 100_000, "' OR 1=1 --"], ids=range(6))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -107,6 +108,30 @@ def shifted(fitted: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[
         return folder
 
     return shift
+
+
+@pytest.fixture(scope="session")
+def three(start: Callable[..., Served], fitted: Path, tmp_path_factory: pytest.TempPathFactory) -> Served:
+    """A server over the fitted artifact with a third label, `fair`, between the two."""
+    import torch
+    import yaml
+    from safetensors.torch import load_file, save_file
+
+    folder = tmp_path_factory.mktemp("three")
+    artifact = folder / "artifact"
+    shutil.copytree(fitted / "artifact", artifact)
+    weights = load_file(artifact / "model.safetensors")
+    for name in ("classifier.weight", "classifier.bias"):
+        bad, good = weights[name]
+        weights[name] = torch.stack([bad, (bad + good) / 2, good])
+    save_file(weights, artifact / "model.safetensors", {"format": "pt"})
+    labels = ["bad", "fair", "good"]
+    config = json.loads((artifact / "config.json").read_text())
+    config |= {"id2label": dict(enumerate(labels)), "label2id": {name: n for n, name in enumerate(labels)}}
+    (artifact / "config.json").write_text(json.dumps(config))
+    facts = yaml.safe_load((artifact / "noria.yaml").read_text())
+    (artifact / "noria.yaml").write_text(yaml.safe_dump({**facts, "labels": labels}))
+    return start(folder, [f"artifact={artifact}"]).wait()
 
 
 @pytest.fixture(scope="module")

@@ -195,6 +195,36 @@ def test_feedback(served, client):
     assert said_of[good["id"]].label != good["label"] and said_of[other["id"]].label != other["label"]
 
 
+def test_wrong_alone_will_do_of_three_labels(three):
+    with three.client() as client:
+        assert client.get("/info").json()["labels"] == ["bad", "fair", "good"]
+        [answer] = predict(client, "superb acting")["predictions"]
+
+        def say(**body: object) -> bool:
+            reply = client.post("/feedback", json={"id": answer["id"], **body})
+            assert reply.status_code == 200 and reply.json()["id"] == answer["id"], reply.text
+            return reply.json()["new"]
+
+        def kept() -> tuple[str | None, bool]:
+            store = Store(re.search(r"feedback: (sqlite:///\S+)", three.said())[1])
+            [said] = [row for row in store.corrections() if row.prediction.id == answer["id"]]
+            store.close()
+            return said.label, said.correct
+
+        def counted() -> float:
+            found = re.search(r'noria_feedback_total\{correct="false"\} (\S+)', client.get("/metrics").text)
+            return float(found[1]) if found else 0.0
+
+        before = counted()
+        assert say(verdict="wrong") and not say(verdict="wrong")
+        assert kept() == (None, False) and counted() == before + 1
+        another = "fair" if answer["label"] != "fair" else "bad"
+        assert say(label=another), "which one it is may be said later"
+        assert kept() == (another, False)
+        assert say(verdict="wrong") and kept() == (None, False), "the newest word counts"
+        assert say(verdict="right") and kept() == (answer["label"], True)
+
+
 def test_a_store_that_fails(served, client):
     """What cannot be kept is not acknowledged, and the server goes on."""
     answer = predict(client, "fun")["predictions"][0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import pytest
@@ -10,8 +11,8 @@ import pytest
 from noria.feedback.store import Store
 
 
-@pytest.fixture
-def page(browser, served):
+@contextmanager
+def opened(browser, served):
     """The page, opened; all that the browser asks for stays with the server, and no script fails."""
     page = browser.new_page()
     asked, failed = [], []
@@ -26,6 +27,12 @@ def page(browser, served):
     page.close()
 
 
+@pytest.fixture
+def page(browser, served):
+    with opened(browser, served) as page:
+        yield page
+
+
 def ask(page, text: str) -> str:
     """The label that is shown."""
     page.get_by_label("Text", exact=True).fill(text)
@@ -35,7 +42,7 @@ def ask(page, text: str) -> str:
     return page.locator("#label").inner_text()
 
 
-def corrections(served) -> dict[str, tuple[str, bool]]:
+def corrections(served) -> dict[str, tuple[str | None, bool]]:
     """By text, what was said last."""
     store = Store(re.search(r"feedback: (sqlite:///\S+)", served.said())[1])
     said = {row.prediction.text: (row.label, row.correct) for row in store.corrections()}
@@ -80,6 +87,32 @@ def test_right_wrong_and_what_it_should_be(page, served):
     assert said["a page says right"] == (first, True)
     assert said["a page says wrong"] == (other[second], False)
     assert said["a page says what it should be"] == (other[third], False)
+
+
+def test_of_three_labels_wrong_alone_will_do_and_which_may_be_said_after_it(browser, three):
+    with opened(browser, three) as page:
+        ask(page, "a page says right of three")
+        page.get_by_role("button", name="Right").click()
+        page.get_by_text("noted as right").wait_for()
+        assert page.get_by_role("button", name="Send").is_disabled()
+
+        label = ask(page, "a page says wrong of three")
+        page.get_by_role("button", name="Wrong").click()
+        page.get_by_text("noted as wrong. If you know what it should be, say so.").wait_for()
+        assert corrections(three)["a page says wrong of three"] == (None, False)
+        assert page.get_by_role("button", name="Wrong").is_disabled()
+        assert page.get_by_role("button", name="Right").is_disabled()
+        assert page.evaluate("document.activeElement.id") == "other"
+        others = page.locator("#other").evaluate("e => [...e.options].map(o => o.value)")
+        assert sorted([label, *others]) == ["bad", "fair", "good"]
+        page.locator("#other").select_option(others[1])
+        page.get_by_role("button", name="Send").click()
+        page.get_by_text(f"noted that it should be {others[1]}").wait_for()
+        assert corrections(three)["a page says wrong of three"] == (others[1], False)
+        assert page.get_by_role("button", name="Send").is_disabled()
+
+        ask(page, "a page asks again")
+        assert page.get_by_role("button", name="Wrong").is_enabled() and page.locator("#thanks").inner_text() == ""
 
 
 def test_by_keyboard_alone(page):

@@ -20,6 +20,7 @@ from noria.data.rows import Rows
 from noria.data.split import keyed, normalise, sample
 from noria.data.text import TextData
 from noria.data.votes import Trust, Vote, settle
+from noria.feedback.records import Correction
 
 SALT = b"noria feedback"
 
@@ -77,7 +78,7 @@ class FeedbackData(TextData):
         finally:
             store.close()
         with_text = [one for one in found if one.prediction.text]
-        votes = [Vote(c.prediction.id, c.prediction.text or "", c.client, c.label, c.created) for c in with_text]
+        votes = [_vote(one) for one in with_text]
         gold = self._gold()
         believed, left_out, clients = settle(votes, gold, self.label_names, self.trust, normalise)
         if missing := len(found) - len(with_text):
@@ -129,6 +130,13 @@ class FeedbackData(TextData):
                 ours[split] = replace(ours[split], table=pa.concat_tables([part.cast(both[0].schema) for part in both]))
         self.report["replayed"] = min(self.replay, len(self.original.splits["train"]))
         return ours
+
+
+def _vote(said: Correction) -> Vote:
+    """What a client said; a bare "wrong", where that leaves several labels, is a vote against the predicted one."""
+    about, against = said.prediction, said.label is None
+    label = about.label if said.label is None else said.label
+    return Vote(about.id, about.text or "", said.client, label, said.created, against)
 
 
 def _shown(url: str) -> str:

@@ -17,13 +17,18 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Vote:
-    """One client's word on one text."""
+    """One client's word on one text: that it is `label`, or with `against` that it is anything but that."""
 
     id: str
     text: str
     client: str
     label: str
     at: datetime
+    against: bool = False
+
+    def fits(self, label: str) -> bool:
+        """Whether the vote is right where this is the true label."""
+        return (self.label == label) != self.against
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,8 @@ class Trust:
 
     Args:
         cap: texts of one client at most, the newest.
-        least: how probable the believed label has to be; where clients contradict each other it is not.
+        least: how probable the believed label has to be; where clients contradict each other, or only say what it is
+            not, it may not be.
         prior_right, prior_wrong: what a client is believed before any gold row: as one who was so often.
         distrust: a client that has voted on gold rows and is right less often than this is not heard at all.
         weigh: False: every vote counts the same, the majority decides, and nobody is left out (no defence).
@@ -67,7 +73,8 @@ def settle(
     """One label for each text that is no gold row.
 
     The label's probability is that of independent clients who err evenly over the other labels (Nitzan and Paroush
-    1982; naive Bayes), all labels being as likely beforehand.
+    1982; naive Bayes), all labels being as likely beforehand. A vote against a label is as probable as its client is
+    right wherever another label is the true one.
 
     Args:
         gold: known labels by text key.
@@ -101,9 +108,10 @@ def settle(
             by_text[text].append(vote)
     settled = []
     for said in by_text.values():
-        one = _believed(said, believed, labels, trust)
-        if one.probability < trust.least:
-            left_out["contradicted"] += len(said)
+        one = _believed(said, believed, labels)
+        if one is None or one.probability < trust.least:
+            agree = any(all(vote.fits(label) for vote in said) for label in labels)
+            left_out["undecided" if agree else "contradicted"] += len(said)
         else:
             left_out["merged"] += len(said) - 1
             settled.append((min(vote.at for vote in said), one))
@@ -116,21 +124,24 @@ def _reliability(newest: Mapping[tuple[str, str], Vote], gold: Mapping[str, str]
     right: Counter[str] = Counter()
     wrong: Counter[str] = Counter()
     for (text, client), vote in newest.items():
-        right[client] += text in gold and gold[text] == vote.label
-        wrong[client] += text in gold and gold[text] != vote.label
+        right[client] += text in gold and vote.fits(gold[text])
+        wrong[client] += text in gold and not vote.fits(gold[text])
     if not trust.weigh:
         return dict.fromkeys(right, trust.prior_right / (trust.prior_right + trust.prior_wrong))
     prior = trust.prior_right + trust.prior_wrong
     return {c: (right[c] + trust.prior_right) / (right[c] + wrong[c] + prior) for c in right}
 
 
-def _believed(said: Sequence[Vote], believed: Mapping[str, float], labels: Sequence[str], trust: Trust) -> Believed:
+def _believed(said: Sequence[Vote], believed: Mapping[str, float], labels: Sequence[str]) -> Believed | None:
+    """The most probable label; None where several are."""
     scores = np.zeros(len(labels))
     for vote in said:
         right = min(believed[vote.client], 0.999)
-        scores += math.log((1 - right) / max(len(labels) - 1, 1))
-        scores[labels.index(vote.label)] += math.log(right) - math.log((1 - right) / max(len(labels) - 1, 1))
+        named, others = (1 - right, right) if vote.against else (right, (1 - right) / max(len(labels) - 1, 1))
+        scores += [math.log(named if label == vote.label else others) for label in labels]
     chances = np.exp(scores - scores.max())
     best = int(chances.argmax())
+    if np.isclose(chances, 1).sum() > 1:  # their order is not what decides
+        return None
     newest = max(said, key=lambda vote: vote.at)
     return Believed(newest.id, newest.text, labels[best], float(chances[best] / chances.sum()), len(said))

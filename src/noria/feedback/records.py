@@ -38,14 +38,15 @@ class Correction:
 
     Args:
         client: who gave the feedback.
-        label: the one that the client says is right.
+        label: the one that the client says is right; None: it only said that the prediction is wrong, and more than one
+            other label is left.
         correct: whether the client said that the prediction was right.
         created: when the client said so, in UTC.
     """
 
     prediction: Prediction
     client: str
-    label: str
+    label: str | None
     correct: bool
     created: datetime
 

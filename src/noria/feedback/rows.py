@@ -76,11 +76,12 @@ def preference_row(prompt: str, chosen: str, rejected: str, client: str, scrub: 
     }
 
 
-def right_label(correct: bool, label: str | None, predicted: str, probabilities: dict[str, float]) -> str:
-    """The label that a client says is right.
+def right_label(correct: bool, label: str | None, predicted: str, probabilities: dict[str, float]) -> str | None:
+    """The label that a client says is right; None where it says but that the prediction is wrong, and that leaves more
+    than one.
 
     Raises:
-        UserError: it contradicts `correct`; or it is missing, and more than one label is left.
+        UserError: it contradicts `correct`.
     """
     label = None if label is None else short("label", label, LABEL_LIMIT)
     if correct:
@@ -92,9 +93,8 @@ def right_label(correct: bool, label: str | None, predicted: str, probabilities:
     if label is not None:
         return label
     others = [name for name in probabilities if name != predicted]
-    if len(others) != 1:
-        raise UserError("Say which label is right: there are more than two.")
-    return others[0]
+    # What a model of several labels a text predicts is a list, and none of the names: it leaves many lists.
+    return others[0] if len(others) == 1 and predicted in probabilities else None
 
 
 def clean(text: str, scrub: Scrub | None) -> str:

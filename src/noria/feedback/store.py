@@ -64,14 +64,15 @@ class Store:
         """Adds what a client says of a prediction. When a client says something else later, that counts instead.
 
         Args:
-            label: the right one. May be None where the prediction was right, or where there are but two labels.
+            label: the right one. None where the prediction was right, or where the client does not say: of two labels
+                it is then the other one, of more it stays None.
 
         Returns:
             False if this client's word was the very same already, True otherwise.
 
         Raises:
             UnknownPrediction: the store has no such prediction.
-            UserError: the label contradicts `correct`, or is missing.
+            UserError: the label contradicts `correct`, or is empty or too long.
         """
         client, key = short("client", client), storable(prediction_id)
         table, unknown = tables.predictions, UnknownPrediction(f"There is no prediction {prediction_id[:80]!r}.")

@@ -58,7 +58,7 @@ feedback = Table(
     metadata,
     Column("prediction_id", Text, ForeignKey("predictions.id", ondelete="CASCADE"), primary_key=True),
     Column("client", Text, primary_key=True),
-    Column("label", Text, nullable=False),
+    Column("label", Text),  # none: it is wrong, and which one is right was not said
     Column("correct", Boolean, nullable=False),
     Column("created", Utc, nullable=False),
     Index("feedback_created", "created"),

@@ -99,7 +99,8 @@ def feedback_body(kind: str, labels: list[str]) -> dict[str, Any]:
         label = {"type": "number"}
     elif kind == "multi_label":
         label = {"type": "array", "items": label}
-    said = {"verdict": {"enum": [RIGHT, WRONG]}, "label": label}
+    verdict = {"enum": [RIGHT, WRONG], "description": "wrong will do alone, however many labels there are"}
+    said = {"verdict": verdict, "label": {**label, "description": "what it should be"}}
     forms = [
         {
             "type": "object",
