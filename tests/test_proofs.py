@@ -38,3 +38,13 @@ def test_a_sweep_that_was_killed_goes_on() -> None:
 
 def test_two_shells_share_a_sweep() -> None:
     assert "4 trials done, each once" in proved("sweeps.py", "--trials", "4", "--parts", "shared")
+
+
+def test_a_turn_that_is_killed_leaves_the_registry_whole() -> None:
+    said = proved("turns.py", "--kills", "2", "--seed", "1")
+    assert said.count("| yes |") == 3 and "| left alone | ended |" in said
+
+
+def test_what_a_server_has_acknowledged_outlives_it_and_a_new_champion_fails_no_request() -> None:
+    said = proved("serving.py", "--kills", "1", "--swaps", "1", "--clients", "8", "--parts", "sqlite", "swaps")
+    assert "2 of 2 parts hold" in said

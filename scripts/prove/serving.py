@@ -4,7 +4,7 @@ A server is killed with SIGKILL at 20 random moments while clients ask and give 
 piece of feedback that was acknowledged is in the database, in SQLite and in PostgreSQL. Then the champion changes four
 times under 32 clients: no request fails, and each answer is that of the version that it names. Ten minutes on 2 cores.
 
-    python scripts/prove/serving.py --kills 2 --parts sqlite swaps    # a look
+    python scripts/prove/serving.py --kills 2 --swaps 1 --parts sqlite swaps    # a look
 """
 
 from __future__ import annotations
@@ -79,6 +79,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=int(time.time()), help="draws the moments")
     parser.add_argument("--kills", type=int, default=20, help="for each database")
     parser.add_argument("--clients", type=int, default=32, help="that ask while the champion changes")
+    parser.add_argument("--swaps", type=int, default=4)
     parser.add_argument("--parts", nargs="+", default=["sqlite", "postgres", "swaps"])
     asked = parser.parse_args()
     print(f"seed {asked.seed}")
@@ -93,7 +94,7 @@ def main() -> int:
             with postgres(folder / "postgres") as url:
                 held += [] if url is None else [kills(folder, artifact, url, asked.kills, draw)]
         if "swaps" in asked.parts:
-            held.append(swaps(folder, artifact, asked.clients))
+            held.append(swaps(folder, artifact, asked.clients, asked.swaps))
     print(f"\n{sum(held)} of {len(held)} parts hold")
     return 0 if all(held) else 1
 
@@ -189,10 +190,10 @@ def postgres(folder: Path) -> Iterator[str | None]:
 # Swaps
 
 
-def swaps(folder: Path, artifact: Path, clients: int) -> bool:
-    """Whether no request fails while the champion changes four times."""
+def swaps(folder: Path, artifact: Path, clients: int, count: int) -> bool:
+    """Whether no request fails while the champion changes so many times."""
     registry = Registry(folder / "registry")
-    versions = [registry.add(shifted(artifact, folder / f"version-{n}", n), {}) for n in range(5)]
+    versions = [registry.add(shifted(artifact, folder / f"version-{n}", n), {}) for n in range(count + 1)]
     registry.promote(versions[0], "the first")
     words = ["stage.follow=0.2", f"stage.queue_size={8 * clients}", f"stage.feedback='sqlite:///{folder / 'swaps.db'}'"]
     server = Server(folder, registry.folder, *words)
