@@ -323,3 +323,23 @@ def make_runs(tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return make
+
+
+@pytest.fixture
+def run_notebook(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """run_notebook(name, **environment): executes a notebook from top to bottom; all that it printed."""
+
+    def run(name: str, **environment: Any) -> str:
+        import nbformat
+        from nbclient import NotebookClient
+
+        path = Path(__file__).parents[1] / "notebooks" / f"{name}.ipynb"
+        for variable, value in {"MPLBACKEND": "agg", **environment}.items():
+            monkeypatch.setenv(variable, str(value))
+        notebook = nbformat.read(path, as_version=4)
+        NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(path.parent)}}).execute(
+            env=dict(os.environ)
+        )
+        return "".join(o.get("text", "") for cell in notebook.cells for o in cell.get("outputs", []))
+
+    return run

@@ -31,6 +31,8 @@ def test_wrong_alone_speaks_against_what_was_predicted(write, tmp_path: Path) ->
     assert data.report["feedback"] == {
         "corrections": 100, "rows": 40, "left_out": {"undecided": 20, "merged": 40},
     }  # fmt: skip
+    assert data.report["dropped"]["feedback"] == {"undecided": 20, "merged": 40}
+    assert not any(data.report["dropped"][split] for split in data.splits), "each is counted once"
     found: dict[str, str] = {}
     for split in data.splits.values():
         found.update(zip(split.texts, split.table["label"].to_pylist(), strict=True))

@@ -31,7 +31,7 @@ def draw(
         order = sorted(shares, key=float)
         _line(panels[-1], [100 * float(s) for s in order], [shares[s]["other"] for s in order], name, color)
     if poison:
-        panels[-1].set(title="After one turn, users' domain", xlabel="malicious users, %")
+        panels[-1].set(title="Challenger of one turn, users' domain", xlabel="malicious users, %")
     panels[0].legend(frameon=False)
     for panel in panels:
         panel.grid(alpha=0.3)

@@ -66,6 +66,11 @@ class FeedbackData(TextData):
         self.trust = Trust(cap=cap, least=least, distrust=distrust, weigh=weigh)
         self.original = original(kind, tokenizer, seed, labels)
 
+    def setup(self, stage: str | None = None) -> None:
+        super().setup(stage)
+        for reason, count in self.report["feedback"]["left_out"].items():  # before it was split, so of no one split
+            self.leave_out("feedback", reason, count)
+
     def read(self) -> dict[str, Rows]:
         from noria.feedback.store import Store
 
@@ -96,7 +101,7 @@ class FeedbackData(TextData):
                 "label": [one.label for one in believed],
             }
         )
-        rows = Rows(table, f"feedback in {_shown(self.url)}", left_out)
+        rows = Rows(table, f"feedback in {_shown(self.url)}")
         return self._beside_original(self._split(rows))
 
     def _split(self, rows: Rows) -> dict[str, Rows]:

@@ -7,7 +7,7 @@ wrongly, some maliciously. Measured after each turn is the champion, on rows of 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,7 +24,7 @@ from noria.cycle.loop_picture import draw
 from noria.cycle.users import User, make_users, send, served, wait_for
 from noria.data.module import DataModule
 from noria.data.split import sample
-from noria.registry.registry import Registry
+from noria.registry.registry import Registry, Version
 from noria.stage import show
 from noria.stage.cycle import cycle, first_champion, right_rows
 from noria.stage.fit import fit
@@ -43,10 +43,12 @@ DEFENDED, OPEN = "with the defence", "without it"
 
 @dataclass(frozen=True)
 class Measured:
-    """A champion on both domains after a turn, and its difference to the first one on the other domain."""
+    """A version on both domains after a turn, its differences to the first one, and their p on the other domain."""
 
     turn: int
     version: str
+    folder: str
+    promoted: bool
     other: Estimate
     original: Estimate
     other_gain: Estimate
@@ -61,12 +63,13 @@ def feedback_loop(
     *,
     domain: dict[str, Any],
     turns: Annotated[int, Gt(0)] = 4,
-    reviews: Annotated[int, Gt(0)] = 400,
-    gold: Annotated[int, Ge(0)] = 100,
+    reviews: Annotated[int, Gt(0)] = 2000,
+    gold: Annotated[int, Ge(0)] = 200,
+    replay: Annotated[int, Ge(0)] = 6000,
     users: Annotated[int, Gt(0)] = 10,
     malicious: Annotated[int, Ge(0)] = 2,
     error: Annotated[float, Interval(ge=0, le=1)] = 0.1,
-    held_out: Annotated[int, Gt(0)] = 1000,
+    held_out: Annotated[int, Gt(0)] = 2000,
     poisoned: list[float] | None = None,
 ) -> None:
     """Runs the wheel with and without its noise defence, once more with a poisoned turn, and over shares of poison.
@@ -81,7 +84,7 @@ def feedback_loop(
     record = open_record(cfg, "feedback_loop", choices)
     with recording(record):
         base = _base(cfg, choices, record.folder)
-        world = _World(cfg, choices, base, instantiate(domain), held_out, reviews, gold)
+        world = _World(cfg, choices, base, instantiate(domain), held_out, reviews, gold, replay)
         runs = {}
         for name, weigh in ((DEFENDED, True), (OPEN, False)):
             folder = record.folder / ("defended" if weigh else "open")
@@ -92,8 +95,12 @@ def feedback_loop(
             crowd = make_users(users, round(share * users), error)
             for name, weigh in ((DEFENDED, True), (OPEN, False)):
                 folder = record.folder / f"poison-{share:g}-{'defended' if weigh else 'open'}"
-                shares.setdefault(name, {})[f"{share:g}"] = world.turn_often(folder, crowd, 1, weigh)[-1]
-        _tell(cfg, record, runs, refused, shares)
+                world.turn_often(folder, crowd, 1, weigh)
+                shares.setdefault(name, {})[f"{share:g}"] = world.challenger(folder)
+        saved = {"champions": world.less(runs[DEFENDED][-1], runs[OPEN][-1])}
+        for name, challenger in shares.get(DEFENDED, {}).items():
+            saved[name] = world.less(challenger, shares[OPEN][name])
+        _tell(cfg, record, {"turns": runs, "refused": refused, "poison": shares, "saved": saved})
 
 
 class _World:
@@ -108,9 +115,11 @@ class _World:
         held_out: int,
         reviews: int,
         gold: int,
+        replay: int,
     ) -> None:
         self.cfg, self.choices, self.base = cfg, choices, base
-        self.reviews, self.gold = reviews, gold
+        self.reviews, self.gold, self.replay = reviews, gold, replay
+        self.seen: dict[Path, tuple[np.ndarray, np.ndarray]] = {}
         facts = bundle.read_facts(base)
         common = (facts["kind"], bundle.open_tokenizer(base), cfg.seed, facts["labels"])
         self.labels: list[str] = facts["labels"]
@@ -127,26 +136,40 @@ class _World:
         """A registry of its own with the first model in it, served, corrected and turned so many times."""
         registry = Registry(folder / "registry")
         first_champion(registry, self.base)
-        measured = [self._measured(0, registry)]
+        measured = [self._measured(0, _champion(registry))]
         with served(registry.folder, self._database(folder), users, folder / "serve.log") as url:
             for turn in range(1, turns + 1):
-                wait_for(url, _champion(registry))
+                wait_for(url, _champion(registry).name)
                 send(url, users, self._rows(turn), self.labels, self.cfg.seed + turn)
                 self._turn(folder, turn, weigh)
-                measured.append(self._measured(turn, registry))
+                measured.append(self._measured(turn, _champion(registry)))
         return measured
+
+    def challenger(self, folder: Path) -> Measured:
+        """What the first turn in a folder has made, whether the gate took it or not."""
+        return self._measured(1, Registry(folder / "registry").versions()[-1])
+
+    def less(self, ours: Measured, theirs: Measured) -> dict[str, Any]:
+        """How much more often one is right than the other on the other domain's rows, with McNemar's exact p."""
+        right = [self._right(Path(one.folder))[0] for one in (ours, theirs)]
+        return {"difference": _gain(right[0], right[1]), "p": mcnemar(right[0], right[1])}
 
     def poisoned_turn(self, folder: Path, users: Sequence[User], after: int) -> dict[str, Any]:
         """One more turn in which everybody lies and nobody is weighed: what the gate makes of it."""
         registry = Registry(folder / "registry")
         with served(registry.folder, self._database(folder), users, folder / "serve-poisoned.log") as url:
-            wait_for(url, _champion(registry))
+            wait_for(url, _champion(registry).name)
             for again in (1, 2, 3):
                 send(url, users, self._rows(after + again), self.labels, self.cfg.seed + again)
-        before = _champion(registry)
+        before = _champion(registry).name
         self._turn(folder, after + 1, weigh=False)
         facts = registry.versions()[-1].facts
-        return {"before": before, "after": _champion(registry), "promoted": facts["promoted"], "said": facts["said"]}
+        return {
+            "before": before,
+            "after": _champion(registry).name,
+            "promoted": facts["promoted"],
+            "said": facts["said"],
+        }
 
     def _rows(self, turn: int) -> list[tuple[str, str]]:
         """What is sent in a turn: rows that no turn before has sent, and gold rows spread among them."""
@@ -162,16 +185,16 @@ class _World:
         cfg = OmegaConf.create(OmegaConf.to_container(self.cfg, resolve=True))
         cfg.paths.run_dir = str(folder / f"turn-{turn}")
         options = {"registry": str(folder / "registry"), "feedback": self._database(folder)}
-        cycle(cfg, self.choices, True, **options, weigh=weigh, force=True)  # type: ignore[arg-type]
+        cycle(cfg, self.choices, True, **options, replay=self.replay, weigh=weigh, force=True)  # type: ignore[arg-type]
 
-    def _measured(self, turn: int, registry: Registry) -> Measured:
-        champion = registry.champion()
-        assert champion is not None
-        other, original = self._right(champion.folder)
+    def _measured(self, turn: int, version: Version) -> Measured:
+        other, original = self._right(version.folder)
         first_other, first_original = self.before
         return Measured(
             turn,
-            champion.name,
+            version.name,
+            str(version.folder),
+            bool(version.facts.get("promoted", True)),
             wilson(int(other.sum()), len(other)),
             wilson(int(original.sum()), len(original)),
             _gain(other, first_other),
@@ -180,7 +203,12 @@ class _World:
         )
 
     def _right(self, artifact: Path) -> tuple[np.ndarray, np.ndarray]:
-        return right_rows(self.cfg, artifact, self.other), right_rows(self.cfg, artifact, self.original)
+        if artifact not in self.seen:
+            self.seen[artifact] = (
+                right_rows(self.cfg, artifact, self.other),
+                right_rows(self.cfg, artifact, self.original),
+            )
+        return self.seen[artifact]
 
     def _database(self, folder: Path) -> str:
         return f"sqlite:///{(folder / 'feedback.db').resolve()}"
@@ -198,40 +226,36 @@ def _gain(after: np.ndarray, before: np.ndarray) -> Estimate:
     return proportion_difference(int((after & ~before).sum()), int((before & ~after).sum()), len(after))
 
 
-def _champion(registry: Registry) -> str:
+def _champion(registry: Registry) -> Version:
     champion = registry.champion()
     assert champion is not None
-    return champion.name
+    return champion
 
 
-def _tell(
-    cfg: DictConfig,
-    record: Record,
-    runs: dict[str, list[Measured]],
-    refused: dict[str, Any],
-    shares: dict[str, dict[str, Measured]],
-) -> None:
+def _tell(cfg: DictConfig, record: Record, found: dict[str, Any]) -> None:
     """The record, a picture, a table, W&B."""
-    turned = {name: [asdict(one) for one in found] for name, found in runs.items()}
-    shared = {name: {share: asdict(one) for share, one in found.items()} for name, found in shares.items()}
-    record.update(loop=jsonable({"turns": runs, "refused": refused, "poison": shares}))
+    loop = jsonable(found)
+    record.update(loop=loop)
     picture = record.folder / "feedback_loop.png"
-    draw(turned, shared, picture)
+    draw(loop["turns"], loop["poison"], picture)
     console = get_console()
     table = Table("", "turn", "champion", "other domain", "gain", "original domain", "gain", title="The wheel")
     lines = []
-    for name, found in runs.items():
-        for one in found:
+    for name, turns in found["turns"].items():
+        for one in turns:
             cells = (str(one.other), str(one.other_gain), str(one.original), str(one.original_gain))
             table.add_row(name, str(one.turn), one.version, *(cell.replace("[", r"\[") for cell in cells))
             lines.append(
                 (name, one.turn, one.version, one.other.value, one.original.value, one.other_gain.value, one.p)
             )
     console.print(table)
-    console.print(f"poisoned turn: {refused['said']}", highlight=False)
+    for share, saved in found["saved"].items():
+        where = "after the last turn" if share == "champions" else f"after one turn, {float(share):.0%} malicious"
+        console.print(f"saved by the defence, {where}: {saved['difference']} (p {saved['p']:.2g})", highlight=False)
+    console.print(f"poisoned turn: {found['refused']['said']}", highlight=False)
     info = RunInfo(record.folder, "feedback_loop", "feedback_loop", record.data["wandb"]["id"], plain(cfg), {})
     make_loggers(cfg.get("logger"), info)
-    log_tables({"loop": (("run", "turn", "version", "other", "original", "gain"), lines)})
+    log_tables({"loop": (("run", "turn", "version", "other", "original", "gain", "p"), lines)})
     log_images({"feedback_loop": picture})
     console.print(f"picture:  {show.near(picture)}", highlight=False)
     show.where(record)
