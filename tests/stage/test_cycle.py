@@ -88,6 +88,11 @@ def test_a_better_challenger_becomes_the_champion(turn, hear, tmp_path, capsys, 
     assert noria("stage=cycle", "stage.action=rollback") == 0
     assert registry.champion().name == "0001"
     assert [line["champion"] for line in registry.history()] == ["0001", "0002", "0001"]
+    registry.add(registry.champion().folder, {"parent": "0001", "promoted": True, "said": "promoted: better"})
+    capsys.readouterr()
+    assert noria("stage=cycle", "stage.action=history") == 0
+    said = capsys.readouterr().out
+    assert said.count("never the champion") == 1, "as a turn leaves it that was killed before it could promote"
 
 
 def test_a_turn_from_a_champion_that_a_turn_made(turn, hear, tmp_path) -> None:

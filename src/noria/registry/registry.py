@@ -74,12 +74,14 @@ class Registry:
         Raises:
             UserError: the pointer names no version.
         """
-        link = self.folder / CHAMPION
-        if not link.is_symlink():
+        name = self._pointed()
+        if name is None:
             return None
-        folder = self.folder / VERSIONS / Path(os.readlink(link)).name
+        folder = self.folder / VERSIONS / name
         if not (folder / FACTS).is_file():
-            raise UserError(f"{link} points to {folder}, which is no version. stage.action=rollback takes another.")
+            raise UserError(
+                f"{self.folder / CHAMPION} points to {folder}, which is no version. stage.action=rollback takes another."
+            )
         return self._version(folder)
 
     def add(self, artifact: Path, facts: Mapping[str, Any]) -> Version:
@@ -88,29 +90,37 @@ class Registry:
         home.mkdir(parents=True, exist_ok=True)
         numbers = [int(path.name) for path in home.iterdir() if path.name.isdecimal()]
         name = f"{max(numbers, default=0) + 1:04}"
+        for half in home.glob(".*"):  # a kill has left it
+            shutil.rmtree(half, ignore_errors=True)
         coming = home / f".{name}.{os.getpid()}"
-        shutil.rmtree(coming, ignore_errors=True)
         shutil.copytree(artifact, coming)
         _write(coming / FACTS, {"version": name, "added": _now(), **facts})
-        _sync(coming)
+        for path in (*coming.rglob("*"), coming):  # to the disk, before its name says that it is whole
+            _sync(path)
         os.rename(coming, home / name)
+        _sync(home)
         return self._version(home / name)
 
     def promote(self, version: Version, reason: str) -> None:
         """Makes a version the champion, in one move."""
-        before = self.champion()
+        before = self._pointed()
+        for link in self.folder.glob(f".{CHAMPION}.*"):  # a kill has left it
+            link.unlink()
         new = self.folder / f".{CHAMPION}.{os.getpid()}"
-        new.unlink(missing_ok=True)
         new.symlink_to(Path(VERSIONS) / version.name, target_is_directory=True)
         os.replace(new, self.folder / CHAMPION)
-        line = {"at": _now(), "champion": version.name, "before": before.name if before else None, "reason": reason}
+        _sync(self.folder)
+        line = {"at": _now(), "champion": version.name, "before": before, "reason": reason}
         with (self.folder / HISTORY).open("a+b") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
             half = file.read(1) not in (b"", b"\n")  # a kill has left it
             file.write((("\n" if half else "") + json.dumps(line, ensure_ascii=False) + "\n").encode())
 
     def history(self) -> list[dict[str, Any]]:
-        """Each change of the champion, the oldest first; half a line that a kill has left is passed over."""
+        """Each change of the champion, the oldest first; half a line that a kill has left is passed over.
+
+        Where a kill came between a change and its line, the line after it names that champion as the one before.
+        """
         path = self.folder / HISTORY
         if not path.is_file():
             return []
@@ -120,20 +130,32 @@ class Registry:
                 found.append(json.loads(line))
         return found
 
+    def champions(self) -> list[str]:
+        """The names on the way to the champion, which is the last: what was rolled back stands there no more."""
+        said = [name for line in self.history() for name in (line["before"], line["champion"])]
+        way: list[str] = []
+        for name in filter(None, (*said, self._pointed())):
+            way = way[: way.index(name)] if name in way else way
+            way.append(name)
+        return way
+
     def rollback(self, reason: str) -> Version:
         """Makes the champion before this one the champion again.
 
         Raises:
             UserError: there was none.
         """
-        champion = self.champion()
-        earlier = [line["champion"] for line in self.history() if champion is None or line["champion"] != champion.name]
         versions = {version.name: version for version in self.versions()}
-        known = [name for name in earlier if name in versions]
-        if not known:
+        earlier = [name for name in self.champions()[:-1] if name in versions]
+        if not earlier:
             raise UserError(f"{self.folder} has no earlier champion to go back to.")
-        self.promote(versions[known[-1]], reason)
-        return versions[known[-1]]
+        self.promote(versions[earlier[-1]], reason)
+        return versions[earlier[-1]]
+
+    def _pointed(self) -> str | None:
+        """The name that the pointer names, be it a version or not."""
+        link = self.folder / CHAMPION
+        return Path(os.readlink(link)).name if link.is_symlink() else None
 
     def _version(self, folder: Path) -> Version:
         try:
@@ -152,14 +174,13 @@ def _write(path: Path, data: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(data, indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
 
 
-def _sync(folder: Path) -> None:
-    """To the disk, before the name says that it is whole."""
-    for path in [*(p for p in folder.rglob("*") if p.is_file()), folder]:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+def _sync(path: Path) -> None:
+    """A file's content, or the names in a folder, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _now() -> str:

@@ -66,12 +66,16 @@ def status(versions: Registry, champion: Version) -> None:
 
 
 def history(versions: Registry, champion: Version) -> None:
-    """Every version and what became of it."""
+    """Every version and what became of it. A turn that was killed may have kept one that it judged better."""
+    was = {champion.name, *(name for line in versions.history() for name in (line["before"], line["champion"]))}
     table = Table("version", "added", "parent", "what became of it", title=str(versions.folder))
     for version in versions.versions():
         mark = " (champion)" if version.name == champion.name else ""
         facts: dict[str, Any] = version.facts
-        table.add_row(version.name + mark, facts["added"], facts.get("parent") or "", facts.get("said") or "")
+        said = facts.get("said") or ""
+        if facts.get("promoted") and version.name not in was:
+            said = f"never the champion, the turn has ended before: {said}"
+        table.add_row(version.name + mark, facts["added"], facts.get("parent") or "", said)
     get_console().print(table)
 
 
