@@ -69,6 +69,9 @@ def test_a_better_challenger_becomes_the_champion(turn, hear, tmp_path, capsys, 
     assert status == 0 and record["status"] == "done"
     (written,) = tmp_path.glob("runs/cycle/*/wandb/offline-run-*/*.wandb")
     assert record["wandb"]["id"] in written.name
+    folder = written.parents[2]
+    assert (folder / "fit/metrics.csv").is_file() and not (folder / "metrics.csv").exists()
+    assert not (tmp_path / "runs/latest").is_symlink(), "a challenger is not what people open next"
     registry = Registry(tmp_path / "registry")
     assert {reason["name"]: reason["holds"] for reason in record["reasons"]}["errors"]
     assert record["decision"]["promote"], record["decision"]

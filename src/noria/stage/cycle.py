@@ -30,7 +30,7 @@ from noria.inference.evaluation import evaluate, open_model
 from noria.registry.registry import Registry, Version
 from noria.stage import cycle_report, show
 from noria.stage.fit import fit
-from noria.stage.run import open_record, plain, recording
+from noria.stage.run import inside, open_record, plain, recording
 from noria.tracking.looks import look
 from noria.tracking.record import Record
 from noria.tracking.record_file import jsonable
@@ -85,21 +85,22 @@ def cycle(
     heard = {"replay": replay, "weigh": weigh, "cap": cap, "least": least, "distrust": distrust}
     data = partial(_feedback_data, cfg, feedback, {**heard, "test_fraction": held_out})
     thresholds = Thresholds(rows, error, drift)
-    turn = partial(_turn, cfg, choices, versions, feedback, data, thresholds, force, margin, alpha)
+
+    def turn(cfg: DictConfig) -> None:
+        _turn(cfg, choices, versions, feedback, data, thresholds, force, margin, alpha)
+
     if watch:
         _keep_turning(cfg, turn, feedback, rows, every)
     else:
-        turn()
+        turn(cfg)
 
 
-def _keep_turning(cfg: DictConfig, turn: Callable[[], None], url: str, rows: int, every: float) -> NoReturn:
+def _keep_turning(cfg: DictConfig, turn: Callable[[DictConfig], None], url: str, rows: int, every: float) -> NoReturn:
     """Turns, then waits until users have said so much more: what nothing new has come to would be judged alike."""
-    folder = str(cfg.paths.run_dir)
     for number in count(1):
-        cfg.paths.run_dir = f"{folder}/turn-{number:04}"
         began = datetime.now(UTC)
         try:
-            turn()
+            turn(inside(cfg, Path(cfg.paths.run_dir) / f"turn-{number:04}"))
         except (UserError, StoreDown) as problem:  # such as that there is no feedback yet
             get_console().print(str(problem), style="yellow", markup=False)
         get_console().print(f"Waiting for {rows:,} more corrections (Ctrl-C ends).", highlight=False)
@@ -204,10 +205,9 @@ def _trained(
     cfg: DictConfig, choices: dict[str, Any], champion: Version, record: Record, data: partial[FeedbackData]
 ) -> Path:
     """A challenger, fine-tuned from the champion on the feedback, in a run folder inside the turn's."""
-    again: Any = OmegaConf.create(plain(cfg))
+    again: Any = inside(cfg, record.folder / "fit")
     again.data = _node(*data.args)
     again.model.name, again.model.revision = str(champion.folder), None
-    again.paths.run_dir = str(record.folder / "fit")
     again.artifact = None
     fit(again, {**choices, "data": "feedback", "model": "hub"}, True, test=False)
     return record.folder / "fit" / "artifact"

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import numpy as np
 from annotated_types import Ge, Gt, Interval
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from rich import get_console
 from rich.table import Table
 
@@ -29,7 +29,7 @@ from noria.stage import show
 from noria.stage.cycle import cycle, first_champion, right_rows
 from noria.stage.fit import fit
 from noria.stage.parts import make_loggers
-from noria.stage.run import open_record, plain, recording
+from noria.stage.run import inside, open_record, plain, recording
 from noria.statistics.estimate import Estimate
 from noria.statistics.paired import mcnemar, proportion_difference
 from noria.statistics.proportion import wilson
@@ -182,8 +182,7 @@ class _World:
         return [(str(text), str(label)) for text, label in rows]
 
     def _turn(self, folder: Path, turn: int, weigh: bool) -> None:
-        cfg = OmegaConf.create(OmegaConf.to_container(self.cfg, resolve=True))
-        cfg.paths.run_dir = str(folder / f"turn-{turn}")
+        cfg = inside(self.cfg, folder / f"turn-{turn}")
         options = {"registry": str(folder / "registry"), "feedback": self._database(folder)}
         cycle(cfg, self.choices, True, **options, replay=self.replay, weigh=weigh, force=True)  # type: ignore[arg-type]
 
@@ -216,9 +215,7 @@ class _World:
 
 def _base(cfg: DictConfig, choices: dict[str, Any], folder: Path) -> Path:
     """The first model, trained on the original data alone."""
-    again: Any = OmegaConf.create(plain(cfg))
-    again.paths.run_dir = str(folder / "base")
-    fit(again, choices, True, test=False)
+    fit(inside(cfg, folder / "base"), choices, True, test=False)
     return folder / "base" / "artifact"
 
 

@@ -24,8 +24,24 @@ def plain(cfg: Any) -> dict[str, Any]:
     return container
 
 
+def inside(cfg: DictConfig, folder: Path) -> DictConfig:
+    """The config of a run in a folder inside this run's: all that it writes goes there, checkpoints and logs too."""
+    before = str(cfg.paths.run_dir)
+
+    def moved(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: moved(item) for name, item in value.items()}
+        if isinstance(value, list):
+            return [moved(item) for item in value]
+        if isinstance(value, str) and (value == before or value.startswith(f"{before}/")):
+            return f"{folder}{value.removeprefix(before)}"
+        return value
+
+    return OmegaConf.create(moved(plain(cfg)))
+
+
 def open_record(cfg: DictConfig, stage: str, choices: dict[str, Any]) -> Record:
-    """Starts the record in the run folder, writes `config.yaml` beside it, and points `latest` at a fit.
+    """Starts the record in the run folder, writes `config.yaml` beside it, and points `latest` at a fit of its own.
 
     A fit that resumes goes on with the record and the W&B id of the part before.
     """
@@ -45,7 +61,8 @@ def open_record(cfg: DictConfig, stage: str, choices: dict[str, Any]) -> Record:
     record = Record(folder, facts, earlier)
     if first_rank():
         (folder / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(config)), encoding="utf-8")
-        if stage == "fit":  # what comes after opens runs/latest/artifact
+        # What comes after opens runs/latest/artifact. A fit inside another run is that run's.
+        if stage == "fit" and not (folder.parent / FILE).is_file():
             link_latest(Path(cfg.paths.runs), folder)
     return record
 

@@ -72,6 +72,7 @@ def wandb_logger(
 def _start(options: dict[str, Any], mode: str) -> wandb.Run:
     import wandb
 
+    wandb.setup(wandb.Settings(show_warnings=False))  # `silent` is this run's alone: it warns of files that it links to
     settings = wandb.Settings(silent=True, init_timeout=PATIENCE, console="wrap" if mode == "online" else "off")
     try:
         return wandb.init(**options, mode=mode, settings=settings)  # type: ignore[arg-type]
