@@ -58,7 +58,10 @@ def test_ctrl_c_stops_a_sweep_and_the_same_command_goes_on(tiny, tmp_path):
     command = [sys.executable, str(ROOT / "scripts/run.py"), *words]
     options = {"cwd": tmp_path, "env": {**os.environ, "PYTHONPATH": str(tmp_path)}, "text": True}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    process = subprocess.Popen(command, **options, **pipes, start_new_session=True)
+    process = subprocess.Popen(
+        command, **options, **pipes, start_new_session=True,  # a shell in the background has its children ignore Ctrl-C
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
     until = time.monotonic() + 120
     while not list(tmp_path.glob("runs/default/one/*/checkpoints/last.ckpt")) and time.monotonic() < until:
         time.sleep(0.1)
