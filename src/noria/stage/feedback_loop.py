@@ -77,6 +77,7 @@ def feedback_loop(
     Args:
         domain: the data that users send, made as `data` is.
         turns, reviews, gold: of each run: turns, and in each so many texts of the domain and of the original data.
+        replay: original training rows that stand beside the feedback.
         users, malicious, error: who sends them.
         held_out: rows of the domain's test set to measure on.
         poisoned: shares of malicious users, for one turn each.
