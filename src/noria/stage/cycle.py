@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -95,7 +95,7 @@ def cycle(
         turn(cfg)
 
 
-def _keep_turning(cfg: DictConfig, turn: Callable[[DictConfig], None], url: str, rows: int, every: float) -> NoReturn:
+def _keep_turning(cfg: DictConfig, turn: Callable[[DictConfig], None], url: str, rows: int, every: float) -> None:
     """Turns, then waits until users have said so much more: what nothing new has come to would be judged alike."""
     for number in count(1):
         began = datetime.now(UTC)
@@ -106,7 +106,6 @@ def _keep_turning(cfg: DictConfig, turn: Callable[[DictConfig], None], url: str,
         get_console().print(f"Waiting for {rows:,} more corrections (Ctrl-C ends).", highlight=False)
         while _said_since(url, began) < rows:
             time.sleep(every)
-    raise AssertionError
 
 
 def _said_since(url: str, moment: datetime) -> int:
