@@ -7,10 +7,10 @@ from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import RichProgressBar
-from rich import get_console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
 from noria.callback.throughput import Throughput
+from noria.common.console import get_console
 
 BAR = 6  # columns of the terminal: a narrow one has to hold the numbers too
 LEFT = len("-:--:-- left")

@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from noria.common.errors import RunError, Terminated, UserError
 from noria.common.paths import conf_dir
+from noria.common.visible import visible
 from noria.config.messages import explain
 
 # A disk that is full, a quota, a folder that is not to be written: no fault of Noria's.
@@ -49,7 +50,7 @@ def say(message: str, status: int) -> None:
     """Prints to standard error, without Rich: importing it takes a tenth of the second that a mistake may cost."""
     if message:
         color = "\033[33m" if status in (130, 143) else "\033[31m"
-        print(f"{color}{message}\033[0m" if sys.stderr.isatty() else message, file=sys.stderr)
+        print(f"{color}{visible(message)}\033[0m" if sys.stderr.isatty() else message, file=sys.stderr)
 
 
 def _way_on(stop: BaseException) -> str:

@@ -15,7 +15,6 @@ from typing import Any
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from rich import get_console
 
 from noria.common.errors import RunError, Terminated, UserError
 
@@ -48,7 +47,7 @@ def run_child(run: dict[str, Any]) -> None:
 
 def _run_stage(config: dict[str, Any], choices: dict[str, Any], *, multirun: bool) -> None:
     """Imports the verb and runs it; torch comes in here and not before."""
-    from noria.common.console import set_up_logging
+    from noria.common.console import get_console, set_up_logging
 
     if not isinstance(config.get("stage"), dict):
         raise UserError("The config names no stage: choose one, such as stage=fit.")

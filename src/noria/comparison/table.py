@@ -6,8 +6,8 @@ import math
 from collections import Counter
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from noria.comparison.result import BETTER, CANNOT_TELL, NO_WORSE, WORSE, Comparison, Difference, System
 from noria.statistics.estimate import Estimate
@@ -32,9 +32,9 @@ def table(comparison: Comparison) -> Table:
     return found
 
 
-def _row(system: System) -> tuple[str, ...]:
-    *cells, verdict = map(escape, _cells(system))
-    return (*cells, f"[{COLORS.get(verdict, 'bold')}]{verdict}[/]")
+def _row(system: System) -> tuple[str | Text, ...]:
+    *cells, verdict = _cells(system)
+    return (*cells, Text(verdict, COLORS.get(verdict, "bold")))
 
 
 def _cells(system: System) -> tuple[str, ...]:
@@ -75,7 +75,10 @@ def sentence(comparison: Comparison) -> str:
 def markdown(comparison: Comparison) -> str:
     """The table and what came out, for a page that reads Markdown."""
     head = "| rank | config | seeds | mean [95 %] | less the baseline [95 %] | p | verdict |"
-    lines = ["| " + " | ".join(_cells(system)) + " |" for system in comparison.systems[:SHOWN]]
+    lines = [
+        "| " + " | ".join(cell.replace("|", r"\|") for cell in _cells(system)) + " |"
+        for system in comparison.systems[:SHOWN]
+    ]
     return "\n".join([sentence(comparison), "", head, "|" + "---|" * 7, *lines])
 
 

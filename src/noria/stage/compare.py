@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 from annotated_types import Ge, Gt, Interval
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from rich import get_console
 from rich.progress import Progress, track
 
 from noria.artifact import bundle
+from noria.common.console import get_console
 from noria.common.errors import UserError
 from noria.comparison import table
 from noria.comparison.answers import Sheet
@@ -222,14 +222,13 @@ def _facts(record: Record) -> dict[str, str]:
 def _show(compared: Comparison, record: Record, url: str | None) -> None:
     console = get_console()
     console.print(table.table(compared))
-    console.print(table.sentence(compared), highlight=False, markup=False)
+    console.print(table.sentence(compared), highlight=False)
     if (winner := compared.winner) is not None:
         gap = f", {table.signed(winner.difference)} less the baseline" if winner.difference else ""
         console.print(
             f"On the test set, which has not chosen it, {winner.name}: {compared.metric} {winner.estimate}{gap} "
             f"(looked at {winner.looks} time{'s' if winner.looks > 1 else ''}).",
             highlight=False,
-            markup=False,
         )
     elif len(compared.systems) > 1:
         console.print(
@@ -240,7 +239,7 @@ def _show(compared: Comparison, record: Record, url: str | None) -> None:
             highlight=False,
         )
     for note in compared.notes:
-        console.print(note, style="yellow", highlight=False, markup=False)
+        console.print(note, style="yellow", highlight=False)
     console.print(f"report:   {show.near(record.folder / PAGE)}", highlight=False, soft_wrap=True)
     console.print(f"pictures: {show.near(record.folder / PLOTS)}", highlight=False, soft_wrap=True)
     show.where(record)

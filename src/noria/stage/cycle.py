@@ -16,9 +16,9 @@ import pyarrow as pa
 from annotated_types import Ge, Gt, Interval
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from rich import get_console
 
 from noria.artifact import bundle
+from noria.common.console import get_console
 from noria.common.errors import UserError
 from noria.cycle.gate import Decision, decide
 from noria.cycle.reasons import Reason, Thresholds, reasons, worth_training
@@ -102,7 +102,7 @@ def _keep_turning(cfg: DictConfig, turn: Callable[[DictConfig], None], url: str,
         try:
             turn(inside(cfg, Path(cfg.paths.run_dir) / f"turn-{number:04}"))
         except (UserError, StoreDown) as problem:  # such as that there is no feedback yet
-            get_console().print(str(problem), style="yellow", markup=False)
+            get_console().print(str(problem), style="yellow", highlight=False)
         get_console().print(f"Waiting for {rows:,} more corrections (Ctrl-C ends).", highlight=False)
         while _said_since(url, began) < rows:
             time.sleep(every)

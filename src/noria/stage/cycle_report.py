@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from omegaconf import DictConfig
-from rich import get_console
 from rich.table import Table
 
+from noria.common.console import get_console
 from noria.cycle.gate import Decision
 from noria.cycle.reasons import Reason
 from noria.registry.registry import Registry, Version
@@ -83,5 +83,5 @@ def _table(kept: Version, decision: Decision) -> Table:
     table = Table("rows", "champion", "challenger", "difference", "p", "n", title=f"Turn: {kept.name}")
     for name, found in decision.sets.items():
         cells = (str(found.champion), str(found.challenger), str(found.difference), f"{found.p:.2g}")
-        table.add_row(name, *(cell.replace("[", r"\[") for cell in cells), f"{found.champion.n:,}")
+        table.add_row(name, *cells, f"{found.champion.n:,}")
     return table

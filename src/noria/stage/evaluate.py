@@ -8,9 +8,9 @@ from typing import Any, Literal
 import lightning.pytorch as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig
-from rich import get_console
 
 from noria.artifact import bundle
+from noria.common.console import get_console
 from noria.common.errors import UserError
 from noria.stage import show
 from noria.stage.parts import make_loggers, make_metrics, summary_modes

@@ -16,10 +16,10 @@ import numpy as np
 from annotated_types import Ge, Gt, Interval
 from hydra.utils import instantiate
 from omegaconf import DictConfig
-from rich import get_console
 from rich.table import Table
 
 from noria.artifact import bundle
+from noria.common.console import get_console
 from noria.cycle.loop_picture import draw
 from noria.cycle.users import User, make_users, send, served, wait_for
 from noria.data.module import DataModule
@@ -242,7 +242,7 @@ def _tell(cfg: DictConfig, record: Record, found: dict[str, Any]) -> None:
     for name, turns in found["turns"].items():
         for one in turns:
             cells = (str(one.other), str(one.other_gain), str(one.original), str(one.original_gain))
-            table.add_row(name, str(one.turn), one.version, *(cell.replace("[", r"\[") for cell in cells))
+            table.add_row(name, str(one.turn), one.version, *cells)
             lines.append(
                 (name, one.turn, one.version, one.other.value, one.original.value, one.other_gain.value, one.p)
             )

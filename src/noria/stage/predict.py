@@ -13,11 +13,11 @@ from typing import Annotated, Any, TextIO
 from annotated_types import Gt
 from hydra.utils import instantiate
 from omegaconf import DictConfig
-from rich.console import Console
 
 from noria.artifact import bundle
-from noria.common.console import set_up_logging
+from noria.common.console import PlainConsole, set_up_logging
 from noria.common.errors import UserError
+from noria.common.visible import visible
 from noria.inference.answers import NO_TEXT, classified, generated
 from noria.inference.classifier import Classifier
 from noria.inference.device import pick_device
@@ -61,7 +61,7 @@ def predict(
     Raises:
         UserError: an input that cannot be read; what came before it has been answered.
     """
-    people = Console(stderr=True)  # standard output belongs to the predictions
+    people = PlainConsole(stderr=True)  # standard output belongs to the predictions
     set_up_logging(people)
     artifact = bundle.open_artifact(Path(cfg.artifact))
     precision, accelerator = cfg.trainer.get("precision", "auto"), cfg.trainer.get("accelerator", "auto")
@@ -110,7 +110,8 @@ def _write(chunks: Iterator[Rows], answer: Callable[[Rows, int], Iterator[dict[s
         for line in answer(chunk, answered):
             without_text += line.get("error") == NO_TEXT
             failed += line.get("error", NO_TEXT) != NO_TEXT
-            out.write(json.dumps(line, ensure_ascii=False) + "\n")
+            text = json.dumps(line, ensure_ascii=False)
+            out.write((visible(text) if out.isatty() else text) + "\n")
         answered += len(chunk)
         out.flush()
     said = f"{answered:,} lines answered"
@@ -118,14 +119,14 @@ def _write(chunks: Iterator[Rows], answer: Callable[[Rows, int], Iterator[dict[s
     return said + (f", {failed:,} of them could not be: each says why in its error" if failed else "")
 
 
-def _converse(generator: Generator, chat: bool, people: Console) -> None:
+def _converse(generator: Generator, chat: bool, people: PlainConsole) -> None:
     """Answers each typed line on the terminal, piece by piece, until the input ends (Ctrl-D)."""
     people.print("Each line is a prompt of its own. Ctrl-D ends.", style="dim")
     for number, row in enumerate(read_prompts("-")):
         prompt = prompt_of(row, chat)
         try:
             for piece in generator.stream(prompt, number) if prompt is not None else ():
-                print(piece, end="", flush=True)
+                print(visible(piece), end="", flush=True)
             print(flush=True)
         except BadPrompt as problem:
             people.print(f"{problem}.", style="yellow", highlight=False)

@@ -15,11 +15,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from omegaconf import DictConfig
-from rich import get_console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from noria.artifact.bundle import Artifact, open_artifact
+from noria.common.console import get_console
 from noria.common.errors import UserError
 from noria.data.module import DataModule
 from noria.data.rows import Rows
@@ -148,4 +148,5 @@ def _show_answers(
         {"samples": (names, [(s, row["reference"], row["response"]) for s, row in zip(said, rows, strict=True)])}
     )
     for question, row in zip(said[:1], rows, strict=False):
-        get_console().print(f"[bold]asked[/bold] {escape(question)}\n[bold]says[/bold]  {escape(row['response'])}")
+        for word, text in (("asked", question), ("says ", row["response"])):
+            get_console().print(Text.assemble((word, "bold"), " ", text))

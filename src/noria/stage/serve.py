@@ -8,9 +8,9 @@ from typing import Annotated, Any, cast
 
 from annotated_types import Ge, Gt, Le
 from omegaconf import DictConfig
-from rich import get_console
 
 from noria.artifact import bundle
+from noria.common.console import get_console
 from noria.feedback.engine import parse, shown
 from noria.feedback.store import Store
 from noria.inference.device import pick_device
@@ -81,7 +81,7 @@ def serve(
 
         def ready(url: str) -> None:
             for line in _greeting(url, server, feedback, keys):
-                console.print(line, highlight=False, markup=False, soft_wrap=True)
+                console.print(line, highlight=False, soft_wrap=True)
 
         try:
             server.run(ready)

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
-from rich import get_console
 from rich.table import Table
 
+from noria.common.console import get_console
 from noria.data.module import DataModule
 from noria.tracking.epoch_table import EpochTable
 from noria.tracking.record import Record
@@ -26,7 +26,7 @@ def config(cfg: DictConfig, choices: dict[str, Any]) -> None:
     limit = "max_steps" if trainer.get("max_steps", -1) > 0 else "max_epochs"
     length = f"{limit}={trainer.get(limit, 'default')}"
     size = "batch_tokens" if cfg.data.get("batch_tokens") else "batch_size"
-    get_console().print(f"[bold]{made}[/bold]", highlight=False)
+    get_console().print(made, style="bold", highlight=False)
     get_console().print(
         f"lr={lr:g} {size}={cfg.data.get(size)} {length} seed={cfg.seed} → {cfg.paths.run_dir}"
         if lr is not None
@@ -40,17 +40,16 @@ def data(module: DataModule) -> None:
     console = get_console()
     rows = ", ".join(f"{name} {count:,}" for name, count in module.report["rows"].items())
     names = ", ".join(module.labels[:8]) + (" …" if module.num_labels > 8 else "")
-    console.print(f"rows: {rows}; labels: {names}" if names else f"rows: {rows}", highlight=False, markup=False)
+    console.print(f"rows: {rows}; labels: {names}" if names else f"rows: {rows}", highlight=False)
     for split, reasons in module.report["dropped"].items():
         for reason, count in reasons.items():
-            console.print(f"[yellow]left out of {split}: {count:,} rows ({reason})[/yellow]")
+            console.print(f"left out of {split}: {count:,} rows ({reason})", style="yellow", highlight=False)
     for pair, overlap in module.report["overlaps"].items():
         if overlap["count"]:
             first = overlap["examples"][0]
             console.print(
                 f"{overlap['count']:,} texts stand both in {pair.replace('/', ' and in ')}, such as: {first!r}",
                 style="yellow",
-                markup=False,
             )
 
 

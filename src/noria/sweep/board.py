@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from rich import get_console
 from rich.live import Live
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from noria.common.console import get_console
 from noria.sweep.trial import ENDED_BADLY, Trial
 from noria.tracking.record_file import DONE, PRUNED, RUNNING
 
@@ -49,7 +49,7 @@ class LiveBoard:
             self._live.stop()
 
     def say(self, message: str) -> None:
-        self._console.print(message, highlight=False, markup=False)
+        self._console.print(message, highlight=False)
 
     def refresh(self, trials: list[Trial]) -> None:
         if time.monotonic() - self._read > READ:
@@ -87,10 +87,10 @@ class LiveBoard:
             found = trial.measured(self._metric) or {}
             best = found.get("value", progress.get("best"))
             left = progress.get("seconds_left")
-            state = f"[{COLORS[trial.state]}]{trial.state}[/]" if trial.state in COLORS else trial.state
+            state = Text(trial.state, COLORS.get(trial.state, ""))
             table.add_row(
                 str(trial.number),
-                escape(short(trial.name)),
+                short(trial.name),
                 state,
                 f"{progress['epoch']:.1f}/{progress['epochs']}" if progress.get("epochs") else "",
                 "" if best is None else f"{best:.4f}",
@@ -110,7 +110,7 @@ def show_end(sweep_dir: Path, trials: Sequence[Trial], metric: str, mode: str, t
         table.add_row(
             str(rank),
             str(trial.number),
-            escape(short(trial.name)),
+            short(trial.name),
             f"{found['value']:.4f}",
             f"[{low}, {high}]" if low else "",
             trial.folder.name,
@@ -121,7 +121,7 @@ def show_end(sweep_dir: Path, trials: Sequence[Trial], metric: str, mode: str, t
         if trial.state in ENDED_BADLY:
             line = f"trial {trial.number} ({trial.name}) {trial.state}: {trial.message}"
             log = f" — {os.path.relpath(trial.folder)}/trial.log" if trial.folder else ""
-            console.print(line + log, style="red", markup=False, highlight=False, soft_wrap=True)
+            console.print(line + log, style="red", highlight=False, soft_wrap=True)
     counts = Counter(trial.state for trial in trials)
     if total > len(trials):
         counts["not started"] = total - len(trials)

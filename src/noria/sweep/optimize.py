@@ -11,8 +11,8 @@ from hydra.core.override_parser.types import Override
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
-from rich import get_console
 
+from noria.common.console import get_console
 from noria.common.errors import RunError, UserError
 from noria.config.check import check
 from noria.sweep.claim import look_up

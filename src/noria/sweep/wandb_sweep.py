@@ -11,8 +11,8 @@ import yaml
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-from rich import get_console
 
+from noria.common.console import get_console
 from noria.common.errors import UserError
 from noria.sweep.space import Space
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
-from rich import get_console
 from rich.table import Table
 
+from noria.common.console import get_console
 from noria.task.base import Task
 
 TITLES = {"train/loss": "training loss", "val/loss": "validation loss"}
