@@ -107,6 +107,20 @@ def test_another_choice_is_refused_too(killed, noria, capsys):
     assert "optimizer.momentum: was (not set), would be 0.9" in said
 
 
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["callback.checkpoint.mode=min"], "callback.checkpoint.mode: was 'max', would be 'min'"),
+        (["callback.checkpoint.monitor=val/loss"], "callback.checkpoint.monitor: was 'val/accuracy'"),
+        (["callback=[progress]"], "callback.checkpoint._target_: was 'noria.callback.checkpoint.checkpoints'"),
+    ],
+)
+def test_another_rule_for_which_weights_are_kept_is_refused(words, named, killed, noria, capsys):
+    before = record(killed)
+    assert noria(f"resume={killed}", *words) == 2
+    assert named in capsys.readouterr().err and record(killed) == before
+
+
 @pytest.mark.parametrize("step", [6, 12, 18])  # in the middle of an epoch, at its end, in the last one
 def test_a_run_that_ends_in_a_validation_makes_it_again(step, tiny, noria, tmp_path, monkeypatch):
     """Lightning takes a checkpoint from the batch before a validation for one from after it."""

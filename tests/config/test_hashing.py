@@ -46,6 +46,9 @@ def changed(key: str, value: object) -> dict[str, Any]:
         "artifact",
         "input",
         "stage.test",
+        "stage.before",
+        "callback.checkpoint.every_n_steps",
+        "callback.checkpoint.directory",
         "data.num_workers",
         "trainer.log_every_n_steps",
         "callback.checkpoint.keep",
@@ -76,6 +79,8 @@ def test_what_does_not_matter(key):
         ("stage._target_", "noria.stage.evaluate.evaluate"),
         ("callback.table.every", 6),
         ("callback.early_stopping", {"patience": 2}),
+        ("callback.checkpoint.monitor", "val/loss"),
+        ("callback.checkpoint.mode", "min"),
         ("data.limit", None),
     ],
 )

@@ -19,17 +19,21 @@ DOES_NOT_MATTER = (
     "input",
     # what a stage shows or leaves behind; its `_target_` stays
     "stage.test",
+    "stage.before",
     "stage.batch_size",
     "stage.output",
     "stage.split",
-    # callbacks that only watch, and how often the checkpoints are written
+    # callbacks that only watch
     "callback.progress",
     "callback.learning_rate",
     "callback.gradient_norm",
     "callback.stop_on_nan",
     "callback.throughput",
     "callback.pruning",
-    "callback.checkpoint",
+    # where and how often checkpoints are written; which of them becomes the artifact does matter (monitor, mode)
+    "callback.checkpoint.directory",
+    "callback.checkpoint.keep",
+    "callback.checkpoint.every_n_steps",
     # speed and logging
     "data.num_workers",
     "trainer.log_every_n_steps",
