@@ -38,6 +38,7 @@ def main() -> int:
     run(
         *words,
         *("-m", "sweep=study", "model=hub", f"model.name={asked.model.resolve()}", f"data.limit={asked.rows}"),
+        f"data.eval_limit={asked.rows}",
         *("trainer.max_epochs=2", "optimizer.lr=3e-5,1e-4,3e-4", "scheduler=linear,cosine"),
         f"seed=range(0,{asked.seeds})",
     )

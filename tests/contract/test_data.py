@@ -96,7 +96,8 @@ def build(
 
     def made(choice: str, limit: int = ROWS) -> DataModule:
         needs = [word.format(folder=folder, decoder=tiny_decoder) for word in SPECIAL.get(choice, [()])[0]]
-        cfg = compose(f"data={choice}", f"data.limit={limit}", "data.batch_size=16", "data.max_length=24", *needs)
+        sizes = [f"data.limit={limit}", f"data.eval_limit={limit}", "data.batch_size=16", "data.max_length=24"]
+        cfg = compose(f"data={choice}", *sizes, *needs)
         kind = cfg.task.get("kind") or get_class(cfg.task._target_).kind
         own = AutoTokenizer.from_pretrained(tiny_decoder) if kind == "causal_lm" else tokenizer
         data = instantiate(cfg.data, kind, own, cfg.seed)

@@ -22,7 +22,7 @@ def of_profiler(record: dict[str, Any]) -> None:
 
 def of_smoke(record: dict[str, Any]) -> None:
     assert record["history"][0]["step"] == 2 and len(record["history"]) == 1
-    assert record["data"]["rows"]["train"] == 64
+    assert max(record["data"]["rows"].values()) == record["config"]["data"]["eval_limit"] == 64
     assert "test/accuracy" in record["metrics"]
 
 

@@ -85,7 +85,7 @@ def test_two_steps_of_it(noria: Callable[..., int], choice: str, needs: Callable
         pytest.skip(f"tests/stage/test_{choice}.py runs it")
     decoder = "{decoder}" in " ".join(SPECIAL.get(choice, []))
     metric = "perplexity" if decoder else "accuracy"
-    limits = ["trainer.max_steps=2", "data.limit=8", "data.batch_size=2", "stage.test=false"]
+    limits = ["trainer.max_steps=2", "data.limit=8", "data.eval_limit=8", "data.batch_size=2", "stage.test=false"]
     less = ["logger=csv", "precision=fp32", "callback=[stop_on_nan]", f"metric=[{metric}]"]
     length = [] if decoder else ["data.max_length=16"]
     assert noria(f"experiment={choice}", *limits, *less, *length, *needs()) == 0

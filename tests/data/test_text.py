@@ -99,16 +99,28 @@ def test_known_labels_keep_their_order_and_refuse_others(reviews):
 
 def test_limit_takes_rows_by_their_text_but_knows_all_labels(reviews):
     rare = [*reviews, {"text": "the only one", "label": "rare"}]
-    data = Given({"train": rare, "val": reviews}, limit=3, test_fraction=0)
+    data = Given({"train": rare, "val": reviews}, limit=3, eval_limit=3, test_fraction=0)
     data.setup()
     assert data.report["rows"] == {"train": 3, "val": 3}
     assert data.labels == ["bad", "good", "rare"]
     chosen = data.splits["train"].texts
-    turned = Given({"train": rare[::-1], "val": reviews}, limit=3, test_fraction=0)
+    turned = Given({"train": rare[::-1], "val": reviews}, limit=3, eval_limit=3, test_fraction=0)
     turned.setup()
     assert turned.splits["train"].texts == chosen[::-1], "the order of the file decides"
     assert [rare.index(row) for text in chosen for row in rare if row["text"] == text] != [0, 1, 2]
     assert chosen == [row["text"] for row in rare if row["text"] in chosen], "they stay in the order of the file"
+
+
+def test_trials_with_another_limit_are_measured_on_the_same_rows(reviews):
+    found = [Given({"train": reviews}, limit=limit) for limit in (3, 9, None)]
+    for data in found:
+        data.setup()
+    assert [len(data.splits["train"]) for data in found][:2] == [3, 9]
+    for split in ("val", "test"):
+        assert len({data.fingerprints[split] for data in found}) == 1
+    fewer = Given({"train": reviews}, eval_limit=2)
+    fewer.setup()
+    assert fewer.report["rows"] == {**found[-1].report["rows"], "val": 2, "test": 2}
 
 
 def test_several_labels(tokenizer):

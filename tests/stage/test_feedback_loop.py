@@ -10,9 +10,10 @@ from pathlib import Path
 def test_the_wheel_turns_with_simulated_users(
     noria: Callable[..., int], tiny_model: Path, run_notebook: Callable[..., str], tmp_path: Path
 ) -> None:
-    model = ["model=hub", f"model.name={tiny_model}", "data.limit=200", "data.max_length=24", "precision=fp32"]
+    model = ["model=hub", f"model.name={tiny_model}", "data.max_length=24", "precision=fp32"]
+    limits = ["data.limit=200", "data.eval_limit=200"]
     sizes = ["stage.turns=1", "stage.reviews=128", "stage.gold=32", "stage.held_out=60", "stage.poisoned=[0.5]"]
-    assert noria("experiment=feedback_loop", *model, *sizes, "logger=csv", "paths.run_dir=runs/loop") == 0
+    assert noria("experiment=feedback_loop", *model, *limits, *sizes, "logger=csv", "paths.run_dir=runs/loop") == 0
     folder = tmp_path / "runs/loop"
     found = json.loads((folder / "record.json").read_text())["loop"]
     assert set(found["turns"]) == {"with the defence", "without it"}

@@ -40,7 +40,9 @@ class DataModule(L.LightningDataModule):
         val_fraction: the share of train that becomes "val" where the source has none; 0: no such split.
         batch_tokens: padded tokens (rows x longest) of one training batch on one rank, at most; None: `batch_size`
             examples.
-        limit: keep only so many rows of each split, chosen by hash, for quick trials.
+        limit: keep only so many rows of train, chosen by hash, for quick trials.
+        eval_limit: keep only so many rows of val and of test, chosen by hash. It is a key of its own, so that trials
+            with different `limit` are measured on the same rows.
     """
 
     kinds: ClassVar[tuple[str, ...]] = ()
@@ -60,6 +62,7 @@ class DataModule(L.LightningDataModule):
         test_fraction: Fraction = 0.1,
         num_workers: Annotated[int, Ge(0)] = 0,
         limit: Annotated[int, Gt(0)] | None = None,
+        eval_limit: Annotated[int, Gt(0)] | None = None,
     ) -> None:
         super().__init__()
         assert kind in self.kinds, kind
@@ -74,6 +77,7 @@ class DataModule(L.LightningDataModule):
         self.test_fraction = test_fraction
         self.num_workers = num_workers
         self.limit = limit
+        self.eval_limit = eval_limit
         self.labels: list[str] = list(labels or [])
         self.splits: dict[str, Rows] = {}
         self.report: dict[str, Any] = {}
@@ -131,8 +135,10 @@ class DataModule(L.LightningDataModule):
         given = self.clean(self.read())
         splits = split_room.complete(given, self.val_fraction, self.test_fraction)
         self.settle(splits["train"])
-        if self.limit is not None:
-            splits = {name: split_room.sample(rows, self.limit) for name, rows in splits.items()}
+        for name, rows in splits.items():
+            limit = self.limit if name == "train" else self.eval_limit
+            if limit is not None:
+                splits[name] = split_room.sample(rows, limit)
         self.use(splits)
         self.fingerprints = {name: digest(self.contents(rows)) for name, rows in splits.items()}
         self.fingerprint = digest([[f"{name}:{value}" for name, value in sorted(self.fingerprints.items())]])
