@@ -108,16 +108,16 @@ def test_another_choice_is_refused_too(killed, noria, capsys):
 
 
 @pytest.mark.parametrize(
-    ("words", "named"),
+    ("typed", "named"),
     [
         (["callback.checkpoint.mode=min"], "callback.checkpoint.mode: was 'max', would be 'min'"),
         (["callback.checkpoint.monitor=val/loss"], "callback.checkpoint.monitor: was 'val/accuracy'"),
         (["callback=[progress]"], "callback.checkpoint._target_: was 'noria.callback.checkpoint.checkpoints'"),
     ],
 )
-def test_another_rule_for_which_weights_are_kept_is_refused(words, named, killed, noria, capsys):
+def test_another_rule_for_which_weights_are_kept_is_refused(typed, named, killed, noria, capsys):
     before = record(killed)
-    assert noria(f"resume={killed}", *words) == 2
+    assert noria(f"resume={killed}", *typed) == 2
     assert named in capsys.readouterr().err and record(killed) == before
 
 
