@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from noria.common.errors import UserError
+from noria.config.masking import masked_text
 from noria.feedback.engine import parse, shown
 from noria.feedback.store import Store
 
@@ -77,3 +78,13 @@ def test_the_room_is_light() -> None:
     code = "import sys; import noria.feedback.store; print([m for m in ('torch', 'onnxruntime') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_a_masked_password_is_looked_for_in_the_environment(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    masked = masked_text(server.new())
+    assert ":***@" in masked
+    monkeypatch.setenv("PGPASSFILE", os.devnull)
+    with pytest.raises(UserError, match=r"no password supplied.*Set PGPASSWORD"):
+        Store(masked)
+    monkeypatch.setenv("PGPASSWORD", server.password)
+    Store(masked).close()

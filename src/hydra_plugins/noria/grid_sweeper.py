@@ -7,9 +7,11 @@ from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
+from omegaconf import OmegaConf
 
 from hydra_plugins.noria.common import asked, settle_folder, writes_wandb_sweep
 from noria.common.paths import remove_if_empty
+from noria.config.masking import masked
 
 
 class GridSweeper(BasicSweeper):
@@ -23,6 +25,9 @@ class GridSweeper(BasicSweeper):
 
             overrides = asked(self.hydra_context, self.params, arguments)
             return write_wandb_sweep(self.config, overrides, self.config.monitor, "grid", None)
+        # Hydra writes `self.config` into multirun.yaml and runs nothing from it: the launcher has the config itself.
+        self._typed, plain = self.config, OmegaConf.to_container(self.config, resolve=False)
+        self.config = OmegaConf.create(masked(plain))
         return super().sweep(arguments)
 
     def validate_batch_is_legal(self, batch: Any) -> None:
@@ -32,7 +37,7 @@ class GridSweeper(BasicSweeper):
         assert self.hydra_context is not None and self.config is not None
         folder = Path(self.config.hydra.sweep.dir)
         try:
-            compose = Composer(self.hydra_context, self.config)
+            compose = Composer(self.hydra_context, self._typed)
             for words in batch:
                 check(*compose(words))
         except Exception:

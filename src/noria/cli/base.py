@@ -17,6 +17,7 @@ from hydra.errors import HydraException
 
 from noria.common.errors import UserError
 from noria.common.paths import conf_dir
+from noria.config.masking import lost, without_passwords
 
 # Not taken over: they belong to the machine and the moment, or say where a run keeps its own files.
 OF_THE_MOMENT = ("stage", "paths", "resume", "artifact", "input", "sweep")
@@ -66,6 +67,7 @@ def find_start(argv: list[str]) -> Start:
         return Start(conf_dir(), "config", argv)
     if not isinstance(config, dict):
         raise UserError(f"{where} holds no config.")
+    config = without_passwords(config)
     dropped = (*OF_THE_MOMENT, *(OF_A_FIT if artifact is not None else ()))
     replaced = [group for group in _groups() if group in typed]
     base = {key: value for key, value in config.items() if key not in dropped and key not in replaced}
@@ -76,6 +78,7 @@ def find_start(argv: list[str]) -> Start:
     from noria.config.trust import refuse_untrusted  # slow to import, and needed only here
 
     refuse_untrusted(base, where)
+    _refuse_lost(base, typed, where)
     if (base.get("model") or {}).get("trust_remote_code") and "model.trust_remote_code" not in typed:
         raise UserError(
             f"{where}: its model brings Python of its own. If you still trust it, add model.trust_remote_code=true."
@@ -86,6 +89,14 @@ def find_start(argv: list[str]) -> Start:
     logger = "wandb" if "wandb" in (config.get("logger") or {}) else None
     folder = _write_primary(base, logger, "fit" if resume is not None else "evaluate")
     return Start(folder, "saved", argv, choices, config if resume is not None else None)
+
+
+def _refuse_lost(base: dict[str, Any], typed: dict[str, str], where: str) -> None:
+    """Secrets are not saved with a config: whoever uses it again types them again."""
+    again = [key for key in lost(base) if key not in {word.lstrip("+") for word in typed}]
+    if again:
+        named = ", ".join(f"{key}=…" for key in again)
+        raise UserError(f"{where} holds no passwords and keys. Type them again: {named}")
 
 
 def _within_run(value: Any, run_dir: str) -> Any:

@@ -17,6 +17,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from noria.common.errors import RunError, Terminated, UserError
+from noria.config.masking import masked_words, secrets
 
 CHILD = "NORIA_CHILD"  # set for the other ranks of a run: the run's folder and choices, as JSON
 
@@ -27,7 +28,10 @@ class StageFailed(Exception):
 
 def run_checked(config: dict[str, Any], choices: dict[str, Any], *, multirun: bool) -> None:
     """Runs the stage of a checked config; other ranks that it starts find it in their environment."""
-    os.environ[CHILD] = json.dumps({"run_dir": config["paths"]["run_dir"], "choices": choices})
+    sys.argv = masked_words(sys.argv)  # W&B keeps the command line
+    os.environ[CHILD] = json.dumps(
+        {"run_dir": config["paths"]["run_dir"], "choices": choices, "secrets": secrets(config)}
+    )
     try:
         _run_stage(config, choices, multirun=multirun)
     except (KeyboardInterrupt, Terminated) as stop:
@@ -42,6 +46,8 @@ def run_checked(config: dict[str, Any], choices: dict[str, Any], *, multirun: bo
 def run_child(run: dict[str, Any]) -> None:
     """Another rank of a run that is under way: its config is resolved, checked and saved."""
     config = OmegaConf.load(Path(run["run_dir"]) / "config.yaml")
+    for key, text in run["secrets"].items():  # they stand in no file
+        OmegaConf.update(config, key, text)
     _run_stage(OmegaConf.to_container(config), run["choices"], multirun=False)  # type: ignore[arg-type]
 
 

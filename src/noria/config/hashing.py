@@ -6,6 +6,8 @@ import hashlib
 import json
 from typing import Any
 
+from noria.config.masking import masked, without_passwords
+
 DOES_NOT_MATTER = (
     # where things go and what they are called
     "paths",
@@ -53,10 +55,10 @@ ABSENT = _Absent()
 
 
 def what_matters(config: dict[str, Any]) -> dict[str, Any]:
-    """The resolved config without `DOES_NOT_MATTER`, paths inside the run folder and empty groups."""
+    """The resolved config without `DOES_NOT_MATTER`, passwords, paths inside the run folder and empty groups."""
     paths = config.get("paths")
     run_dir = paths.get("run_dir") if isinstance(paths, dict) else None
-    return _without(config, "", str(run_dir) if run_dir else None)
+    return _without(without_passwords(masked(config)), "", str(run_dir) if run_dir else None)
 
 
 def config_hash(config: dict[str, Any]) -> str:

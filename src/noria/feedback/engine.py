@@ -13,14 +13,15 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from noria.common.errors import UserError
+from noria.config.masking import MASK
 from noria.feedback.records import StoreDown
 from noria.feedback.text import storable
 
 BUSY = 30  # seconds a writer waits for another one
 REACH = 10  # seconds until a server must have answered
 RIGHT = (
-    "Right are sqlite:///feedback.db and postgresql://user:password@host/database "
-    "(in user and password, write @ as %40, : as %3A and / as %2F)."
+    "Right are sqlite:///feedback.db and postgresql://user@host/database, with the password in PGPASSWORD "
+    "(in a user and a password that stand in the URL, write @ as %40, : as %3A and / as %2F)."
 )
 
 
@@ -37,7 +38,10 @@ def parse(text: str) -> URL:
     if storable(text) != text:
         raise UserError(f"The URL of the feedback store holds characters that no file and no host has. {RIGHT}")
     if url.drivername in ("postgres", "postgresql", "postgresql+psycopg"):
-        return url.set(drivername="postgresql+psycopg")
+        kept = url.difference_update_query([name for name, value in url.query.items() if value == MASK])
+        if url.password == MASK:  # of a saved config; libpq takes the password from PGPASSWORD or ~/.pgpass
+            kept = kept._replace(password=None)
+        return kept.set(drivername="postgresql+psycopg")
     if url.drivername != "sqlite":
         raise UserError(f"The feedback store cannot be in '{url.drivername}'. {RIGHT}")
     if not url.database or url.database == ":memory:" or url.database.startswith("file:") or url.query:
@@ -89,7 +93,10 @@ def reason(error: SQLAlchemyError, url: URL) -> str:
     for secret in (url.password, *(value for key, value in url.query.items() if "pass" in key)):
         if secret:
             said = said.replace(str(secret), "***")
-    return re.sub(r"\s+", " ", said)[:500].rstrip(".")
+    said = re.sub(r"\s+", " ", said)[:500].rstrip(".")
+    if "no password supplied" in said:
+        said += ". Set PGPASSWORD in the environment or in .env, or keep the password in ~/.pgpass"
+    return said
 
 
 @contextmanager

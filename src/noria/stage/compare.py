@@ -39,7 +39,7 @@ from noria.inference.device import pick_device
 from noria.inference.evaluation import evaluate, open_model
 from noria.stage import show
 from noria.stage.parts import make_loggers, make_metrics
-from noria.stage.run import open_record, plain, recording
+from noria.stage.run import open_record, recording, shareable
 from noria.tracking.looks import look
 from noria.tracking.record import Record
 from noria.tracking.record_file import jsonable, write_json
@@ -104,7 +104,7 @@ def compare(
         write_page(record.folder / PAGE, compared, evidence, pictures, _facts(record))
         what = {"runs": len(found), "systems": len(groups), "split": split, "metric": compared.metric}
         record.update(comparison=what)
-        info = RunInfo(record.folder, "compare", "compare", record.data["wandb"]["id"], plain(cfg), {})
+        info = RunInfo(record.folder, "compare", "compare", record.data["wandb"]["id"], shareable(cfg), {})
         make_loggers(cfg.get("logger"), info)
         log_tables({"comparison": (table.COLUMNS, table.rows(compared))})
         log_images({path.stem: path for path in images})

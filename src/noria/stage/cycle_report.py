@@ -13,7 +13,7 @@ from noria.cycle.reasons import Reason
 from noria.registry.registry import Registry, Version
 from noria.stage import show
 from noria.stage.parts import make_loggers
-from noria.stage.run import plain
+from noria.stage.run import shareable
 from noria.tracking.record import Record
 from noria.tracking.run_info import RunInfo
 from noria.tracking.wandb_logger import log_artifact, log_summary, log_tables, use_artifact
@@ -40,7 +40,7 @@ def turn(
     if kept is not None:
         console.print(_table(kept, decision))
     console.print(f"{(kept or champion).name} {decision.said}", highlight=False)
-    info = RunInfo(record.folder, "cycle", "cycle", record.data["wandb"]["id"], plain(cfg), {})
+    info = RunInfo(record.folder, "cycle", "cycle", record.data["wandb"]["id"], shareable(cfg), {})
     make_loggers(cfg.get("logger"), info)
     lines = [
         (name, f.champion.value, f.challenger.value, f.difference.value, f.difference.low, f.difference.high, f.p, n)

@@ -15,7 +15,7 @@ from noria.common.errors import UserError
 from noria.stage import show
 from noria.stage.parts import make_loggers, make_metrics, summary_modes
 from noria.stage.report import data_facts, evaluate_and_record, trained_on
-from noria.stage.run import open_record, plain, recording
+from noria.stage.run import open_record, recording, shareable
 from noria.tracking.run_info import RunInfo
 from noria.trainer.precision import best_precision
 
@@ -56,7 +56,7 @@ def evaluate(
         metrics = make_metrics(cfg.metric, facts["kind"], data.num_labels)
         modes = summary_modes(metrics)
         info = RunInfo(
-            record.folder, record.data["experiment"], "evaluate", record.data["wandb"]["id"], plain(cfg), modes
+            record.folder, record.data["experiment"], "evaluate", record.data["wandb"]["id"], shareable(cfg), modes
         )
         make_loggers(cfg.get("logger"), info)
         precision = cfg.trainer.get("precision", "auto")

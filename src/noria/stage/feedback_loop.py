@@ -29,7 +29,7 @@ from noria.stage import show
 from noria.stage.cycle import cycle, first_champion, right_rows
 from noria.stage.fit import fit
 from noria.stage.parts import make_loggers
-from noria.stage.run import inside, open_record, plain, recording
+from noria.stage.run import inside, open_record, recording, shareable
 from noria.statistics.estimate import Estimate
 from noria.statistics.paired import mcnemar, proportion_difference
 from noria.statistics.proportion import wilson
@@ -251,7 +251,7 @@ def _tell(cfg: DictConfig, record: Record, found: dict[str, Any]) -> None:
         where = "after the last turn" if share == "champions" else f"after one turn, {float(share):.0%} malicious"
         console.print(f"saved by the defence, {where}: {saved['difference']} (p {saved['p']:.2g})", highlight=False)
     console.print(f"poisoned turn: {found['refused']['said']}", highlight=False)
-    info = RunInfo(record.folder, "feedback_loop", "feedback_loop", record.data["wandb"]["id"], plain(cfg), {})
+    info = RunInfo(record.folder, "feedback_loop", "feedback_loop", record.data["wandb"]["id"], shareable(cfg), {})
     make_loggers(cfg.get("logger"), info)
     log_tables({"loop": (("run", "turn", "version", "other", "original", "gain", "p"), lines)})
     log_images({"feedback_loop": picture})

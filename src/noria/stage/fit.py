@@ -37,7 +37,7 @@ from noria.stage.parts import (
     task_kind,
 )
 from noria.stage.report import data_facts, evaluate_and_record, keep_train_keys, measure_before
-from noria.stage.run import open_record, plain, recording
+from noria.stage.run import open_record, recording, shareable
 from noria.task.base import Task
 from noria.tracking.environment import versions
 from noria.tracking.epoch_table import EpochTable
@@ -75,7 +75,9 @@ def fit(cfg: DictConfig, choices: dict[str, Any], multirun: bool, *, test: bool 
 
         metrics = make_metrics(cfg.metric, kind, data.num_labels)
         modes = summary_modes(metrics)
-        info = RunInfo(record.folder, record.data["experiment"], "fit", record.data["wandb"]["id"], plain(cfg), modes)
+        info = RunInfo(
+            record.folder, record.data["experiment"], "fit", record.data["wandb"]["id"], shareable(cfg), modes
+        )
         table, throughput = EpochTable(), Throughput()
         told = Heartbeat(lambda progress: record.update(progress=progress), cfg.monitor.metric, cfg.monitor.mode)
         callbacks = [throughput, table, RngState(cfg.seed), Interrupt(), told, *make_callbacks(cfg.get("callback"))]
@@ -145,7 +147,7 @@ def _save_artifact(
         "labels": data.labels,
         "max_length": data.max_length,
         "precision": trainer.precision,
-        "config": plain(cfg),
+        "config": shareable(cfg),
         "choices": choices,
         "data": {"fingerprint": data.fingerprint, "fingerprints": data.fingerprints},
         "model": {"name": pretrained.name, "revision": pretrained.revision},

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from noria.common.errors import Pruned, Terminated
 from noria.config.hashing import config_hash
+from noria.config.masking import masked, masked_text
 from noria.tracking.record import Record, first_rank, link_latest
 from noria.tracking.record_file import DONE, FAILED, FILE, INTERRUPTED, PREDICTIONS, PRUNED, TERMINATED, read_record
 from noria.tracking.wandb_logger import finish, save_files
@@ -22,6 +23,12 @@ def plain(cfg: Any) -> dict[str, Any]:
     """The config as plain containers, everything resolved."""
     container: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
     return container
+
+
+def shareable(cfg: Any) -> dict[str, Any]:
+    """The config as it is written down, in a run's folder, an artifact or W&B: plain, without passwords and keys."""
+    written: dict[str, Any] = masked(plain(cfg))
+    return written
 
 
 def inside(cfg: DictConfig, folder: Path) -> DictConfig:
@@ -46,7 +53,7 @@ def open_record(cfg: DictConfig, stage: str, choices: dict[str, Any]) -> Record:
     A fit that resumes goes on with the record and the W&B id of the part before.
     """
     folder = Path(cfg.paths.run_dir)
-    config = plain(cfg)
+    config = shareable(cfg)
     earlier = read_record(folder) if stage == "fit" and cfg.resume else None
     facts = {
         "stage": stage,
@@ -83,7 +90,7 @@ def recording(record: Record) -> Iterator[Record]:
         status, exit_code = TERMINATED, 143
         raise
     except BaseException as problem:
-        error = f"{type(problem).__name__}: {problem}"
+        error = masked_text(f"{type(problem).__name__}: {problem}")
         raise
     finally:
         record.finish(status, error)

@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from noria.common.errors import RunError, Terminated
 from noria.config.check import check
+from noria.config.masking import masked_words
 from noria.sweep.board import LiveBoard, ranked, show_end
 from noria.sweep.compose import Composer
 from noria.sweep.identity import trial_key
@@ -96,7 +97,12 @@ class LocalSweep:
         """`sweep.json`: the trials of this command, for people and for what compares them."""
         rows = []
         for trial in trials:
-            row = {"number": trial.number, "overrides": trial.overrides, "key": trial.key, "status": trial.state}
+            row = {
+                "number": trial.number,
+                "overrides": masked_words(trial.overrides),
+                "key": trial.key,
+                "status": trial.state,
+            }
             found = trial.measured(self.metric)
             rows.append(
                 row
@@ -105,7 +111,7 @@ class LocalSweep:
             )
         best = ranked(trials, self.metric, self.mode)
         self.sweep_dir.mkdir(parents=True, exist_ok=True)
-        facts = {"format": FORMAT, "name": self.sweep_dir.name, "command": shlex.join(sys.argv)}
+        facts = {"format": FORMAT, "name": self.sweep_dir.name, "command": shlex.join(masked_words(sys.argv))}
         facts |= {"monitor": {"metric": self.metric, "mode": self.mode}}
         write_json(self.sweep_dir / SUMMARY, {**facts, "best": best[0].key if best else None, "trials": rows})
 

@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from noria.common.console import get_console
 from noria.common.errors import RunError, UserError
 from noria.config.check import check
+from noria.config.masking import masked_text
 from noria.sweep.claim import look_up
 from noria.sweep.compose import Composer
 from noria.sweep.identity import trial_key
@@ -123,5 +124,8 @@ def _end(search: Search) -> dict[str, Any]:
     console.print(f"best:     {search.sweep_dir}/best.yaml", highlight=False)
     if pictures:
         console.print(f"pictures: {', '.join(str(path) for path in pictures)}", highlight=False)
-    console.print(f"study:    {search.study_name}; to look into it: optuna-dashboard {search.storage}", highlight=False)
+    console.print(
+        f"study:    {search.study_name}; to look into it: optuna-dashboard {masked_text(search.storage)}",
+        highlight=False,
+    )
     return facts

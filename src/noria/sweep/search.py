@@ -18,6 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from noria.callback.pruners import PRUNERS, make_pruner
 from noria.common.errors import UserError, did_you_mean
+from noria.config.masking import masked_text
 from noria.sweep.claim import is_taken
 from noria.sweep.space import Space
 from noria.sweep.trial import STOPPED, Trial
@@ -100,7 +101,7 @@ class Search:
         except (ValueError, TypeError, ImportError) as error:
             raise UserError(f"hydra.sweeper: Optuna refuses this: {error}") from error
         except Exception as error:  # of SQLAlchemy or a driver, whichever the storage is made of
-            raise UserError(f"hydra.sweeper.storage={self.storage} cannot be opened: {error}") from error
+            raise UserError(masked_text(f"hydra.sweeper.storage={self.storage} cannot be opened: {error}")) from error
 
     def ask(self, make: Callable[[int, list[str]], Trial]) -> Iterator[Trial]:
         """Trials, one each time it is asked, until the study has its number.

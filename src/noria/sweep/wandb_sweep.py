@@ -14,6 +14,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from noria.common.console import get_console
 from noria.common.errors import UserError
+from noria.config.masking import masked_words
 from noria.sweep.space import Space
 
 FILE = "sweep.yaml"
@@ -52,7 +53,7 @@ def write_wandb_sweep(
         "method": method,
         "metric": {"name": str(monitor["metric"]), "goal": goal},
         "parameters": {key: _parameter(space, key) for key in space.distributions},
-        "command": ["${env}", sys.executable, "${program}", *fixed, "${args_no_hyphens}"],
+        "command": ["${env}", sys.executable, "${program}", *masked_words(fixed), "${args_no_hyphens}"],
     }
     wandb = (config.get("logger") or {}).get("wandb") or {}
     facts |= {name: str(wandb[name]) for name in ("project", "entity") if wandb.get(name)}
