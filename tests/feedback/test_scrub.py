@@ -7,8 +7,10 @@ import time
 
 import pytest
 
+from noria.common.errors import UserError
+from noria.feedback import names
 from noria.feedback.names import whole
-from noria.feedback.scrub import FINDERS, find, scrub
+from noria.feedback.scrub import FINDERS, IN_WORDS, coverage, find, scrub
 
 
 @pytest.mark.parametrize(
@@ -31,6 +33,29 @@ from noria.feedback.scrub import FINDERS, find, scrub
         ("Friedhofstrasse 33, 56 rue La Boétie, Via Roma 131", "<ADDRESS>, <ADDRESS>, <ADDRESS>"),
         ("P.O. Box 211 and Unit 8505 Box 9220\nDPO AE 90744", "<ADDRESS> and <ADDRESS>"),
         ("a@b.com,c@d.org 10.0.0.1", "<EMAIL>,<EMAIL> <IP>"),
+        ("See http://ada.example.org/me?x=a@b.com, (www.example.org/~ada).", "See <URL>, (<URL>)."),
+        ("my website is ada.me.uk, and github.com/ada too!", "my website is <URL>, and <URL> too!"),
+        ("postgresql://ada:secret@db.example.org/films", "<URL>"),
+        (
+            "She was born on 7/30/1964. Date of birth: 14 January 1961",
+            "She was born on <BIRTH>. Date of birth: <BIRTH>",
+        ),
+        (
+            "DOB\n1961-01-14, geboren am 14. 1. 1961, née le 3 mai 1970",
+            "DOB\n<BIRTH>, geboren am <BIRTH>, née le <BIRTH>",
+        ),
+        ("my birthday is May 3rd", "my birthday is <BIRTH>"),
+        ("My driver's license number is U62928788557186", "My driver's license number is <ID>"),
+        ("driving licence: MORGA657054SM9IJ; licence no. 12 34 56 78", "driving licence: <ID>; licence no. <ID>"),
+        (
+            "passport X1234567, licence plate ABC-1234, sort code 12-34-56",
+            "passport <ID>, licence plate <ID>, sort code <ID>",
+        ),
+        ("I am in SW1A 1AA, not in K1A 0B1 or IL 62704", "I am in <POSTCODE>, not in <POSTCODE> or <POSTCODE>"),
+        (
+            "My zip code is 2371; PLZ 10115, Postcode: 1012 AB",
+            "My zip code is <POSTCODE>; PLZ <POSTCODE>, Postcode: <POSTCODE>",
+        ),
     ],
 )
 def test_personal_data_goes(text: str, scrubbed: str) -> None:
@@ -54,6 +79,10 @@ def test_personal_data_goes(text: str, scrubbed: str) -> None:
         "@home, a@b, me@ example.org",
         "24 hours a day down the road, Stargate 2, Committee 3",
         "10 minutes of Star Wars, the 8 District Court judges",
+        "Born on the Fourth of July (1989), born in 1998 2002 and birthday of 2 test persons, born 10 minutes late",
+        "a licence to kill in 1962, Passport to Pimlico (1949), Zip and 1000 others, a cap of 50000",
+        "It was great.It was on IMDb.com, Amazon.co.uk; good/bad, and/or. R2D2 in 1977 at 24.99",
+        "MA 2001, the 90210 show, Area 51000, 12/12/2012 was the premiere",
         "a <EMAIL> that is scrubbed already, and <PHONE>",
         "",
     ],
@@ -83,6 +112,30 @@ def test_names_are_whole() -> None:
     tokens = [(0, 3), (3, 5), (6, 8), (14, 18), (19, 22), (23, 24), (25, 27), (34, 36)]
     assert [text[a:b] for a, b in whole(text, tokens)] == ["Meryl Streep", "Jean-Luc O'Neil", "Bo"]
     assert whole(text, []) == []
+
+
+def test_what_is_covered_is_said() -> None:
+    assert set(IN_WORDS) == set(FINDERS)
+    assert ("STAY" in coverage()) == (names.opened() is None)
+    assert ("make names" in coverage()) == (names.opened() is None)
+
+
+def test_a_text_that_names_cannot_be_looked_for_in_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "a fine film by a@b.org. " * 1000
+    assert len(text) > names.LIMIT
+    monkeypatch.setattr(names, "load", lambda: None)
+    assert str(scrub(text)).startswith("a fine film by <EMAIL>.")
+    monkeypatch.setattr(names, "load", lambda: lambda text: [])
+    assert scrub(text) is None and scrub(text[:48]) == "a fine film by <EMAIL>. " * 2
+
+
+def test_a_classifier_that_is_broken_is_said_before_any_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise ImportError("libonnx is missing")
+
+    monkeypatch.setattr(names, "load", broken)
+    with pytest.raises(UserError, match=r"cannot be opened .*libonnx is missing.* make names"):
+        coverage()
 
 
 def test_names_go_where_the_classifier_is_installed() -> None:

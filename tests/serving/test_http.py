@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis.configuration import set_hypothesis_home_dir
 from schemathesis import GenerationMode
 
+from noria.feedback.names import opened
 from noria.feedback.store import Store
 
 JSON = {"Content-Type": "application/json"}
@@ -62,6 +63,8 @@ def test_where_it_is_and_what_it_serves(served, client, fitted):
     said = served.said()
     assert f"Serving {fitted.name} at http://127.0.0.1:" in said and "feedback.db" in said
     assert f"curl {served.url}/predict" in said
+    assert "texts: kept without what is found of e-mail addresses, web addresses," in said and "dates of birth" in said
+    assert ("Names of people STAY in them: make names" if opened() is None else "and of names of people") in said
     assert client.get("/health").json() == {"status": "alive", "version": fitted.name}
     assert client.get("/ready").json() == {"status": "ready", "version": fitted.name}
     info = client.get("/info").json()
@@ -80,6 +83,16 @@ def test_texts_of_all_kinds(client):
     texts = ["x" * 20_000, "\u00ad", "\u202eright to left", "<script>alert(1)</script>", "a\tb\nc\r\n"]
     texts += ["“Ünïcode” \u65e5\u672c \U0001f3ac\U0001f3f4\u200d\u2620\ufe0f"]
     assert len(predict(client, texts)["predictions"]) == len(texts)
+
+
+def test_a_text_on_which_a_pattern_could_try_for_years(client):
+    """The server goes on while it is scrubbed, and it is kept."""
+    text = ("+" + "1" * 60 + " ") * 2000
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(predict, client, [text, "+" + "1" * 60_000, "1 (1) " * 10_000])
+        while not asked.done():
+            assert client.get("/health").status_code == 200
+        assert len(asked.result()["predictions"]) == 3
 
 
 NOT_JSON = {

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import sqlite3
+import threading
 import uuid
 from datetime import UTC, datetime
 
 import pytest
 
+from noria.feedback.scrub import scrub
 from noria.feedback.store import Prediction, Store, StoreDown, UnknownPrediction
 from noria.serving.bodies import Verdict
 from noria.serving.writer import Writer
@@ -101,3 +104,82 @@ def test_closing_writes_what_waits(store):
 
     asyncio.run(leave())
     assert store.counts()["predictions"] == 5
+
+
+def test_texts_are_scrubbed_while_the_loop_goes_on(tmp_path):
+    """Each search through a window lets other threads run: the loop turns many times before a long text is done."""
+    store = Store(f"sqlite:///{tmp_path / 'feedback.db'}", scrub=None)
+    writer = Writer(store, scrub)
+    text = "call +1 984 182 0190 or " + "1234 " * 25_000
+
+    async def count() -> int:
+        turns = 0
+        adding = asyncio.ensure_future(writer.add([dataclasses.replace(prediction(), text=text)]))
+        while not adding.done():
+            turns += 1
+            await asyncio.sleep(0.001)
+        await adding
+        return turns
+
+    assert asyncio.run(count()) > 50
+    writer.close()
+    [kept] = store.predictions()
+    assert kept.text.startswith("call <PHONE> or 1234") and len(kept.text) > 120_000
+    store.close()
+
+
+def test_a_request_of_long_texts_lets_others_have_their_turn(store):
+    scrubbed = []
+
+    def noted(text: str) -> str:
+        scrubbed.append(text[:1])
+        return text
+
+    async def both() -> None:
+        writer = Writer(store, noted)
+        many = [dataclasses.replace(prediction(), text="a" * 30_000) for _ in range(10)]
+        first = asyncio.ensure_future(writer.add(many))
+        await asyncio.sleep(0)
+        await writer.add([dataclasses.replace(prediction(), text="b")])
+        await first
+        writer.close()
+
+    asyncio.run(both())
+    assert scrubbed.index("b") < 9 and scrubbed.count("a") == 10
+
+
+def test_what_nobody_waits_for_is_not_scrubbed(store):
+    begun, go = threading.Event(), threading.Event()
+    seen = []
+
+    def slow(text: str) -> str:
+        seen.append(text)
+        begun.set()
+        go.wait()
+        return text
+
+    async def leave() -> None:
+        writer = Writer(store, slow)
+        adding = [writer.add([dataclasses.replace(prediction(), text=name)]) for name in ("first", "second", "third")]
+        tasks = [asyncio.ensure_future(each) for each in adding]
+        await asyncio.to_thread(begun.wait)
+        tasks[1].cancel()
+        await asyncio.sleep(0)
+        go.set()
+        await asyncio.gather(tasks[0], tasks[2])
+        writer.close()
+
+    asyncio.run(leave())
+    assert seen == ["first", "third"]
+
+
+def test_a_text_that_cannot_be_kept_leaves_its_prediction(store, caplog):
+    async def add() -> None:
+        writer = Writer(store, lambda text: None if len(text) > 100 else text)
+        for length in (200, 300, 10):
+            await writer.add([dataclasses.replace(prediction(), text="a" * length)])
+        writer.close()
+
+    asyncio.run(add())
+    assert [row.text for row in store.predictions()] == [None, None, "a" * 10]
+    assert caplog.text.count("too long to be scrubbed") == 1

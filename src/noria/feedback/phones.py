@@ -5,25 +5,28 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-BEFORE, AFTER = r"(?<![\w./$€£¥+#-])(?<!\d[,:])", r"(?:\s?(?:x|ext\.?|extension)\s?\d{1,5})?(?![\w/%]|[.,:-]\d)"
+from noria.feedback.bounded import matches
+
+# Digits are taken all at once (`{1,5}+`), and never given back one by one: a text of digits has very many partitions.
+BEFORE, AFTER = r"(?<![\w./$€£¥+#-])(?<!\d[,:])", r"(?:\s?(?:x|ext\.?|extension)\s?\d{1,5}+)?(?![\w/%]|[.,:-]\d)"
 GAP = r"[ \u00a0.-]"
 ALONE = rf"(?<!\d{GAP})"  # not a later group of something else
+GROUPS = rf"(?:\)?+{GAP}?+\(?+\d{{1,15}}+){{0,6}}\)?"  # what goes on from the digits of a country: (0)8 928 571 38
 # Written as nothing but a phone number is.
 SURE = re.compile(
     BEFORE
     + r"(?:"
-    + r"\+\d{8,15}"
-    + rf"|(?:\+\d{{1,3}}|{ALONE}00[1-9]\d?)(?:{GAP}?\(?\d{{1,6}}\)?){{2,6}}"  # +46 (0)8 928 571 38
-    + rf"|\(0?\d{{2,4}}\){GAP}?\d{{2,4}}(?:{GAP}?\d{{2,4}}){{1,3}}"  # (898) 666-3621
+    + rf"(?:\+\d{{1,15}}+|{ALONE}00[1-9]\d{{0,12}}+){GROUPS}"  # +46 (0)8 928 571 38
+    + rf"|\(\d{{2,5}}+\)(?:{GAP}?+\d{{2,12}}+){{1,4}}"  # (898) 666-3621
     + rf"|(?:(?:001|\d{{1,2}}){GAP})?\d{{3}}(?P<nanp>[ \u00a0.-])\d{{3}}(?P=nanp)\d{{4}}"  # 905-674-3793
-    + rf"|{ALONE}0[1-9]\d{{0,3}}(?:{GAP}\d{{2,4}}){{2,4}}"  # 0490 75 40 81
-    + rf"|{ALONE}0[1-9]\d{{1,3}}{GAP}\d{{6,8}}"  # 0393 1144137
+    + rf"|{ALONE}0[1-9]\d{{0,3}}+(?:{GAP}\d{{2,4}}+){{2,4}}"  # 0490 75 40 81
+    + rf"|{ALONE}0[1-9]\d{{1,3}}+{GAP}\d{{6,8}}+"  # 0393 1144137
     + r"|\d\d(?P<pair>[.-])\d\d(?P=pair)\d\d(?P=pair)\d\d"  # 60-56-85-91
     + r")"
     + AFTER
 )
 # Groups of digits that are a phone number where the words around say so.
-MAYBE = re.compile(rf"{BEFORE}\d{{2,11}}(?:{GAP}\d{{2,7}}){{0,4}}{AFTER}")
+MAYBE = re.compile(rf"{BEFORE}\d{{2,11}}+(?:{GAP}\d{{2,7}}+){{0,4}}{AFTER}")
 WORDS_BEFORE = re.compile(
     r"\b(?:(?:phone|telephone|tel|mobile|mob|cell|cellphone|fax|whatsapp|call|called|calling|ring|dial|text|sms"
     r"|messages?|answering|reach|(?:my|his|her|our|their|your|contact) number)\b[^\d\n.;!?]{0,25}\n?"
@@ -36,10 +39,10 @@ NEAR = 50  # characters around a number in which a word may say that it is one
 
 def phones(text: str) -> Iterator[tuple[int, int]]:
     """Where phone numbers begin and end, the sure ones first; of pieces that overlap the first one counts."""
-    for match in SURE.finditer(text):
+    for match in matches(SURE, text):
         if 8 <= _digits(match[0]) <= 20 and not _is_date(match[0]):
             yield match.span()
-    for match in MAYBE.finditer(text):
+    for match in matches(MAYBE, text):
         start, end = match.span()
         if 7 <= _digits(match[0]) <= 12 and not _is_date(match[0]):
             before, after = text[max(0, start - NEAR) : start], text[end : end + NEAR]

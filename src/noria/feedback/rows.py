@@ -16,7 +16,7 @@ from noria.feedback.records import Correction, Prediction, Preference
 from noria.feedback.tables import predictions
 from noria.feedback.text import LABEL_LIMIT, short, storable
 
-Scrub = Callable[[str], str]
+Scrub = Callable[[str], str | None]  # None: this text cannot be kept
 
 
 def now() -> datetime:
@@ -62,16 +62,18 @@ def preference_row(prompt: str, chosen: str, rejected: str, client: str, scrub: 
     """A row of `preferences`; its id is the same whichever of the two answers was chosen.
 
     Raises:
-        UserError: the answers are the same, or `client` is empty or too long.
+        UserError: the answers are the same, a text cannot be kept, or `client` is empty or too long.
     """
-    client, prompt = short("client", client), clean(prompt, scrub)
-    chosen, rejected = clean(chosen, scrub), clean(rejected, scrub)
-    if chosen == rejected:
+    client = short("client", client)
+    texts = {"prompt": clean(prompt, scrub), "chosen": clean(chosen, scrub), "rejected": clean(rejected, scrub)}
+    if None in texts.values():
+        raise UserError("A text of this preference is too long to be scrubbed of personal data: it cannot be kept.")
+    if texts["chosen"] == texts["rejected"]:
         raise UserError("A preference is between two different answers.")
-    about = json.dumps([client, prompt, *sorted([chosen, rejected])])
+    about = json.dumps([client, texts["prompt"], *sorted(map(str, (texts["chosen"], texts["rejected"])))])
     return {
         "id": hashlib.sha256(about.encode()).hexdigest()[:32],
-        **{"prompt": prompt, "chosen": chosen, "rejected": rejected},
+        **texts,
         **{"client": client, "created": now()},
     }
 
@@ -97,8 +99,8 @@ def right_label(correct: bool, label: str | None, predicted: str, probabilities:
     return others[0] if len(others) == 1 and predicted in probabilities else None
 
 
-def clean(text: str, scrub: Scrub | None) -> str:
-    """A text that can be stored, without personal data."""
+def clean(text: str, scrub: Scrub | None) -> str | None:
+    """A text that can be stored, without personal data; None where it cannot be kept."""
     text = storable(text)
     return scrub(text) if scrub else text
 

@@ -1,6 +1,8 @@
-"""Takes personal data out of a text: what has a form of its own, and names where a classifier is installed.
+"""Takes personal data out of a text: what has a form of its own or is said to be such, and names where a classifier is
+installed.
 
-E-mail addresses, phone and card numbers, IBAN, IP and street addresses, US social security numbers.
+E-mail, web, street and IP addresses, phone and card numbers, IBAN, US social security numbers, dates of birth, numbers
+of licences and identity papers, postcodes. No work grows faster than the text: see `bounded`.
 """
 
 from __future__ import annotations
@@ -10,25 +12,46 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from noria.feedback.addresses import addresses
-from noria.feedback.names import names
+from noria.feedback.bounded import matches
+from noria.feedback.names import HINT, LIMIT, names, opened
 from noria.feedback.numbers import SSN, cards, ibans, ips
 from noria.feedback.phones import phones
+from noria.feedback.told import births, papers, postcodes
+from noria.feedback.urls import urls
 
 DIGIT = re.compile(r"\d")
-EMAIL = re.compile(r"(?<!\w)\w[\w.%+'-]{0,63}@(?:[^\W_][\w-]{0,62}\.){1,8}[^\W\d_]{2,24}(?![\w-])")
+EMAIL = re.compile(r"(?<!\w)\w[\w.%+'-]{0,63}+@(?:[^\W_][\w-]{0,62}+\.){1,8}[^\W\d_]{2,24}+(?![\w-])")
 
-# The first one to claim a piece of text has it: what a checksum proves comes before what only looks like something.
+# The first one to claim a piece of text has it: what a checksum or a form proves comes before what words around say.
 FINDERS: dict[str, Callable[[str], Iterable[tuple[int, int]]]] = {
-    "EMAIL": lambda text: (match.span() for match in EMAIL.finditer(text)) if "@" in text else (),
+    "URL": lambda text: urls(text) if "." in text or "://" in text else (),
+    "EMAIL": lambda text: (match.span() for match in matches(EMAIL, text)) if "@" in text else (),
     "IBAN": ibans,
     "CARD": cards,
     "IP": ips,
-    "SSN": lambda text: (match.span() for match in SSN.finditer(text)),
+    "SSN": lambda text: (match.span() for match in matches(SSN, text)),
+    "BIRTH": births,
+    "ID": papers,
     "PHONE": phones,
     "ADDRESS": addresses,
+    "POSTCODE": postcodes,
     "NAME": names,
 }
-WITHOUT_DIGITS = ("EMAIL", "NAME")
+IN_WORDS = {
+    "EMAIL": "e-mail addresses",
+    "URL": "web addresses",
+    "IP": "IP addresses",
+    "ADDRESS": "street addresses",
+    "POSTCODE": "postcodes",
+    "PHONE": "phone numbers",
+    "CARD": "card numbers",
+    "IBAN": "IBANs",
+    "SSN": "US social security numbers",
+    "ID": "numbers of licences and identity papers",
+    "BIRTH": "dates of birth",
+    "NAME": "names of people",
+}
+WITHOUT_DIGITS = ("URL", "EMAIL", "NAME")
 
 
 @dataclass(frozen=True)
@@ -40,13 +63,31 @@ class Span:
     kind: str
 
 
-def scrub(text: str) -> str:
-    """The text with `<EMAIL>`, `<CARD>` and so on, by the kinds below, for each piece of personal data in it."""
+def scrub(text: str) -> str | None:
+    """The text with `<EMAIL>`, `<CARD>` and so on, by the kinds above, for each piece of personal data in it.
+
+    None where the text is longer than names are looked for in: it cannot be kept.
+    """
+    if len(text) > LIMIT and opened():
+        return None
     pieces, place = [], 0
     for span in find(text):
         pieces += [text[place : span.start], f"<{span.kind}>"]
         place = span.end
     return "".join([*pieces, text[place:]])
+
+
+def coverage() -> str:
+    """For people: what is taken out here, and whether names of people are.
+
+    Raises:
+        UserError: what finds names is installed and cannot be opened.
+    """
+    *kinds, last = [words for kind, words in IN_WORDS.items() if kind != "NAME"]
+    said = f"without what is found of {', '.join(kinds)} and {last}"
+    if opened():
+        return f"{said}, and of {IN_WORDS['NAME']} (texts of more than {LIMIT:,} characters are not kept)"
+    return f"{said}. {IN_WORDS['NAME'].capitalize()} STAY in them: {HINT} installs what finds those"
 
 
 def find(text: str, kinds: Iterable[str] = tuple(FINDERS)) -> list[Span]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,6 +15,7 @@ from noria.feedback import tables
 from noria.feedback.database import Database
 from noria.feedback.records import Correction, Prediction, Preference, StoreDown, UnknownPrediction
 from noria.feedback.rows import (
+    Scrub,
     aware,
     now,
     prediction_row,
@@ -39,13 +40,14 @@ class Store:
     Args:
         url: such as `sqlite:///feedback.db` or `postgresql://user:password@host/database`.
         keep_texts: False stores predictions without their texts, and refuses preferences.
-        scrub: takes personal data out of a text before it is stored; None stores texts as they are.
+        scrub: takes personal data out of a text before it is stored, or gives None for one that must not be kept: its
+            prediction is stored without it. Without `scrub` texts are stored as they are.
 
     Raises:
         UserError: the URL is wrong; or the database cannot be reached, is none, or is of a newer version of Noria.
     """
 
-    def __init__(self, url: str, *, keep_texts: bool = True, scrub: Callable[[str], str] | None = scrub_text) -> None:
+    def __init__(self, url: str, *, keep_texts: bool = True, scrub: Scrub | None = scrub_text) -> None:
         self._database = Database(url)
         self._keep_texts, self._scrub = keep_texts, scrub
 

@@ -7,6 +7,8 @@ import logging
 import pickle
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from litserve import LitServer
@@ -27,7 +29,7 @@ class Line:
     LitServe's own handler knows no bound, waits for ever, and its answer to a request that gave up stays in memory.
 
     Args:
-        length: how many texts may be in it, those that are being answered included.
+        length: how many texts may be in it, those that are being answered or stored included.
     """
 
     def __init__(self, server: LitServer, length: int, metrics: Metrics) -> None:
@@ -41,23 +43,34 @@ class Line:
         alive = any(worker.is_alive() for worker in self._server.inference_workers)
         return alive and WorkerSetupStatus.READY in self._server.workers_setup_status.values()
 
-    async def ask(self, texts: list[str]) -> dict[str, Any]:
-        """A worker's reply: the version and the answers.
+    @contextmanager
+    def place(self, count: int) -> Iterator[None]:
+        """So many texts are in the line until this has ended: answered, and stored where they are kept.
 
         Raises:
-            Problem: 429 the line is full; 503 the worker has died; 500 the model has failed on a text.
+            Problem: 429 the line is full.
         """
-        if self.waiting + len(texts) > self._length:
+        if self.waiting + count > self._length:
             raise Problem(429, f"{self.waiting:,} texts are waiting already: ask again later.", {"Retry-After": "1"})
+        self.waiting += count
+        try:
+            yield
+        finally:
+            self.waiting -= count
+
+    async def ask(self, texts: list[str]) -> dict[str, Any]:
+        """A worker's reply to texts that have a place: the version and the answers.
+
+        Raises:
+            Problem: 503 the worker has died; 500 the model has failed on a text.
+        """
         uid, item = uuid.uuid4().hex, ResponseBufferItem(asyncio.Event())
         self._server.response_buffer[uid] = item
-        self.waiting += len(texts)
         try:
             queue = self._server._get_request_queue(PATH)
             queue.put((CONSUMER, uid, time.monotonic(), texts))
             await item.event.wait()
         finally:
-            self.waiting -= len(texts)
             del self._server.response_buffer[uid]
         assert item.response is not None
         return self._reply(*item.response)

@@ -86,7 +86,8 @@ class Routes:
         begun, client = time.perf_counter(), self._client(request)
         data = await read_json(request, self.settings.max_body, self.settings.timeout)
         texts = read_texts(data, self.settings.max_texts, self._taken.description.pairs)
-        reply = await self._in_time(self._answered(texts, client, begun))
+        with self.line.place(len(texts)):
+            reply = await self._in_time(self._answered(texts, client, begun))
         self.status.answered["requests"] += 1
         self.status.answered["texts"] += len(texts)
         return JSONResponse(reply)

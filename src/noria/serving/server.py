@@ -16,6 +16,7 @@ from litserve import LitServer
 from litserve.utils import wrap_litserve_start
 
 from noria.common.errors import RunError, Terminated, UserError
+from noria.feedback.rows import Scrub
 from noria.feedback.store import Store
 from noria.serving.follow import Event, Taken
 from noria.serving.line import Line
@@ -46,15 +47,23 @@ class Server:
 
     Args:
         store: None: predictions are not kept.
+        scrub: takes personal data out of the texts that are kept; None leaves it to the store.
         device: where the workers' models run.
     """
 
     def __init__(
-        self, source: Source, settings: Settings, keys: Keys, store: Store | None, precision: str, device: Device
+        self,
+        source: Source,
+        settings: Settings,
+        keys: Keys,
+        store: Store | None,
+        precision: str,
+        device: Device,
+        scrub: Scrub | None = None,
     ) -> None:
         self.settings = settings
         self.status = Status(source.follows)
-        self._writer = None if store is None else Writer(store)
+        self._writer = None if store is None else Writer(store, scrub)
         self._events: SimpleQueue[Event | None] = multiprocessing.get_context("spawn").SimpleQueue()
         batching = settings.max_batch_size, settings.batch_timeout, settings.timeout
         self._api = Answering(Plan(source, precision, *batching, settings.follow), self._events)

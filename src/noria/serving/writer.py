@@ -1,6 +1,6 @@
-"""The one thread that writes into the store: what waits meanwhile goes into one transaction.
+"""What keeps predictions: one thread scrubs their texts, one writes them into the store; the event loop waits for none.
 
-Knows nothing of requests or models.
+What waits meanwhile goes into one transaction. Knows nothing of requests or models.
 """
 
 from __future__ import annotations
@@ -9,18 +9,21 @@ import asyncio
 import logging
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from noria.common.errors import UserError
-from noria.feedback.store import Prediction, Store, UnknownPrediction
+from noria.feedback.rows import Scrub
+from noria.feedback.store import Prediction, Store, StoreDown, UnknownPrediction
 from noria.serving.bodies import Verdict
 
 log = logging.getLogger(__name__)
 
 MOST = 1024  # predictions in a transaction
+PORTION = 20_000  # characters of one request that are scrubbed before the next one has its turn
 
 
 @dataclass(frozen=True)
@@ -33,17 +36,38 @@ class _Job:
 
 
 class Writer:
-    """Adds to a store for an event loop; each method returns when what it was given is committed."""
+    """Adds to a store for an event loop; each method returns when what it was given is committed.
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    Args:
+        scrub: takes personal data out of the texts, for a store that does not; None leaves it to the store. Finding it
+            takes time, and a request of many long texts must not keep the others from being stored.
+    """
+
+    def __init__(self, store: Store, scrub: Scrub | None = None) -> None:
+        self._store, self._scrub = store, scrub
+        self._scrubbing = ThreadPoolExecutor(1, thread_name_prefix="scrub")
+        self._warned = False
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._thread.start()
 
     async def add(self, predictions: list[Prediction]) -> None:
-        """Adds predictions. Raises what the store raises."""
+        """Adds predictions. Raises what the store raises.
+
+        What nobody waits for any more is not begun.
+        """
+        if self._scrub is not None:
+            ready: list[Prediction] = []
+            for portion in _portions(predictions):
+                ready += await self._scrubbed(portion)
+            predictions = ready
         await self._do(predictions, None)
+
+    async def _scrubbed(self, predictions: list[Prediction]) -> list[Prediction]:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._scrubbing, self._clean, predictions)
+        except RuntimeError as error:  # the pool takes nothing any more
+            raise StoreDown("The server is about to end.") from error
 
     async def say(self, verdict: Verdict, client: str) -> bool:
         """Adds feedback; False where this client has said so already. Raises what the store raises."""
@@ -65,8 +89,20 @@ class Writer:
 
     def close(self) -> None:
         """Writes what waits, then ends."""
+        self._scrubbing.shutdown()
         self._jobs.put(None)
         self._thread.join()
+
+    def _clean(self, predictions: list[Prediction]) -> list[Prediction]:
+        assert self._scrub is not None
+        cleaned = [replace(one, text=None if one.text is None else self._scrub(one.text)) for one in predictions]
+        lost = sum(one.text is None for one in cleaned) - sum(one.text is None for one in predictions)
+        if lost and not self._warned:
+            self._warned = True
+            log.warning(
+                "A text is too long to be scrubbed of personal data: its prediction is kept without it. Said once."
+            )
+        return cleaned
 
     def _do(self, predictions: list[Prediction], call: Callable[[], Any] | None) -> asyncio.Future[Any]:
         loop = asyncio.get_running_loop()
@@ -113,6 +149,20 @@ class Writer:
         predictions = [prediction for job in jobs for prediction in job.predictions]
         if predictions:
             _settle(jobs, lambda: self._store.add_predictions(predictions))
+
+
+def _portions(predictions: list[Prediction]) -> Iterator[list[Prediction]]:
+    """All of them in their order, in parts of about PORTION characters."""
+    part: list[Prediction] = []
+    length = 0
+    for one in predictions:
+        part.append(one)
+        length += len(one.text or "")
+        if length >= PORTION:
+            yield part
+            part, length = [], 0
+    if part:
+        yield part
 
 
 def _settle(jobs: list[_Job], call: Callable[[], Any]) -> None:

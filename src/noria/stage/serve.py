@@ -12,6 +12,8 @@ from omegaconf import DictConfig
 from noria.artifact import bundle
 from noria.common.console import get_console
 from noria.feedback.engine import parse, shown
+from noria.feedback.scrub import coverage
+from noria.feedback.scrub import scrub as scrub_text
 from noria.feedback.store import Store
 from noria.inference.device import pick_device
 from noria.serving.model import describe
@@ -49,7 +51,7 @@ def serve(
         port: 0: a free one.
         max_batch_size: how many texts at once.
         batch_timeout: seconds that the first text of a batch waits for others.
-        queue_size: how many texts may be let in and not yet answered.
+        queue_size: how many texts may be let in and not yet answered and stored.
         timeout: seconds until a request is given up.
         max_texts: of a request.
         max_body: bytes of a request.
@@ -60,7 +62,8 @@ def serve(
         follow: seconds between two looks at the champion.
 
     Raises:
-        UserError: a model that is not served, keys that are missing, a port or a database that cannot be opened.
+        UserError: a model that is not served, keys that are missing, or a port, a database or the finder of names that
+            cannot be opened.
     """
     settings = Settings(
         host, port, max_batch_size, batch_timeout, queue_size, timeout, max_texts, max_body, follow, workers
@@ -74,13 +77,16 @@ def serve(
     precision = cfg.trainer.get("precision", "auto")
     if precision == "auto":
         precision, _ = best_precision(accelerator)
-    store = None if feedback is None else _store(feedback, keep_texts, scrub)
+    scrubs = feedback is not None and keep_texts and scrub
+    texts = _kept_texts(feedback, keep_texts, scrub)
+    store = None if feedback is None else Store(feedback, keep_texts=keep_texts, scrub=None)
     console = get_console()
     try:
-        server = Server(source, settings, keys, store, precision, cast(Device, pick_device(accelerator).type))
+        device = cast(Device, pick_device(accelerator).type)
+        server = Server(source, settings, keys, store, precision, device, scrub_text if scrubs else None)
 
         def ready(url: str) -> None:
-            for line in _greeting(url, server, feedback, keys):
+            for line in _greeting(url, server, feedback, texts, keys):
                 console.print(line, highlight=False, soft_wrap=True)
 
         try:
@@ -93,11 +99,14 @@ def serve(
             store.close()
 
 
-def _store(url: str, keep_texts: bool, scrub: bool) -> Store:
-    return Store(url, keep_texts=keep_texts) if scrub else Store(url, keep_texts=keep_texts, scrub=None)
+def _kept_texts(feedback: str | None, keep_texts: bool, scrub: bool) -> str:
+    """What becomes of the texts, for people."""
+    if feedback is None or not keep_texts:
+        return "not kept"
+    return f"kept {coverage()}" if scrub else "kept as they are, with all personal data in them (stage.scrub=false)"
 
 
-def _greeting(url: str, server: Server, feedback: str | None, keys: Keys) -> list[str]:
+def _greeting(url: str, server: Server, feedback: str | None, texts: str, keys: Keys) -> list[str]:
     key = ' -H "Authorization: Bearer $KEY"' if keys else ""
     text = (
         r"one text\tanother text" if server.status.newest and server.status.newest.description.pairs else "a fine film"
@@ -105,6 +114,7 @@ def _greeting(url: str, server: Server, feedback: str | None, keys: Keys) -> lis
     return [
         f"Serving {' '.join(server.status.versions)} at {url} (Ctrl-C ends)",
         f"feedback: {'kept nowhere' if feedback is None else shown(parse(feedback))}",
+        f"texts: {texts}",
         f"try: curl {url}/predict{key} -H 'Content-Type: application/json' -d '{{\"text\": \"{text}\"}}'",
     ]
 
