@@ -15,7 +15,7 @@ def rows_of(labels: list | pa.Array) -> Rows:
 
 
 def cleaned(labels: list | pa.Array, kind: str = "single_label", declared: list[str] | None = None) -> Rows:
-    return clean(rows_of(labels), kind, "|", declared)
+    return clean({"train": rows_of(labels)}, kind, "|", declared)["train"]
 
 
 @pytest.mark.parametrize(
@@ -124,3 +124,52 @@ def test_values_that_are_none():
         cleaned(["1", "high"], "regression")
     with pytest.raises(UserError, match="bool values, not numbers"):
         cleaned([True, False], "regression")
+
+
+def test_white_space_is_no_part_of_a_label(caplog):
+    rows = cleaned(["good ", "good", "\u00a0bad", "bad"] * 3)
+    assert names_of(rows, "single_label") == ["bad", "good"]
+    assert "white space around 6 labels is cut off" in caplog.text
+    lists = cleaned([["a ", "a"], [" b"]], "multi_label")
+    assert lists.table["label"].to_pylist() == [["a"], ["b"]]
+    assert "white space around 2 labels is cut off" in caplog.text
+    assert encode(cleaned([0, 1], declared=["no ", "yes"]), "single_label", ["no", "yes"]).tolist() == [0, 1]
+    assert encode(cleaned(["no"] * 3), "single_label", ["no ", "yes"]).tolist() == [0, 0, 0], "of an older artifact"
+
+
+def test_labels_that_differ_only_in_capitals_are_said(caplog):
+    assert names_of(cleaned(["Good", "good", "bad"]), "single_label") == ["Good", "bad", "good"]
+    assert "differ only in capitals are different labels: 'Good' and 'good'" in caplog.text
+
+
+SEVERAL = [
+    (["joy", "anger", "joy, anger", "fear"], ",", "row a.csv:3: the label 'joy, anger' looks like 2 labels"),
+    (["joy;anger", "fear;joy", "anger;fear"], ";", "row a.csv:2: the label 'anger;fear' looks like 2|row a.csv:3"),
+    (["joy", "anger", "joy/anger"], "/", "row a.csv:3: the label 'joy/anger'"),
+    (["joy", "anger", "joy anger"], " ", "row a.csv:3: the label 'joy anger'"),
+    (["joy|fear", "anger", "anger, joy"], ",", "row a.csv:3: the label 'anger, joy'"),
+]
+
+
+@pytest.mark.parametrize(("labels", "sign", "message"), SEVERAL)
+def test_a_cell_with_another_sign_between_labels_is_refused(labels, sign, message):
+    with pytest.raises(UserError, match=message) as refused:
+        cleaned(labels, "multi_label")
+    assert f'data.label_separator="{sign}"' in str(refused.value) and "data.label_names" in str(refused.value)
+    rows = clean({"train": rows_of(labels)}, "multi_label", sign, None)["train"]
+    assert max(map(len, rows.table["label"].to_pylist())) == 2
+    own = sorted({name for label in labels for name in label.split("|")})
+    assert names_of(cleaned(labels, "multi_label", own), "multi_label") == own, "they are declared to be one label"
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ["Boston, MA", "Seattle, WA", "Boston, MA"],
+        ["very good", "good", "very bad", "bad"],
+        ["U/S", "S"],
+        ["a,", "a", ","],
+    ],
+)
+def test_names_with_signs_in_them_stay_names(labels):
+    assert cleaned(labels, "multi_label").table["label"].to_pylist() == [[label] for label in labels]

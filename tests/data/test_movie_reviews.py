@@ -9,7 +9,7 @@ from noria.data.movie_reviews import MovieReviews
 
 
 def test_rotten_tomatoes(tokenizer):
-    data = MovieReviews("single_label", tokenizer, 1, label_names=["negative", "positive"], limit=50)
+    data = MovieReviews("single_label", tokenizer, 1, label_names=["negative", "positive"], limit=50, eval_limit=50)
     data.setup()
     assert data.labels == ["negative", "positive"] and data.report["dropped"] == {"train": {}}
     assert data.report["rows"] == {"train": 50, "val": 50, "test": 50}

@@ -258,7 +258,8 @@ def _parquet(path: Path, columns: Sequence[str]) -> tuple[pa.Schema, Iterator[pa
     # pandas' categories are read as what they stand for: each batch would have a dictionary of its own
     found = [file.schema_arrow.field(name) for name in file.schema_arrow.names if name in columns]
     kinds = [field.type.value_type if pa.types.is_dictionary(field.type) else field.type for field in found]
-    schema = pa.schema(list(zip((field.name for field in found), kinds, strict=True)))
+    fields = list(zip((field.name for field in found), kinds, strict=True))
+    schema = pa.schema(fields, file.schema_arrow.metadata)  # which may name the classes of a column
 
     def batches() -> Iterator[pa.RecordBatch]:
         try:

@@ -8,14 +8,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute
-
 from noria.common.errors import UserError, did_you_mean
-from noria.data.rows import Rows, from_table, text_columns
+from noria.data.rows import Rows, label_columns, text_columns
+from noria.data.table_rows import rows_of
 from noria.data.text import TextData
-
-pc: Any = pyarrow.compute  # its functions are made when it is imported: type checkers see none
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -28,6 +24,7 @@ class HubData(TextData):
         name: its configuration.
         revision: a branch, tag or commit; pin a commit to get the same rows for ever.
         text: the column of the texts, or the two columns of a pair.
+        label: the column of the labels, or a list of columns of zeros and ones, one for each label.
     """
 
     def __init__(
@@ -44,7 +41,7 @@ class HubData(TextData):
         val_split: str | None = "validation",
         test_split: str | None = "test",
         text: str | list[str] = "text",
-        label: str = "label",
+        label: str | list[str] = "label",
         **kwargs: Any,
     ) -> None:
         super().__init__(kind, tokenizer, seed, labels, **kwargs)
@@ -54,6 +51,7 @@ class HubData(TextData):
         self.split_names = {"train": train_split, "val": val_split, "test": test_split}
         self.text = text_columns(text)
         self.label = label
+        label_columns(label, kind)
 
     def read(self) -> dict[str, Rows]:
         names = {split: name for split, name in self.split_names.items() if name is not None}
@@ -62,7 +60,12 @@ class HubData(TextData):
 
 
 def load(
-    path: str, name: str | None, revision: str | None, splits: dict[str, str], text: list[str], label: str
+    path: str,
+    name: str | None,
+    revision: str | None,
+    splits: dict[str, str],
+    text: list[str],
+    label: str | list[str],
 ) -> tuple[dict[str, Rows], str | None]:
     """The rows of each split (our name -> its name there), and the revision where it is known.
 
@@ -73,7 +76,7 @@ def load(
     from datasets.exceptions import DatasetsError
 
     try:
-        builder = datasets.load_dataset_builder(path, name, revision=revision)
+        builder = _typed(datasets.load_dataset_builder(path, name, revision=revision), path, name, revision)
         builder.download_and_prepare()
         found: Any = builder.as_dataset()
     except (DatasetsError, OSError, ValueError, RuntimeError) as error:
@@ -90,25 +93,33 @@ def load(
                 f"data.{ours}_split={'null cuts one from train.' if ours != 'train' else 'names it.'}"
             )
         table = found[theirs].with_format("arrow")[:]
-        features = found[theirs].features
-        label_names = None
-        if isinstance(features.get(label), datasets.ClassLabel):
-            label_names = tuple(features[label].names)
-            # -1 marks rows without a label
-            table = _masked(table, label)
-        rows[ours] = from_table(
-            table,
-            source=theirs,
-            where=f"{path}, split {theirs}",
-            text=text,
-            label=label,
-            label_names=label_names,
-        )
+        rows[ours] = rows_of(table, theirs, f"{path}, split {theirs}", text, label)
     known = builder.hash if builder.repo_id and COMMIT.fullmatch(builder.hash or "") else revision
     return rows, known
 
 
-def _masked(table: pa.Table, label: str) -> pa.Table:
-    column = table[label]
-    place = table.column_names.index(label)
-    return table.set_column(place, label, pc.if_else(pc.less(column, 0), None, column))
+def _typed(builder: Any, path: str, name: str | None, revision: str | None) -> Any:
+    """The same builder, but one that reads CSV files as `data=table` does: cells are strings, and only an empty one is
+    missing. By itself it takes "None", "NA", "null" and the like for missing cells, and 007 for a number.
+    """
+    import datasets
+    import pandas
+    from datasets.packaged_modules.csv.csv import Csv
+
+    if not isinstance(builder, Csv):
+        return builder
+    features = builder.info.features
+    if features is None:
+        files = [str(file) for those in (builder.config.data_files or {}).values() for file in those]
+        heads = [pandas.read_csv(file, nrows=0, **_how(builder.config)).columns for file in files]
+        columns = list(dict.fromkeys(str(column) for head in heads for column in head))
+        made: Any = datasets.Features  # typed as if it took itself
+        features = made({column: datasets.Value("string") for column in columns})
+    return datasets.load_dataset_builder(
+        path, name, revision=revision, features=features, keep_default_na=False, na_values=[""]
+    )
+
+
+def _how(config: Any) -> dict[str, Any]:
+    """What the data set's own card says of its CSV files."""
+    return {key: value for key, value in config.pd_read_csv_kwargs.items() if key in ("sep", "names", "header")}

@@ -1,4 +1,4 @@
-"""Labels: from a raw column to class names and numbers, for one label, several labels, or a value.
+"""Labels: from a raw column to class names and numbers, for one label, several labels (`label_lists`), or a value.
 
 Knows nothing of models; a label it does not know is the user's mistake and is named with its row.
 """
@@ -6,6 +6,7 @@ Knows nothing of models; a label it does not know is the user's mistake and is n
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -15,32 +16,52 @@ import pyarrow as pa
 import pyarrow.compute
 
 from noria.common.errors import UserError
+from noria.data import label_lists
+from noria.data.class_names import padded, renamed
 from noria.data.mapped import gather, pieces
 from noria.data.rows import NO_LABEL, SURE, Rows, blank
 
 pc: Any = pyarrow.compute  # its functions are made when it is imported: type checkers see none
 
+log = logging.getLogger(__name__)
 MAX_CLASSES = 1000
 INTEGER = re.compile(r"-?\d+")
 
 
-def clean(rows: Rows, kind: str, separator: str, declared: Sequence[str] | None) -> Rows:
-    """The rows with labels of one type a kind: string, list of strings, or float64 (finite).
+def clean(
+    given: dict[str, Rows], kind: str, separator: str, declared: Sequence[str] | None, multi_hot: bool | None = None
+) -> dict[str, Rows]:
+    """The splits' rows with labels of one type a kind: string, list of strings, or float64 (finite).
 
-    Rows whose label is blank (for a value: NaN or infinite) are left out and counted. `declared` names the
-    labels 0, 1, 2, ...: a number that is not itself such a name becomes the name at its place.
+    Rows whose label is blank (for a value: NaN or infinite) are left out and counted. White space around a label is no
+    part of it. A number that is not itself a declared name becomes the name at its place.
+
+    Args:
+        separator, multi_hot: how several labels a row are written; see `label_lists.clean`.
+        declared: the names of the labels 0, 1, 2, ... in all splits; None: each split's own `label_names`, or those of
+            the first split that has any.
 
     Raises:
         UserError: a label is not of this kind.
     """
     if kind == "regression":
-        return _values(rows)
+        return {name: _values(rows) for name, rows in given.items()}
+    first = next((rows.label_names for rows in given.values() if rows.label_names), None)
+    each = {name: _stripped(declared or rows.label_names or first) for name, rows in given.items()}
     if kind == "multi_label":
-        return rows.with_labels(_lists(rows, separator, declared))
+        return label_lists.clean(given, separator, each, multi_hot)
+    return {name: _named(rows, each[name]) for name, rows in given.items()}
+
+
+def _stripped(names: Sequence[str] | None) -> list[str] | None:
+    return [str(name).strip() for name in names] if names else None
+
+
+def _named(rows: Rows, declared: Sequence[str] | None) -> Rows:
     rows = _names(rows, checked=declared is None)
     if declared is None:
         return rows
-    return rows.with_labels(_strings(rows.table["label"], lambda piece: _renamed(piece, declared)))
+    return rows.with_labels(_strings(rows.table["label"], lambda piece: renamed(piece, declared)))
 
 
 def names_of(train: Rows, kind: str) -> list[str]:
@@ -61,9 +82,20 @@ def names_of(train: Rows, kind: str) -> list[str]:
         raise UserError(f"{train.where}: every row has the label '{names[0]}': there is nothing to learn.")
     if not names:
         raise UserError(f"{train.where}: no row has a label.")
+    alike = [group for group in _alike(names) if len(group) > 1]
+    if alike:
+        shown = "; ".join(" and ".join(map(repr, group)) for group in alike[:3])
+        log.warning("%s: labels that differ only in capitals are different labels: %s.", train.where, shown)
     if all(INTEGER.fullmatch(name) for name in names):
         return sorted(names, key=lambda name: (int(name), name))
     return sorted(names)
+
+
+def _alike(names: Sequence[str]) -> list[list[str]]:
+    groups: dict[str, list[str]] = {}
+    for name in sorted(names):
+        groups.setdefault(name.casefold(), []).append(name)
+    return list(groups.values())
 
 
 def encode(rows: Rows, kind: str, names: Sequence[str]) -> np.ndarray:
@@ -75,7 +107,7 @@ def encode(rows: Rows, kind: str, names: Sequence[str]) -> np.ndarray:
     column = rows.table["label"]
     if kind == "regression":
         return column.to_numpy().astype(np.float32)
-    known = pa.array(names, pa.string())
+    known = pa.array([name.strip() for name in names], pa.string())  # older artifacts may know them with white space
     if kind == "single_label":
         numbers, start = np.empty(len(rows), np.int64), 0
         for piece in pieces(column):
@@ -131,6 +163,9 @@ def _names(rows: Rows, checked: bool) -> Rows:
         return rows.with_labels(rows.table["label"].cast(pa.int64()).cast(pa.string()))
     rows = rows.with_labels(column.cast(pa.string()))
     rows = rows.without(blank(rows.table["label"]), NO_LABEL)
+    if count := padded(rows.table["label"]):
+        log.warning("%s: white space around %d labels is cut off.", rows.where, count)
+        rows = rows.with_labels(_strings(rows.table["label"], pc.utf8_trim_whitespace))
     column = rows.table["label"]
     try:
         finite = [pc.all(pc.is_finite(piece.cast(pa.float64()))).as_py() for piece in pieces(column)]
@@ -165,51 +200,6 @@ def _refuse_fractions(rows: Rows, labels: pa.ChunkedArray) -> None:
                 "class. To predict numbers choose task=text_regression."
             )
         start += len(piece)
-
-
-def _renamed(labels: pa.Array, declared: Sequence[str]) -> pa.Array:
-    """Numbers replaced by the declared name at that place; other labels, known or not, stay."""
-    if len(set(declared)) < len(declared):
-        raise UserError(f"data.label_names names a label twice: {', '.join(declared)}.")
-    encoded = labels.dictionary_encode()
-    names = []
-    for name in encoded.dictionary.to_pylist():
-        numbered = name not in declared and name.isdecimal() and int(name) < len(declared)
-        names.append(declared[int(name)] if numbered else name)
-    return pa.array(names, pa.string()).take(encoded.indices)
-
-
-def _lists(rows: Rows, separator: str, declared: Sequence[str] | None) -> pa.Array:
-    """Several labels a row as lists of strings: a list column, or strings cut at the separator."""
-    column = rows.table["label"]
-    kind = column.type
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        inner = kind.value_type
-        if pa.types.is_nested(inner) or pa.types.is_floating(inner):
-            raise UserError(f"{rows.where}: the label lists hold {inner} values, not names.")
-        column = column.cast(pa.list_(pa.string()))
-
-        def names_in(cell: Any) -> list[str]:
-            return [name for name in cell if name is not None]
-    else:
-        if pa.types.is_nested(kind) or pa.types.is_floating(kind):
-            raise UserError(f"{rows.where}: the label column holds {kind} values, not lists of labels.")
-        if not separator:
-            raise UserError("data.label_separator is empty: give the sign that stands between two labels.")
-        column = column.cast(pa.string())
-
-        def names_in(cell: Any) -> list[str]:
-            return [name for part in cell.split(separator) if (name := part.strip())]
-
-    lists = pa.concat_arrays(
-        [
-            pa.array([list(dict.fromkeys(names_in(cell))) for cell in piece.to_pylist()], pa.list_(pa.string()))
-            for piece in pieces(column)
-        ]
-    )
-    if declared is None:
-        return lists
-    return pa.ListArray.from_arrays(lists.offsets, _renamed(lists.values, declared))
 
 
 def _values(rows: Rows) -> Rows:

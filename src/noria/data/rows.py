@@ -151,6 +151,23 @@ def text_columns(text: str | list[str]) -> list[str]:
     return names
 
 
+def label_columns(label: str | list[str], kind: str) -> list[str]:
+    """The columns that `data.label` names: one, or for several labels a row a column of zeros and ones each.
+
+    Raises:
+        UserError: it names none, one twice, or several for a kind that has one label a row.
+    """
+    names = [label] if isinstance(label, str) else list(label)
+    if not names or len({*names}) < len(names):
+        raise UserError(f"data.label names {', '.join(names) or 'no column'}: name each column once.")
+    if not isinstance(label, str) and kind != "multi_label":
+        raise UserError(
+            f"data.label names a list of columns ({', '.join(names)}): a 0 or 1 for each label, which is "
+            "task=multilabel_classification."
+        )
+    return names
+
+
 def require_columns(names: Sequence[str], wanted: Sequence[str], where: str, named_by: str = NAMED_BY) -> None:
     """Raises a UserError unless each wanted column is there, and there once; it ends in what names the columns."""
     for name in wanted:

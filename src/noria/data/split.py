@@ -1,6 +1,7 @@
 """Splits: official ones as they are, missing ones cut from train by a hash of the text.
 
-Knows no seed: a text's side depends on the text alone, so duplicates stay together and new rows move none.
+Knows no seed: a text's side depends on the text alone, so duplicates stay together and new rows move none (but a
+text of a class that is so rare that train would have none of it).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import pyarrow.compute
 
 from noria.common.errors import UserError
 from noria.data.mapped import CHUNK, gather, pieces
+from noria.data.rare import kept_in_train
 from noria.data.rows import Rows
 
 pc: Any = pyarrow.compute  # its functions are made when it is imported: type checkers see none
@@ -71,7 +73,7 @@ def complete(given: dict[str, Rows], val_fraction: float, test_fraction: float) 
     """The given splits ("train", and maybe "val" and "test"), the missing ones cut from train.
 
     Test takes the low end of the hash and val the high end, so that a change of one leaves the other alone.
-    A fraction of 0 makes no split.
+    A fraction of 0 makes no split. A class that train would lose keeps a text there (`rare.py`).
 
     Raises:
         UserError: a split would be empty.
@@ -88,6 +90,8 @@ def complete(given: dict[str, Rows], val_fraction: float, test_fraction: float) 
     shares = (place / 2.0**64 for place in _places(train, 0))
     sides = [(share < test_share, share >= 1 - val_share) for share in shares]
     for_test, for_val = (np.concatenate(side) for side in zip(*sides, strict=True))
+    stays = kept_in_train(train, for_test | for_val, KEY)
+    for_test, for_val = for_test & ~stays, for_val & ~stays
     splits = {**given, "train": train.select(~(for_test | for_val))}
     if test_share:
         splits["test"] = train.select(for_test)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from noria.data.files import read_table
-from noria.data.rows import Rows, from_table, text_columns
+from noria.data.rows import Rows, label_columns, text_columns
+from noria.data.table_rows import rows_of
 from noria.data.text import TextData
 
 
@@ -18,6 +19,7 @@ class TableData(TextData):
 
     Args:
         text: the column of the texts, or the two columns of a pair.
+        label: the column of the labels, or a list of columns of zeros and ones, one for each label.
         quoted: whether cells may stand in double quotes; None: in .csv files, but not in .tsv files.
     """
 
@@ -32,7 +34,7 @@ class TableData(TextData):
         val_path: str | None = None,
         test_path: str | None = None,
         text: str | list[str] = "text",
-        label: str = "label",
+        label: str | list[str] = "label",
         quoted: bool | None = None,
         **kwargs: Any,
     ) -> None:
@@ -40,11 +42,12 @@ class TableData(TextData):
         self.paths = {"train": path, "val": val_path, "test": test_path}
         self.text = text_columns(text)
         self.label = label
+        self._labels = label_columns(label, kind)
         self.quoted = quoted
 
     def read(self) -> dict[str, Rows]:
         return {split: self._rows(path) for split, path in self.paths.items() if path is not None}
 
     def _rows(self, path: str) -> Rows:
-        table = read_table(path, [*self.text, self.label], self.quoted)
-        return from_table(table, source=Path(path).name, where=path, text=self.text, label=self.label)
+        table = read_table(path, [*self.text, *self._labels], self.quoted)
+        return rows_of(table, Path(path).name, path, self.text, self.label)

@@ -24,8 +24,11 @@ class TextData(DataModule):
     `num_labels` (1 for regression).
 
     Args:
-        label_names: the names of the labels 0, 1, 2, ... where the data holds numbers.
+        label_names: the names of the labels 0, 1, 2, ... where the data holds numbers, or of the places of zeros and
+            ones.
         label_separator: what stands between the labels of one cell, for several labels a row.
+        multi_hot: several labels a row are zeros and ones, one for each label; False: they are names or numbers of
+            labels; None: found out, or refused where both are possible.
     """
 
     kinds = ("single_label", "multi_label", "regression")
@@ -39,11 +42,13 @@ class TextData(DataModule):
         *,
         label_names: list[str] | None = None,
         label_separator: str = "|",
+        multi_hot: bool | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(kind, tokenizer, seed, None if kind == "regression" else labels, **kwargs)
         self.label_names = label_names
         self.label_separator = label_separator
+        self.multi_hot = multi_hot
         self._declared: list[str] | None = None
         self._targets: dict[str, np.ndarray] = {}
 
@@ -52,9 +57,10 @@ class TextData(DataModule):
         return 1 if self.kind == "regression" else len(self.labels)
 
     def clean(self, given: dict[str, Rows]) -> dict[str, Rows]:
-        named = next((list(rows.label_names) for rows in given.values() if rows.label_names), None)
-        self._declared = self.label_names or named
-        return {n: label_room.clean(r, self.kind, self.label_separator, self._declared) for n, r in given.items()}
+        rows = label_room.clean(given, self.kind, self.label_separator, self.label_names, self.multi_hot)
+        names = self.label_names or next((split.label_names for split in rows.values() if split.label_names), None)
+        self._declared = [name.strip() for name in names] if names else None
+        return rows
 
     def settle(self, train: Rows) -> None:
         if self.kind != "regression" and not self.labels:

@@ -1,0 +1,166 @@
+"""Several labels a row: from lists, from cells, or from zeros and ones, to a list of names for each row.
+
+Knows nothing of files.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+
+from noria.common.errors import UserError
+from noria.data.class_names import padded, renamed
+from noria.data.mapped import pieces
+from noria.data.multi_hot import are_multi_hot, named
+from noria.data.rows import NO_LABEL, Rows, blank
+
+log = logging.getLogger(__name__)
+pc: Any = pyarrow.compute  # its functions are made when it is imported: type checkers see none
+
+SIGNS = (",", ";", "|", "\t", "\n")  # what often stands between two labels of a cell
+LOOSE = (" ", "/", "&", "+")  # what may do so, but often stands within a name as well
+BAD_LIST = (ValueError, SyntaxError, RecursionError, MemoryError, pa.ArrowInvalid, pa.ArrowTypeError)
+
+
+def clean(
+    given: dict[str, Rows], separator: str, declared: dict[str, list[str] | None], multi_hot: bool | None
+) -> dict[str, Rows]:
+    """The splits' rows with lists of names for labels; how labels are read is decided for all splits together.
+
+    Args:
+        separator: what stands between two labels of a cell.
+        declared: each split's names of the labels 0, 1, 2, ...
+        multi_hot: the labels are zeros and ones, one a label; None: found out.
+
+    Raises:
+        UserError: the labels cannot be read, or can be read in two ways.
+    """
+    parsed = {name: _parsed(rows, separator) for name, rows in given.items()}
+    rows = [found for found, _ in parsed.values()]
+    if len({_sort(found) for found in rows}) > 1:
+        each = "; ".join(f"{found.where}: {found.table['label'].type}" for found in rows)
+        raise UserError(f"The labels are not of one type in all splits: {each}.")
+    listed = any(how != "values" for _, how in parsed.values())
+    names = next((len(those) for those in declared.values() if those), None)
+    if are_multi_hot(rows, listed, names, multi_hot):
+        if names is None:
+            log.info("The labels are zeros and ones, one for each label; data.label_names names them.")
+        return {name: named(found, declared[name]) for name, (found, _) in parsed.items()}
+    if cells := [found for found, how in parsed.values() if how != "lists"]:
+        _refuse_another_sign(cells, separator, declared)
+    return {name: _by_name(found, declared[name], how) for name, (found, how) in parsed.items()}
+
+
+def _sort(rows: Rows) -> str:
+    inner = rows.table["label"].type.value_type
+    return "yes or no" if pa.types.is_boolean(inner) else "share" if pa.types.is_floating(inner) else "name"
+
+
+def _parsed(rows: Rows, separator: str) -> tuple[Rows, str]:
+    """Rows with a list for a label, of the values as they are; and what they were: lists, cells, or single values."""
+    column = rows.table["label"]
+    kind = column.type
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        inner = kind.value_type.value_type if pa.types.is_dictionary(kind.value_type) else kind.value_type
+        if pa.types.is_nested(inner) or pa.types.is_temporal(inner) or pa.types.is_binary(inner):
+            raise UserError(f"{rows.where}: the label lists hold {inner} values, not names.")
+        if not (pa.types.is_boolean(inner) or pa.types.is_integer(inner) or pa.types.is_floating(inner)):
+            inner = pa.string()
+        return rows.with_labels(column.cast(pa.list_(inner))), "lists"
+    if pa.types.is_nested(kind) or pa.types.is_floating(kind):
+        raise UserError(f"{rows.where}: the label column holds {kind} values, not lists of labels.")
+    if not separator:
+        raise UserError("data.label_separator is empty: give the sign that stands between two labels.")
+    column = column.cast(pa.string())
+    empty = blank(column)
+    written = pc.starts_with(pc.utf8_trim_whitespace(column), "[")
+    if (np.asarray(written) | empty).all() and not empty.all():
+        return _written_lists(rows.with_labels(column).without(empty, NO_LABEL)), "lists"
+    lists = [_split(piece, separator) for piece in pieces(column)]
+    several = any(len(cell) > 1 for piece in lists for cell in piece)
+    listed = pa.chunked_array([pa.array(piece, pa.list_(pa.string())) for piece in lists])
+    return rows.with_labels(listed), "cells" if several else "values"
+
+
+def _split(cells: pa.Array, separator: str) -> list[list[str]]:
+    return [[name for part in cell.split(separator) if (name := part.strip())] for cell in cells.to_pylist()]
+
+
+def _written_lists(rows: Rows) -> Rows:
+    """Lists that are written out in cells, as in JSON or in Python."""
+    found = []
+    for place, cell in enumerate(rows.table["label"].to_pylist()):
+        try:
+            value = json.loads(cell)
+        except ValueError:
+            try:
+                value = ast.literal_eval(cell.strip())
+            except BAD_LIST:
+                value = None
+        if not isinstance(value, list):
+            raise UserError(
+                f"{rows.where}, row {rows.ids[place]}: the label {cell[:80]!r} begins as a list, but cannot be read as "
+                'one. Lists look like ["joy", "anger"] or [1, 0, 1].'
+            )
+        found.append(value)
+    try:
+        return rows.with_labels(pa.array(found))
+    except BAD_LIST as error:
+        raise UserError(f"{rows.where}: the lists of labels hold values of several types: {error}") from None
+
+
+def _by_name(rows: Rows, declared: Sequence[str] | None, how: str) -> Rows:
+    """Rows with lists of different names, without white space around them."""
+    column = rows.table["label"].cast(pa.list_(pa.string()))
+    if how == "lists" and (count := padded(pc.list_flatten(column))):
+        log.warning("%s: white space around %d labels is cut off.", rows.where, count)
+    cut = ([_different(cell) for cell in piece.to_pylist()] for piece in pieces(column))
+    lists = pa.concat_arrays([pa.array(cells, pa.list_(pa.string())) for cells in cut])
+    if declared is None:
+        return rows.with_labels(lists)
+    return rows.with_labels(pa.ListArray.from_arrays(lists.offsets, renamed(lists.values, declared)))
+
+
+def _different(names: list[str | None]) -> list[str]:
+    return list(dict.fromkeys(name for part in names if part and (name := part.strip())))
+
+
+def _refuse_another_sign(splits: list[Rows], separator: str, declared: dict[str, list[str] | None]) -> None:
+    """Refuses names that are several labels with another sign between them: each part stands elsewhere too."""
+    known = {name for names in declared.values() for name in names or ()}
+    lists = [rows.table["label"] for rows in splits]
+    names = {name for column in lists for name in pc.unique(pc.list_flatten(column)).to_pylist()} - {None}
+    for sign in (*SIGNS, *LOOSE):
+        if sign == separator:
+            continue
+        parts = {name: [part for one in name.split(sign) if (part := one.strip())] for name in names}
+        where: dict[str, set[str]] = {}
+        for name, own in parts.items():
+            for part in {*own}:
+                where.setdefault(part, set()).add(name)
+        for name in sorted(names - known):
+            own = parts[name]
+            elsewhere = (part in names if sign in LOOSE else len(where[part]) > 1 for part in own)
+            if len({*own}) > 1 and all(elsewhere):
+                _refuse(splits, name, own, sign, separator)
+
+
+def _refuse(splits: list[Rows], name: str, parts: list[str], sign: str, separator: str) -> None:
+    for rows in splits:
+        column = rows.table["label"].combine_chunks()
+        places = np.flatnonzero(np.asarray(pc.equal(column.flatten(), name)))
+        if len(places):
+            row = rows.ids[pc.list_parent_indices(column)[int(places[0])].as_py()]
+            raise UserError(
+                f"{rows.where}, row {row}: the label {name!r} looks like {len(parts)} labels, for "
+                f"{' and '.join(map(repr, parts))} stand elsewhere too, and labels are cut only at {separator!r}. "
+                f"data.label_separator={json.dumps(sign)} cuts it; if it is one label, list all of them in "
+                "data.label_names."
+            )
