@@ -15,7 +15,7 @@ ID = r"\d{8}-\d{6}-[0-9a-f]{4}"
 
 @pytest.fixture(autouse=True)
 def no_cluster(monkeypatch):
-    for name in ("SLURM_JOB_ID", "TORCHELASTIC_RUN_ID"):
+    for name in ("SLURM_JOB_ID", "SLURM_STEP_ID", "SLURM_NTASKS", "SLURM_STEP_NUM_TASKS", "TORCHELASTIC_RUN_ID"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -68,17 +68,38 @@ def test_names_sort_by_time(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "named"),
+    ("environment", "named"),
     [
-        ("SLURM_JOB_ID", "4711", "default/job-4711"),
-        ("TORCHELASTIC_RUN_ID", "abc", "default/job-abc"),
-        ("TORCHELASTIC_RUN_ID", "none", None),  # what torchrun sets where nobody named the job
+        ({"SLURM_JOB_ID": "4711", "SLURM_STEP_ID": "2", "SLURM_STEP_NUM_TASKS": "2"}, "job-4711.2-[0-9a-f]{6}"),
+        ({"SLURM_JOB_ID": "4711", "SLURM_STEP_ID": "0", "SLURM_NTASKS": "8"}, "job-4711.0-[0-9a-f]{6}"),
+        ({"TORCHELASTIC_RUN_ID": "abc"}, "job-abc-[0-9a-f]{6}"),
     ],
 )
-def test_all_processes_of_a_clusters_job_share_a_name(name, value, named, monkeypatch):
-    monkeypatch.setenv(name, value)
+def test_all_processes_that_a_cluster_starts_for_one_run_share_a_name(environment, named, monkeypatch):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
     run, _ = names()
-    assert run == named if named else re.fullmatch(f"default/{ID}", run)
+    assert re.fullmatch(f"default/{named}", run)
+    monkeypatch.setenv("SLURM_PROCID", "1")
+    assert names()[0] == run
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    assert names()[0] == f"{run}-r1", "the folder of the part before is not written over"
+
+
+@pytest.mark.parametrize(
+    ("environment", "named"),
+    [
+        ({"SLURM_JOB_ID": "4711"}, f"job-4711-{ID}"),
+        ({"SLURM_JOB_ID": "4711", "SLURM_NTASKS": "8"}, f"job-4711-{ID}"),  # a script, and no srun
+        ({"SLURM_JOB_ID": "4711", "SLURM_STEP_ID": "3", "SLURM_STEP_NUM_TASKS": "1"}, f"job-4711-{ID}"),
+        ({"TORCHELASTIC_RUN_ID": "none"}, ID),  # what torchrun sets where nobody named the job
+    ],
+)
+def test_runs_of_one_job_have_names_of_their_own(environment, named, monkeypatch):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    run, _ = names()
+    assert re.fullmatch(f"default/{named}", run) and names()[0] != run
 
 
 @pytest.mark.parametrize(

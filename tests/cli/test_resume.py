@@ -163,7 +163,8 @@ def test_auto_goes_on_with_the_newest_unfinished_run_of_this_config(finished, no
     old = finished("20200101-000000-aaaa", status="failed")
     new = finished("20200102-000000-aaaa", status="running")
     finished("20200103-000000-aaaa", status="done")
-    finished("20200104-000000-aaaa", status="failed", config_hash="another")
+    seed = record(old)["config"] | {"seed": 9}
+    finished("20200104-000000-aaaa", status="failed", config_hash="another", config=seed)
     finished("20200105-000000-aaaa", status="failed", stage="evaluate")
     (finished("20200106-000000-aaaa", status="failed") / "checkpoints/last.ckpt").unlink()
     there = set((tmp_path / "runs/default").iterdir())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -11,6 +12,7 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, open_dict
 
 from noria.common.errors import UserError
+from noria.tracking.run_folder import refuse_inside
 
 WANDB_SWEEP = "noria.stage.wandb_sweep.wandb_sweep"
 
@@ -27,11 +29,12 @@ def settle_folder(config: DictConfig) -> None:
     """Names the sweep's folder once, for the trials too, whose own overrides would give another name.
 
     Raises:
-        UserError: the sweep is to resume one run.
+        UserError: the sweep is to resume one run, or its folder is a run's.
     """
     if config.get("resume") not in (None, "auto"):
         raise UserError(f"resume={config.resume} goes on with one run; a sweep goes on by itself. Leave it out.")
     folder = str(config.hydra.sweep.dir)
+    refuse_inside(Path(folder) / "trial")
     with open_dict(config.hydra):
         config.hydra.sweep.dir = folder
         quoted = folder.replace("\\", "\\\\").replace("'", "\\'")

@@ -25,10 +25,13 @@ from noria.cli.ending import ending, say
 from noria.cli.names import register_resolvers
 from noria.cli.resume import find_unfinished, refuse_changes, refuse_finished
 from noria.cli.stages import CHILD, run_checked, run_child
+from noria.common import cluster
 from noria.common.errors import Terminated, UserError
 from noria.common.paths import conf_dir, remove_if_empty
 from noria.config.check import check
 from noria.config.messages import explain
+from noria.config.rules.facts import trains
+from noria.tracking.run_folder import refuse_taken
 
 
 def entry() -> None:
@@ -98,12 +101,17 @@ class Command:
         if self.start.resumed is not None:
             refuse_finished(Path(config["resume"]))
             refuse_changes(self.start.resumed, config)
-        if cfg.resume == "auto":
-            unfinished = find_unfinished(config, output_dir)
+        again = cluster.job() if cluster.restarts() and trains(config) else None
+        if cfg.resume == "auto" or (cfg.resume is None and again):
+            unfinished = find_unfinished(config, output_dir, None if cfg.resume else again)
             cfg.resume = None if unfinished is None else str(unfinished)
             if unfinished is not None:
                 cfg.paths.run_dir = str(unfinished)
+                if cluster.is_first_rank():
+                    print(f"Goes on with {unfinished}.", file=sys.stderr)
             config = check(cfg, choices)
+        if config["resume"] is None and trains(config) and cluster.is_first_rank():
+            refuse_taken(Path(config["paths"]["run_dir"]))
         return config
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import secrets
 from datetime import datetime
@@ -12,6 +11,8 @@ from functools import cache
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
+
+from noria.common import cluster
 
 
 def register_resolvers() -> None:
@@ -40,8 +41,15 @@ def _sweep_name(experiment: str | None, sweep: str | None, overrides: list[str])
 
 @cache
 def _id() -> str:
-    """Sorted by time and never twice; the same on every process of a job that a cluster starts."""
-    for name in ("SLURM_JOB_ID", "TORCHELASTIC_RUN_ID"):
-        if (job := os.environ.get(name)) and job != "none":
-            return f"job-{job}"
-    return f"{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    """Sorted by time and never twice; the same on all processes that a cluster has started for one run.
+
+    These cannot ask each other yet: their name is made of the launch, what was typed, and how often the job was
+    started again.
+    """
+    if launch := cluster.shared_launch():
+        typed = list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
+        what = hashlib.sha256(json.dumps(typed).encode()).hexdigest()[:6]
+        again = f"-r{restarts}" if (restarts := cluster.restarts()) else ""
+        return f"job-{launch}-{what}{again}"
+    job = f"job-{name}-" if (name := cluster.job()) else ""
+    return f"{job}{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"

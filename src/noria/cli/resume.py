@@ -6,8 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from noria.common.cluster import shared_launch
 from noria.common.errors import UserError
 from noria.config.hashing import config_hash, differences
+from noria.tracking.record_file import DONE
+from noria.tracking.run_folder import LAST, is_held
 
 
 def refuse_finished(folder: Path) -> None:
@@ -39,15 +42,25 @@ def refuse_changes(before: dict[str, Any], now: dict[str, Any]) -> None:
         )
 
 
-def find_unfinished(config: dict[str, Any], run_dir: Path) -> Path | None:
-    """The newest run beside `run_dir` that has this config, has not finished, and left a checkpoint."""
-    wanted = config_hash(config)
-    for path in sorted(run_dir.parent.glob("*/record.json"), reverse=True):
+def find_unfinished(config: dict[str, Any], run_dir: Path, job: str | None = None) -> Path | None:
+    """The newest run beside `run_dir` that has this config, has not finished, left a checkpoint, and does not run now.
+
+    Args:
+        job: only runs of this job of a cluster.
+    """
+    wanted, together = config_hash(config), shared_launch() is not None
+    found = []
+    for path in run_dir.parent.glob("*/record.json"):
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue  # a run whose record cannot be read cannot be resumed either
-        same = record.get("config_hash") == wanted and record.get("stage") == "fit"
-        if same and record.get("status") != "done" and (path.parent / "checkpoints" / "last.ckpt").is_file():
-            return path.parent
-    return None
+        # by its config, for what the hash is made of may have been another when the run began
+        its_hash = config_hash(record["config"]) if "config" in record else record.get("config_hash")
+        fits = its_hash == wanted and record.get("stage") == "fit" and record.get("status") != DONE
+        if not fits or not (path.parent / LAST).is_file() or (job is not None and record.get("job") != job):
+            continue
+        # processes that a cluster starts together must all choose alike, and the first of them may be ahead
+        if together or not is_held(path.parent):
+            found.append((str(record.get("started", "")), path.parent.name, path.parent))
+    return max(found)[2] if found else None

@@ -16,6 +16,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from noria.common.cluster import is_first_rank
 from noria.common.errors import RunError, Terminated, UserError
 from noria.config.masking import masked_words, secrets
 
@@ -61,7 +62,7 @@ def _run_stage(config: dict[str, Any], choices: dict[str, Any], *, multirun: boo
     module, _, name = keys.pop("_target_").rpartition(".")
     verb: Callable[..., None] = getattr(_imported(module), name)
     set_up_logging()  # after the import: lightning sets its own level
-    if any(int(os.environ.get(name, 0)) for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID")):
+    if not is_first_rank():
         get_console().quiet = True  # the first rank speaks for all
     verb(OmegaConf.create(config), choices, multirun, **keys)
 

@@ -98,9 +98,12 @@ def cycle(
 def _keep_turning(cfg: DictConfig, turn: Callable[[DictConfig], None], url: str, rows: int, every: float) -> None:
     """Turns, then waits until users have said so much more: what nothing new has come to would be judged alike."""
     for number in count(1):
+        folder = Path(cfg.paths.run_dir) / f"turn-{number:04}"
+        if folder.exists():  # of an earlier watch in this folder
+            continue
         began = datetime.now(UTC)
         try:
-            turn(inside(cfg, Path(cfg.paths.run_dir) / f"turn-{number:04}"))
+            turn(inside(cfg, folder))
         except (UserError, StoreDown) as problem:  # such as that there is no feedback yet
             get_console().print(str(problem), style="yellow", highlight=False)
         get_console().print(f"Waiting for {rows:,} more corrections (Ctrl-C ends).", highlight=False)

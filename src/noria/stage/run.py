@@ -11,11 +11,13 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from noria.common.cluster import job
 from noria.common.errors import Pruned, Terminated
 from noria.config.hashing import config_hash
 from noria.config.masking import masked, masked_text
 from noria.tracking.record import Record, first_rank, link_latest
 from noria.tracking.record_file import DONE, FAILED, FILE, INTERRUPTED, PREDICTIONS, PRUNED, TERMINATED, read_record
+from noria.tracking.run_folder import claim, release
 from noria.tracking.wandb_logger import finish, save_files
 
 
@@ -51,27 +53,42 @@ def open_record(cfg: DictConfig, stage: str, choices: dict[str, Any]) -> Record:
     """Starts the record in the run folder, writes `config.yaml` beside it, and points `latest` at a fit of its own.
 
     A fit that resumes goes on with the record and the W&B id of the part before.
+
+    Raises:
+        UserError: the folder is another run's.
     """
     folder = Path(cfg.paths.run_dir)
+    resumes = stage == "fit" and bool(cfg.resume)
+    if not first_rank():
+        return _opened(cfg, stage, choices, folder, resumes)
+    claim(folder, resumes=resumes)
+    try:
+        record = _opened(cfg, stage, choices, folder, resumes)
+        (folder / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(record.data["config"])), encoding="utf-8")
+        # What comes after opens runs/latest/artifact. A fit inside another run is that run's.
+        if stage == "fit" and not (folder.parent / FILE).is_file():
+            link_latest(Path(cfg.paths.runs), folder)
+    except BaseException:
+        release(folder)
+        raise
+    return record
+
+
+def _opened(cfg: DictConfig, stage: str, choices: dict[str, Any], folder: Path, resumes: bool) -> Record:
     config = shareable(cfg)
-    earlier = read_record(folder) if stage == "fit" and cfg.resume else None
+    earlier = read_record(folder) if resumes else None
     facts = {
         "stage": stage,
         "experiment": choices.get("experiment") or "default",
         "choices": choices,
         "seed": cfg.seed,
+        "job": job(),
         "config_hash": config_hash(config),
         "config": config,
         "paths": {"run_dir": str(folder)},
         "wandb": earlier["wandb"] if earlier else {"id": _agents_id() or secrets.token_hex(4)},
     }
-    record = Record(folder, facts, earlier)
-    if first_rank():
-        (folder / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(config)), encoding="utf-8")
-        # What comes after opens runs/latest/artifact. A fit inside another run is that run's.
-        if stage == "fit" and not (folder.parent / FILE).is_file():
-            link_latest(Path(cfg.paths.runs), folder)
-    return record
+    return Record(folder, facts, earlier)
 
 
 @contextmanager
@@ -96,6 +113,7 @@ def recording(record: Record) -> Iterator[Record]:
         record.finish(status, error)
         save_files(record.folder, (FILE, PREDICTIONS))
         finish(exit_code)
+        release(record.folder)
 
 
 def _agents_id() -> str | None:
