@@ -64,7 +64,8 @@ def open_record(cfg: DictConfig, stage: str, choices: dict[str, Any]) -> Record:
     claim(folder, resumes=resumes)
     try:
         record = _opened(cfg, stage, choices, folder, resumes)
-        (folder / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(record.data["config"])), encoding="utf-8")
+        written = OmegaConf.to_yaml(OmegaConf.create(record.data["config"]))
+        (folder / "config.yaml").write_text(written, encoding="utf-8")
         # What comes after opens runs/latest/artifact. A fit inside another run is that run's.
         if stage == "fit" and not (folder.parent / FILE).is_file():
             link_latest(Path(cfg.paths.runs), folder)
