@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from noria.config.hashing import ABSENT, DOES_NOT_MATTER, config_hash, differences, what_matters
+from noria.config.hashing import ABSENT, DOES_NOT_MATTER, config_hash, differences, left_out, what_matters
 
 CONFIG: dict[str, Any] = {
     "seed": 0,
@@ -52,6 +52,7 @@ def changed(key: str, value: object) -> dict[str, Any]:
         "data.num_workers",
         "trainer.log_every_n_steps",
         "callback.checkpoint.keep",
+        "callback.checkpoint.every_n_steps",
         "callback.progress",
         "logger.wandb",
     ],
@@ -81,6 +82,7 @@ def test_what_does_not_matter(key):
         ("callback.early_stopping", {"patience": 2}),
         ("callback.checkpoint.monitor", "val/loss"),
         ("callback.checkpoint.mode", "min"),
+        ("callback.checkpoint._target_", "mine.Best"),
         ("data.limit", None),
     ],
 )
@@ -112,3 +114,12 @@ def test_the_config_is_left_as_it_was():
 
 def test_every_key_left_out_is_named_once():
     assert len(set(DOES_NOT_MATTER)) == len(DOES_NOT_MATTER)
+
+
+def test_what_is_left_out_is_told_without_the_places():
+    config = changed("data.num_workers", 2)
+    assert left_out(config, "data") == left_out(config, "data.num_workers") == {"data.num_workers": 2}
+    assert left_out(config, "optimizer.lr") == {}
+    assert left_out(config, "callback") == {"callback.checkpoint.keep": 1}
+    whole = left_out(config, "experiment")  # a group that is no key of the config writes all over it
+    assert whole.keys() >= {"data.num_workers", "notes", "stage.test"} and not any("path" in key for key in whole)

@@ -44,6 +44,9 @@ DOES_NOT_MATTER = (
 )
 """Dotted keys that are left out: a run may be resumed with another value of any of them."""
 
+OF_THE_PLACE = ("paths", "resume", "sweep")
+"""Of those, what says where a run lies and nothing of how it is made."""
+
 
 class _Absent:
     def __repr__(self) -> str:
@@ -73,6 +76,25 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, Any
     keys = sorted({*before, *after})
     pairs = ((key, before.get(key, ABSENT), after.get(key, ABSENT)) for key in keys)
     return [(key, was, now) for key, was, now in pairs if not _same(was, now)]
+
+
+def left_out(config: dict[str, Any], key: str) -> dict[str, Any]:
+    """(dotted key, value) of what `what_matters` leaves out at or below a dotted key, without names of places.
+
+    Args:
+        key: one that the config does not hold, such as a group that writes all over the config, stands for the whole.
+    """
+    every, kept = flat(config), flat(what_matters(config))
+    run_dir = every.get("paths.run_dir")
+    found = {
+        name: value
+        for name, value in every.items()
+        if name not in kept
+        and name.partition(".")[0] not in OF_THE_PLACE
+        and not (run_dir and isinstance(value, str) and value.startswith(str(run_dir)))
+    }
+    within = {name for name in every if name == key or name.startswith(f"{key}.")}
+    return {name: value for name, value in found.items() if name in within or not within}
 
 
 def _without(value: dict[str, Any], prefix: str, run_dir: str | None) -> dict[str, Any]:
