@@ -78,6 +78,60 @@ def test_ctrl_c_stops_a_sweep_and_the_same_command_goes_on(tiny, tmp_path):
     assert any(record["resumed"] for record in found)
 
 
+EDITED = """
+from pathlib import Path
+from lightning.pytorch.callbacks import Callback
+from helper import SIZE
+
+class Edited(Callback):
+    def on_train_end(self, *_):
+        Path(f"used_{SIZE}").touch()
+        Path("helper.py").write_text("SIZE = 22\\n")
+"""
+
+
+def test_a_component_that_is_edited_while_its_sweep_runs_is_not_taken_for_the_old_one(tiny, tmp_path):
+    (tmp_path / "edited.py").write_text(EDITED)
+    (tmp_path / "helper.py").write_text("SIZE = 1\n")
+    command = [sys.executable, str(ROOT / "scripts/run.py"), *tiny, "+callback.edited._target_=edited.Edited"]
+    command += ["trainer.log_every_n_steps=1,2", "sweep=one", "-m", "hydra.launcher.n_jobs=1"]
+    options = {"cwd": tmp_path, "env": {**os.environ, "PYTHONPATH": str(tmp_path)}}
+
+    def run() -> dict[int, list[str]]:
+        subprocess.run(command, **options, check=True, capture_output=True, timeout=300)
+        found: dict[int, list[str]] = {}
+        for key in records(tmp_path):
+            config = json.loads((tmp_path / f"runs/default/one/{key}/record.json").read_text())["config"]
+            found.setdefault(config["trainer"]["log_every_n_steps"], []).append(key)
+        return found
+
+    first = run()
+    assert (tmp_path / "used_1").exists() and (tmp_path / "used_22").exists()
+    again = run()
+    # What the old one computed is computed anew, what the new one has computed is not.
+    assert len(again[1]) == 2 and set(first[1]) < set(again[1]) and again[2] == first[2]
+
+
+def test_a_process_that_holds_the_old_component_refuses_the_trial(noria, tiny, tmp_path, monkeypatch, capsys):
+    (tmp_path / "edited.py").write_text(EDITED)
+    (tmp_path / "helper.py").write_text("SIZE = 1\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    words = [*tiny, "+callback.edited._target_=edited.Edited", "seed=1,2", "sweep=one", "-m", "hydra/launcher=basic"]
+    assert noria(*words) == 1
+    assert "helper.py has been edited since this trial was asked for" in " ".join(capsys.readouterr().err.split())
+    assert len(records(tmp_path)) == 1 and not (tmp_path / "used_22").exists()
+    for name in ("edited", "helper"):
+        del sys.modules[name]
+
+
+def test_values_that_are_varied_on_purpose_are_trials_of_their_own(noria, tiny, tmp_path):
+    words = [*tiny, "trainer.log_every_n_steps=1,2", "sweep=one", "-m", "hydra/launcher=basic"]
+    assert noria(*words) == 0
+    first = records(tmp_path)
+    assert len(first) == 2
+    assert noria(*words, "tags=[again]") == 0 and records(tmp_path) == first
+
+
 UNRULY = '''
 import os, signal
 from pathlib import Path

@@ -12,8 +12,10 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, open_dict
 
 from noria.common.errors import UserError
+from noria.sweep.compose import fixed_keys
 from noria.tracking.run_folder import refuse_inside
 
+OF_A_SEARCH = ("callback.pruning", "callback.pruning.number")  # what a search adds to its trials
 WANDB_SWEEP = "noria.stage.wandb_sweep.wandb_sweep"
 
 
@@ -25,8 +27,10 @@ def asked(context: HydraContext, params: Mapping[str, Any], arguments: Sequence[
     return [*parser.parse_overrides([f"{key}={value}" for key, value in params.items() if key not in keys]), *typed]
 
 
-def settle_folder(config: DictConfig) -> None:
-    """Names the sweep's folder once, for the trials too, whose own overrides would give another name.
+def settle(config: DictConfig, context: HydraContext) -> None:
+    """Says once, for the trials too, which folder is the sweep's and which keys are not swept over.
+
+    A trial that another launcher runs has only overrides of its own, which do not tell.
 
     Raises:
         UserError: the sweep is to resume one run, or its folder is a run's.
@@ -39,6 +43,10 @@ def settle_folder(config: DictConfig) -> None:
         config.hydra.sweep.dir = folder
         quoted = folder.replace("\\", "\\\\").replace("'", "\\'")
         config.hydra.overrides.hydra.append(f"hydra.sweep.dir='{quoted}'")
+        parser = OverridesParser.create(config_loader=context.config_loader)
+        fixed = fixed_keys(parser.parse_overrides(list(config.hydra.overrides.task)))
+        keys = ",".join(sorted({*fixed, *OF_A_SEARCH}))
+        config.hydra.overrides.hydra.append(f"hydra.job.config.override_dirname.exclude_keys=[{keys}]")
 
 
 def writes_wandb_sweep(config: DictConfig) -> bool:

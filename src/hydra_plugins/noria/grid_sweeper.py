@@ -9,7 +9,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
-from hydra_plugins.noria.common import asked, settle_folder, writes_wandb_sweep
+from hydra_plugins.noria.common import asked, settle, writes_wandb_sweep
 from noria.common.paths import remove_if_empty
 from noria.config.masking import masked
 
@@ -19,7 +19,7 @@ class GridSweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         assert self.hydra_context is not None and self.config is not None
-        settle_folder(self.config)
+        settle(self.config, self.hydra_context)
         if writes_wandb_sweep(self.config):
             from noria.sweep.wandb_sweep import write_wandb_sweep
 

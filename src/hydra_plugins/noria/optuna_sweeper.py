@@ -11,7 +11,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
-from hydra_plugins.noria.common import asked, settle_folder, writes_wandb_sweep
+from hydra_plugins.noria.common import asked, settle, writes_wandb_sweep
 
 
 class OptunaSweeper(Sweeper):
@@ -64,7 +64,7 @@ class OptunaSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> Any:
-        settle_folder(self._config)
+        settle(self._config, self._context)
         overrides = asked(self._context, self._params, arguments)
         monitor = self._config.monitor
         if writes_wandb_sweep(self._config):

@@ -87,7 +87,7 @@ class Command:
             if hydra_config.mode == RunMode.MULTIRUN:
                 from noria.cli.trial import run_among_others
 
-                run_among_others(cfg, choices, Path(hydra_config.sweep.dir))
+                run_among_others(cfg, choices, hydra_config)
             else:
                 _say_that_one_run_is_no_search(hydra_config.runtime.choices.get("hparams_search"))
                 cfg.paths.run_dir = _relative(output_dir)

@@ -8,20 +8,23 @@ import signal
 from pathlib import Path
 from typing import Any
 
+from hydra.conf import HydraConf
 from omegaconf import DictConfig, OmegaConf
 
 from noria.cli.ending import ending, say
 from noria.cli.names import register_resolvers
 from noria.cli.stages import run_checked
-from noria.common.errors import Terminated
+from noria.common.errors import RunError, Terminated
 from noria.config.check import check
 from noria.sweep.claim import Place, Taken, claimed
-from noria.sweep.identity import trial_key
+from noria.sweep.compose import key_of
+from noria.sweep.identity import CHANGED, load_code, trial_key
+from noria.sweep.process import Job
 
 log = logging.getLogger(__name__)
 
 
-def run_in_process(cfg: DictConfig, choices: dict[str, Any], place: Place) -> tuple[int, str]:
+def run_in_process(job: Job, place: Place) -> tuple[int, str]:
     """A trial that has this process to itself.
 
     Returns:
@@ -30,7 +33,9 @@ def run_in_process(cfg: DictConfig, choices: dict[str, Any], place: Place) -> tu
     register_resolvers()
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        _run(cfg, choices, place)
+        if load_code(check(job.cfg, job.choices)) != job.code:
+            raise RunError(f"A component of yours, or Noria, {CHANGED}")
+        _run(job.cfg, job.choices, place)
     except BaseException as error:
         status, message = ending(error)
         say(message, status)
@@ -38,9 +43,13 @@ def run_in_process(cfg: DictConfig, choices: dict[str, Any], place: Place) -> tu
     return 0, ""
 
 
-def run_among_others(cfg: DictConfig, choices: dict[str, Any], sweep_dir: Path) -> None:
+def run_among_others(cfg: DictConfig, choices: dict[str, Any], hydra: HydraConf) -> None:
     """A trial that another launcher than Noria's runs: in its process, unless it is done or somebody has it."""
-    key = trial_key(check(cfg, choices))
+    sweep_dir = Path(hydra.sweep.dir)
+    fixed = hydra.job.config.override_dirname.exclude_keys  # the sweeper has told them
+    config = check(cfg, choices)
+    load_code(config)  # before the key, which so stands for what is loaded
+    key = trial_key(config, [key for key in map(key_of, hydra.overrides.task) if key not in fixed])
     try:
         with claimed(sweep_dir, key) as place:
             if place.finished:

@@ -70,7 +70,7 @@ def find_in(module: Module, dotted: str, hops: int = MAX_HOPS) -> Found:
 
 def find_module(name: str) -> Module | None:
     """The module of that dotted name, read from its file; None if there is no such source file."""
-    place = _module_file(name)
+    place = module_file(name)
     if place is None or place.suffix != ".py":
         return None
     return _read(name, place, place.stat().st_mtime_ns)
@@ -126,7 +126,7 @@ def _resolve(path: str, hops: int) -> Found:
     if not all(part.isidentifier() for part in parts):
         return None
     depth = 0
-    while depth < len(parts) and _module_file(".".join(parts[: depth + 1])):
+    while depth < len(parts) and module_file(".".join(parts[: depth + 1])):
         depth += 1
     if depth == 0:
         return None
@@ -172,7 +172,7 @@ def _lookup(module: Module, name: str, hops: int) -> Found:
     return Opaque() if "__getattr__" in module.definitions else None
 
 
-def _module_file(name: str) -> Path | None:
+def module_file(name: str) -> Path | None:
     """The file of a module (`__init__.py` of a package, a compiled one too), or the folder of a namespace."""
     parent, _, last = name.rpartition(".")
     if not parent:
@@ -203,7 +203,7 @@ def _folders(package: str) -> Iterator[Path]:
         locations = spec.submodule_search_locations if spec else None
         yield from (Path(folder) for folder in locations or [])
         return
-    place = _module_file(package)
+    place = module_file(package)
     if place and place.name == "__init__.py":
         yield place.parent
     elif place and place.is_dir():
@@ -262,7 +262,7 @@ def _bind(module: Module, statement: ast.stmt) -> None:
             bound = alias.asname or alias.name.partition(".")[0]
             module.imports[bound] = alias.name if alias.asname else bound
     elif isinstance(statement, ast.ImportFrom):
-        source = _absolute(module, statement)
+        source = absolute(module, statement)
         for alias in statement.names:
             if alias.name == "*":
                 module.stars.append(source)
@@ -278,7 +278,8 @@ def _bind(module: Module, statement: ast.stmt) -> None:
         module.values[statement.name.id] = statement.value  # type: ignore[attr-defined]
 
 
-def _absolute(module: Module, statement: ast.ImportFrom) -> str:
+def absolute(module: Module, statement: ast.ImportFrom) -> str:
+    """The dotted name of the module that `from … import` names, in a module."""
     if not statement.level:
         return statement.module or ""
     parts = module.name.split(".")

@@ -24,9 +24,7 @@ class Composer:
         self._groups = set(self._loader.list_groups(""))
         self._parser = OverridesParser.create(config_loader=self._loader)
         self._typed = set(config.hydra.overrides.task)
-        typed = self._parser.parse_overrides(list(config.hydra.overrides.task))
-        swept = {override.get_key_element(): override.is_sweep_override() for override in typed}  # the last one counts
-        self._fixed = {key for key, is_swept in swept.items() if not is_swept}
+        self._fixed = fixed_keys(self._parser.parse_overrides(list(config.hydra.overrides.task)))
         self._composed: dict[tuple[str, ...], tuple[DictConfig, dict[str, Any]]] = {}
 
     def __call__(self, words: Sequence[str]) -> tuple[DictConfig, dict[str, Any]]:
@@ -48,7 +46,18 @@ class Composer:
 
     def swept(self, words: Sequence[str]) -> list[str]:
         """What tells this trial from the others of the command."""
-        return [word for word in words if word.partition("=")[0] not in self._fixed]
+        return [word for word in words if key_of(word) not in self._fixed]
 
     def _names_group(self, override: Override) -> bool:
         return "/" in override.key_or_group or override.key_or_group in self._groups
+
+
+def key_of(word: str) -> str:
+    """Where in the config an override stands: `model.peft` for `model/peft=lora`, `x` for `group@x=choice`."""
+    return word.partition("=")[0].lstrip("+~").rpartition("@")[2].replace("/", ".")
+
+
+def fixed_keys(typed: Sequence[Override]) -> set[str]:
+    """The keys of a command that have one value in all its trials."""
+    swept = {key_of(override.get_key_element()): override.is_sweep_override() for override in typed}  # the last counts
+    return {key for key, is_swept in swept.items() if not is_swept}

@@ -1,104 +1,174 @@
-"""What makes two trials the same: the config that matters, the data's content, the code."""
+"""What makes two trials the same: the config that matters, the content of the files it names, the code."""
 
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
-from collections.abc import Iterator, Mapping
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from noria.common.errors import UserError
+from noria.common.errors import RunError, UserError
 from noria.common.paths import PACKAGE_PREFIX, packaged
-from noria.config.hashing import what_matters
-from noria.config.source import Definition, find
+from noria.config.hashing import left_out, what_matters
+from noria.config.own_code import own_modules
 
 LENGTH = 12  # hexadecimal digits
+CHANGED = "has been edited since this trial was asked for. The same command again runs it as it is now."
+SQLITE = re.compile(r"sqlite(?:\+\w+)?:///")
+FOLDER_KEY = re.compile(r"(path|dir|directory|folder|root)$")
+BESIDE = ("__pycache__",)  # made by Python in whatever folder it reads code from
 
 
-def trial_key(config: Mapping[str, Any]) -> str:
+def trial_key(config: Mapping[str, Any], varied: Iterable[str] = ()) -> str:
     """12 hexadecimal digits that two trials share if they compute the same from the same data with the same code.
 
     Args:
         config: resolved. Paths, loggers and callbacks that only watch do not count, nor the value of a key that
-            changes no result (`noria.config.hashing.DOES_NOT_MATTER`).
+            changes no result (`noria.config.hashing.DOES_NOT_MATTER`), unless it is varied.
+        varied: dotted keys whose values the command sweeps over: whoever asks for two gets two trials.
     """
-    facts: dict[str, Any] = {"config": what_matters(dict(config))}
+    config = dict(config)
+    facts: dict[str, Any] = {"config": what_matters(config)}
     if not _trains(config):  # then what is opened and read is all that there is
-        facts["stage"] = [config.get(name) for name in ("stage", "artifact", "input")]
-    facts["content"] = dict(_contents(config))
-    facts["code"] = code_version(frozenset(_targets(config)))
-    text = json.dumps(facts, sort_keys=True, ensure_ascii=False, default=str)
+        facts["stage"] = {name: config.get(name) for name in ("stage", "artifact", "input")}
+    runs = str((config.get("paths") or {}).get("runs") or "")
+    content = {text: found for key, text in _texts(facts) if (found := _content(key, text, runs)) is not None}
+    facts |= {"content": content, "code": code_version(config)}
+    if asked := {name: value for key in varied for name, value in left_out(config, key).items()}:
+        facts["varied"] = asked
+    text = json.dumps(facts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:LENGTH]
 
 
 @cache
-def code_version(targets: frozenset[str] = frozenset()) -> str:
-    """A hash of Noria's own source files, and of those that the components named in the config lie in."""
+def noria_version() -> str:
+    """A hash of Noria's own source, as it was when this process first asked."""
     package = Path(__file__).resolve().parents[1]
-    files = set(package.rglob("*.py"))
-    for target in targets:
-        if isinstance(found := find(target), Definition):
-            files.add(found.module.file.resolve())
-    digest = hashlib.sha256()
-    for file in sorted(files):
-        digest.update(f"{file.name}\0".encode() + file.read_bytes())
-    return digest.hexdigest()
+    return _digest((str(file.relative_to(package)), file) for file in package.rglob("*.py"))
+
+
+def code_version(config: Mapping[str, Any]) -> str:
+    """A hash of Noria's source and of the user's own behind the components that a config names, as it is now.
+
+    Whoever asks for both asks for this before the key: a component that is edited in between is then noticed.
+    """
+    return _digest(own_sources(config).items()) + noria_version()
+
+
+def own_sources(config: Mapping[str, Any]) -> dict[str, Path]:
+    """The user's own modules that a config leads to, by dotted name."""
+    return own_modules(_dotted(config))
+
+
+_loaded: dict[str, str] = {}  # own modules that this process has imported, and the hash of what they were then
+
+
+def load_code(config: Mapping[str, Any]) -> str:
+    """Imports the user's own components that a config names; the version of what this process has now loaded.
+
+    Raises:
+        RunError: the process had imported one of them before, and its file has been edited since.
+    """
+    sources = own_sources(config)
+    for name in _dotted(config):
+        within = [module for module in sources if f"{name}.".startswith(f"{module}.")]
+        if within:
+            with suppress(Exception):  # whoever makes the component says it better
+                importlib.import_module(max(within, key=len))
+    for name, file in sources.items():
+        now = _digest([(name, file)])
+        if _loaded.setdefault(name, now) != now:
+            raise RunError(f"{file} {CHANGED}")
+    return code_version(config)
 
 
 def _trains(config: Mapping[str, Any]) -> bool:
     return str((config.get("stage") or {}).get("_target_")) == "noria.stage.fit.fit"
 
 
-def _targets(value: Any) -> Iterator[str]:
-    """The components of others: Noria's are in its own source, and those of installed libraries have versions."""
-    if isinstance(value, Mapping):
-        for name, item in value.items():
-            if name == "_target_" and isinstance(item, str) and item.partition(".")[0] not in ("noria", "lightning"):
-                yield item
-            else:
-                yield from _targets(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _targets(item)
+def _dotted(config: Mapping[str, Any]) -> list[str]:
+    """The texts of a config that may be the dotted path of a class or function."""
+    texts = (text for _, text in _texts(config))
+    return [text for text in texts if "." in text and text.replace(".", "_").isidentifier()]
 
 
-def _contents(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """What lies at each path that the data and the model name."""
-    for group in ("data", "model"):
-        for text in _texts(config.get(group)):
-            path = _place(text)
-            if path is not None:
-                yield text, _content(str(path), path.stat().st_mtime_ns)
-
-
-def _place(text: str) -> Path | None:
-    try:
-        path = packaged(text.removeprefix(PACKAGE_PREFIX)) if text.startswith(PACKAGE_PREFIX) else Path(text)
-        return path if path.exists() and (path.is_absolute() or path.is_file() or "/" in text) else None
-    except (UserError, OSError, ValueError):  # no path, or one that the run will have its say on
-        return None
-
-
-def _texts(value: Any) -> Iterator[str]:
+def _texts(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Every text in a config, with the name of its key."""
     if isinstance(value, str):
-        yield value
+        yield key, value
     elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _texts(item)
+        for name, item in value.items():
+            yield from _texts(item, str(name))
     elif isinstance(value, list):
         for item in value:
-            yield from _texts(item)
+            yield from _texts(item, key)
+
+
+def _content(key: str, text: str, runs: str) -> str | None:
+    """What lies at the file or folder that a text names; None for a text that names none.
+
+    The folder that the command is typed in leaves out the runs and what is hidden: it changes with every command.
+    """
+    try:
+        place = _place(key, text)
+        if place is None or place.is_file():
+            return None if place is None else _digest([("", place), *_log_of_a_database(place)])
+        if place.is_dir():
+            return _digest((str(file.relative_to(place)), file) for file in _files(place, runs))
+    except (UserError, OSError, ValueError, RuntimeError):  # no path, or one that the run will have its say on
+        pass
+    return None
+
+
+def _place(key: str, text: str) -> Path | None:
+    if text.startswith(PACKAGE_PREFIX):
+        return packaged(text.removeprefix(PACKAGE_PREFIX))
+    path = SQLITE.sub("", text)
+    if not re.search(r"\w", path) and not FOLDER_KEY.search(key):
+        return None  # a separator such as / or .
+    return Path(path).expanduser()
+
+
+def _log_of_a_database(file: Path) -> list[tuple[str, Path]]:
+    """What SQLite has written last and not yet moved into its file."""
+    log = file.with_name(f"{file.name}-wal")
+    return [("-wal", log)] if log.is_file() else []
+
+
+def _files(folder: Path, runs: str) -> Iterator[Path]:
+    around = Path.cwd().is_relative_to(folder.resolve())
+    kept_out = Path(runs).resolve() if runs else None
+    for place, folders, names in os.walk(folder):
+        here = Path(place)
+        folders[:] = [
+            name
+            for name in folders
+            if name not in BESIDE and not (around and (name.startswith(".") or (here / name).resolve() == kept_out))
+        ]
+        yield from (here / name for name in names if (here / name).is_file())
+
+
+def _digest(files: Iterable[tuple[str, Path]]) -> str:
+    """A hash of files with their names."""
+    digest = hashlib.sha256()
+    for name, file in sorted(files):
+        found = file.stat()
+        content = _file_hash(str(file), found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        digest.update(f"{name}\0{content}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()
 
 
 @cache
-def _content(path: str, modified: int) -> str:
-    """sha256 of a file, or of all files in a folder; once for each file and time of change."""
-    place = Path(path)
-    digest = hashlib.sha256()
-    for file in sorted(p for p in place.rglob("*") if p.is_file()) if place.is_dir() else [place]:
-        digest.update(f"{file.relative_to(place)}\0".encode())
-        with file.open("rb") as opened:
-            digest.update(hashlib.file_digest(opened, "sha256").digest())
-    return digest.hexdigest()
+def _file_hash(path: str, size: int, modified: int, changed: int) -> str:
+    """sha256 of a file; read again when it has been written to. One that may not be read is known by these facts."""
+    try:
+        with open(path, "rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    except PermissionError:
+        return f"{size} {modified}"

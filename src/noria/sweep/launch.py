@@ -14,8 +14,8 @@ from noria.common.errors import RunError, Terminated
 from noria.config.check import check
 from noria.config.masking import masked_words
 from noria.sweep.board import LiveBoard, ranked, show_end
-from noria.sweep.compose import Composer
-from noria.sweep.identity import trial_key
+from noria.sweep.compose import Composer, key_of
+from noria.sweep.identity import code_version, trial_key
 from noria.sweep.pool import Pool
 from noria.sweep.process import Run, warm_up
 from noria.sweep.slots import make_slots
@@ -58,8 +58,10 @@ class LocalSweep:
         cfg, made = self._composer(words)
         choices = {k: v for k, v in made.items() if v is not None and not k.startswith("hydra/")}
         choices = {**self._choices, **choices}
-        key = trial_key(check(cfg, choices))
-        return Trial(number, list(show) if show is not None else self._composer.swept(words), key, cfg, choices)
+        shown = list(show) if show is not None else self._composer.swept(words)
+        config = check(cfg, choices)
+        code = code_version(config)
+        return Trial(number, shown, trial_key(config, map(key_of, shown)), cfg, choices, code=code)
 
     def run(
         self,

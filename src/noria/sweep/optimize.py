@@ -17,7 +17,7 @@ from noria.common.errors import RunError, UserError
 from noria.config.check import check
 from noria.config.masking import masked_text
 from noria.sweep.claim import look_up
-from noria.sweep.compose import Composer
+from noria.sweep.compose import Composer, key_of
 from noria.sweep.identity import trial_key
 from noria.sweep.search import OVERRIDES, Search, draw
 from noria.sweep.space import Space, written
@@ -76,7 +76,7 @@ def _in_batches(launcher: Launcher, compose: Composer, search: Search, fixed: li
 
     def make(number: int, words: list[str]) -> Trial:
         cfg, choices = compose([*fixed, *words, *_pruning(search, number)])
-        return Trial(number, words, trial_key(check(cfg, choices)), cfg, choices)
+        return Trial(number, words, trial_key(check(cfg, choices), map(key_of, words)), cfg, choices)
 
     asked = search.ask(make)
     while trials := list(itertools.islice(asked, batch)):

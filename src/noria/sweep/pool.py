@@ -148,7 +148,7 @@ class Pool:
         else:
             slot = self._free.pop(0)
             environ = {**os.environ, **slot.environ}
-            job = Job(self.sweep_dir, trial.key, trial.cfg, trial.choices, environ, slot.threads)
+            job = Job(self.sweep_dir, trial.key, trial.cfg, trial.choices, trial.code, environ, slot.threads)
             trial.folder, trial.state, trial.attempts = place.folder, RUNNING, trial.attempts + 1
             ends = None if self._timeout is None else time.monotonic() + self._timeout
             process = TrialProcess(job, self._run)

@@ -23,15 +23,13 @@ from noria.sweep.claim import Place, Taken, claimed
 LOG = "trial.log"
 TAKEN = 75  # EX_TEMPFAIL: another process has this trial; try again later
 
-Run = Callable[[DictConfig, dict[str, Any], Place], tuple[int, str]]
-"""Runs one trial in this process: its config, the choices, its place; gives its exit status and how it failed."""
-
 
 @dataclass(frozen=True)
 class Job:
     """What a trial's process is told.
 
     Args:
+        code: the version of the code that its key stands for.
         environ: the whole environment: children of the server would see that of its start.
         threads: of torch.
     """
@@ -40,8 +38,13 @@ class Job:
     key: str
     cfg: DictConfig
     choices: dict[str, Any]
+    code: str
     environ: Mapping[str, str]
     threads: int
+
+
+Run = Callable[[Job, Place], tuple[int, str]]
+"""Runs one trial in this process, at its place; gives its exit status and how it failed."""
 
 
 class TrialProcess:
@@ -114,7 +117,7 @@ def _child(job: Job, run: Run, writer: Connection) -> None:
             if not place.finished:
                 place.folder.mkdir(parents=True, exist_ok=True)
                 _write_to(place.folder / LOG)
-                status, message = run(job.cfg, job.choices, place)
+                status, message = run(job, place)
     except Taken:
         status = TAKEN
     except OSError as error:

@@ -23,6 +23,7 @@ class Trial:
         number: its place in the sweep, from 0.
         overrides: what tells it from the others, as typed.
         key: what it is known by (`sweep/identity.py`).
+        code: the version of the code that its key stands for.
         cfg, choices: its config, unresolved, and the choice made in each group.
         state: one of the statuses of a record, or waiting, in another shell, stopped.
         folder: its run folder, once it has one.
@@ -39,6 +40,7 @@ class Trial:
     folder: Path | None = None
     attempts: int = 0
     message: str = ""
+    code: str = ""
     seconds: float = 0.0
     record: dict[str, Any] = field(default_factory=dict)
 
