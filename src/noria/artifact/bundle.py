@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import yaml
 from torch import nn
 
 from noria.common.errors import UserError
+from noria.common.mapping_file import read_mapping
 from noria.model.peft import is_adapted
 from noria.model.pretrained import PROBLEM_TYPES, Pretrained
 
@@ -24,7 +26,20 @@ FORMAT = 1
 CAUSAL_LM = "causal_lm"
 KINDS = (*PROBLEM_TYPES, CAUSAL_LM)
 ADAPTER = "adapter"
+LONGEST = 2**31  # tokens
+SHAPES: dict[str, Callable[[Any], bool]] = {
+    "kind": lambda kind: kind in KINDS,
+    "labels": lambda names: isinstance(names, list) and all(isinstance(n, str) for n in names) and _distinct(names),
+    "max_length": lambda length: type(length) is int and 0 < length < LONGEST,
+    "precision": lambda precision: isinstance(precision, str),
+    **dict.fromkeys(("config", "data", "choices", "metrics"), lambda part: isinstance(part, dict)),
+}
+"""Of what `noria.yaml` says, what each value has to be."""
 NEEDED = ("format", "kind", "labels", "max_length", "precision", "config", "data")
+
+
+def _distinct(names: list[str]) -> bool:
+    return len(set(names)) == len(names)
 
 
 @dataclass(frozen=True)
@@ -87,20 +102,17 @@ def read_facts(folder: Path) -> dict[str, Any]:
     """
     path = folder / FILE
     try:
-        facts = yaml.safe_load(path.read_text(encoding="utf-8"))
+        facts = read_mapping(path)
     except FileNotFoundError:
         raise UserError(
             f"artifact={folder} is no artifact: it holds no {FILE}. A fit leaves one in <run folder>/artifact."
         ) from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
-    if isinstance(facts, dict) and facts.get("format", FORMAT) != FORMAT:
+    if facts.get("format", FORMAT) != FORMAT:
         raise UserError(f"{path} has format {facts['format']}; this Noria reads format {FORMAT}. Update Noria.")
-    if not isinstance(facts, dict) or (missing := [key for key in NEEDED if key not in facts]):
-        lacking = f"it lacks {', '.join(missing)}" if isinstance(facts, dict) else "it is no mapping"
-        raise UserError(f"{path} does not describe an artifact: {lacking}.")
-    if facts["kind"] not in KINDS or not isinstance(facts["labels"], list):
-        raise UserError(f"{path} does not describe an artifact: its kind or its labels are none that Noria writes.")
+    if missing := [key for key in NEEDED if key not in facts]:
+        raise UserError(f"{path} does not describe an artifact: it lacks {', '.join(missing)}.")
+    if wrong := next((key for key, right in SHAPES.items() if key in facts and not right(facts[key])), None):
+        raise UserError(f"{path} does not describe an artifact: its {wrong} is not as Noria writes it.")
     return facts
 
 

@@ -16,6 +16,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
 from noria.common.errors import UserError
+from noria.common.mapping_file import read_mapping
 from noria.common.paths import conf_dir
 from noria.config.masking import lost, without_passwords
 
@@ -51,22 +52,23 @@ def find_start(argv: list[str]) -> Start:
     """Reads `artifact=` and `resume=` off the command line.
 
     Raises:
-        UserError: the saved config cannot be read, or would run a stranger's code.
+        UserError: the saved config cannot be read, or would run a stranger's code or open a stranger's database.
     """
     typed = dict(word.split("=", 1) for word in argv if "=" in word and not word.startswith("-"))
     artifact, resume = _folder(typed.get("artifact")), _folder(typed.get("resume"))
     if artifact is not None and (artifact / "champion").is_symlink():  # a registry: its champion's config
         artifact = artifact / "champion"
     if artifact is not None and (artifact / "noria.yaml").is_file():
-        saved = _read(artifact / "noria.yaml")
+        saved = read_mapping(artifact / "noria.yaml")
         config, choices = saved.get("config"), saved.get("choices") or {}
         where = str(artifact / "noria.yaml")
     elif resume is not None and (resume / "config.yaml").is_file():
-        config, choices, where = _read(resume / "config.yaml"), _choices(resume), str(resume / "config.yaml")
+        config, choices, where = read_mapping(resume / "config.yaml"), _choices(resume), str(resume / "config.yaml")
     else:  # the check says what is wrong with a folder that is neither
         return Start(conf_dir(), "config", argv)
-    if not isinstance(config, dict):
-        raise UserError(f"{where} holds no config.")
+    from noria.config.trust import refuse_addresses, refuse_malformed, refuse_untrusted  # slow, and needed only here
+
+    refuse_malformed(config, choices, _groups(), where)
     config = without_passwords(config)
     dropped = (*OF_THE_MOMENT, *(OF_A_FIT if artifact is not None else ()))
     replaced = [group for group in _groups() if group in typed]
@@ -75,9 +77,9 @@ def find_start(argv: list[str]) -> Start:
         parent, _, name = group.partition("/")
         if name and isinstance(base.get(parent), dict):
             base[parent] = {key: value for key, value in base[parent].items() if key != name}
-    from noria.config.trust import refuse_untrusted  # slow to import, and needed only here
-
     refuse_untrusted(base, where)
+    if artifact is not None and typed.get("stage", "evaluate") == "evaluate":  # the other stages read no data of it
+        refuse_addresses(base, {word.lstrip("+") for word in typed}, where)
     _refuse_lost(base, typed, where)
     if (base.get("model") or {}).get("trust_remote_code") and "model.trust_remote_code" not in typed:
         raise UserError(
@@ -123,19 +125,9 @@ def _folder(value: str | None) -> Path | None:
     return path if path.is_dir() else None
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path} holds no config.")
-    return content
-
-
 def _choices(run: Path) -> dict[str, Any]:
     record = run / "record.json"
-    return dict(_read(record).get("choices") or {}) if record.is_file() else {}  # JSON is YAML
+    return read_mapping(record).get("choices") or {} if record.is_file() else {}
 
 
 def _groups() -> list[str]:
@@ -144,7 +136,7 @@ def _groups() -> list[str]:
 
 def _write_primary(base: dict[str, Any], logger: str | None, stage: str) -> Path:
     """A primary config whose own values come first, so that a group that is typed goes over them."""
-    shipped = _read(conf_dir() / "config.yaml")
+    shipped = read_mapping(conf_dir() / "config.yaml")
     defaults: list[Any] = ["_self_"]
     for entry in shipped["defaults"]:
         if not isinstance(entry, dict):

@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 import pyarrow.parquet as pq
-import yaml
 
 from noria.common.errors import UserError
+from noria.common.mapping_file import read_mapping
 from noria.comparison.runs import Run
 
 pc: Any = pyarrow.compute  # its functions are made when it is imported: type checkers see none
@@ -168,8 +168,8 @@ def labels_of(run: Run) -> list[str]:
         return [str(name) for name in told]
     path = run.artifact / "noria.yaml"
     try:
-        return [str(name) for name in yaml.safe_load(path.read_text(encoding="utf-8"))["labels"]]
-    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        return [str(name) for name in read_mapping(path)["labels"]]
+    except (OSError, UserError, KeyError, TypeError) as error:
         raise UserError(f"{path}, which names the labels of {run.folder}, cannot be read: {error}") from error
 
 

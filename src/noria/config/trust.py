@@ -4,7 +4,8 @@ stranger's code may not. Reads source files and knows nothing of the objects tha
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from omegaconf.errors import GrammarParseError
@@ -39,6 +40,8 @@ TRUSTED = (
 """Packages and modules whose classes and functions a stranger's config may name."""
 
 STAGES = "noria.stage"  # only as `stage._target_`: it says how the artifact was made, and is never called from it
+
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 RESOLVERS = ("oc.select", "oc.dict.keys", "oc.dict.values")
 """They look at the config itself and nowhere else. `oc.env`, for one, would read the environment."""
@@ -77,6 +80,46 @@ def refuse_untrusted(config: dict[str, Any], where: str) -> None:
         f"{where} is not trusted: {'; '.join([*named, *called])} {what}. If it is your own, type "
         f"{group}=… anew, or write a component of Noria or a plain value there."
     )
+
+
+def refuse_malformed(config: Any, choices: Any, groups: Collection[str], where: str) -> None:
+    """Checks that a saved config has the form of one, before anything looks into it.
+
+    Args:
+        choices: what was chosen in each group.
+        groups: the keys at its top that hold mappings.
+
+    Raises:
+        UserError: it has not, or it brings a list of defaults, which would compose another config.
+    """
+    if not isinstance(config, dict):
+        raise UserError(f"{where} holds no config.")
+    if not isinstance(choices, dict):
+        raise UserError(f"{where}: its choices are no mapping of groups to names.")
+    if composing := [key for key in ("defaults", "hydra") if key in config]:
+        raise UserError(f"{where} is not trusted: it holds '{composing[0]}', which says how a config is composed.")
+    for group in groups:
+        if not isinstance(config.get(group) or {}, dict):
+            raise UserError(f"{where}: '{group}' is {str(config[group])[:60]!r}, and should be a mapping.")
+
+
+def refuse_addresses(config: dict[str, Any], typed: Collection[str], where: str) -> None:
+    """Refuses data that lies at a URL, such as a database, unless its key was typed.
+
+    Raises:
+        UserError: it names the key and the URL.
+    """
+    addresses = [
+        (key, value)
+        for key, value in _leaves(config.get("data"), "data")
+        if isinstance(value, str) and _ADDRESS.match(value) and key not in typed
+    ]
+    if addresses:
+        key, value = addresses[0]
+        raise UserError(
+            f"{where}: its data lies at {key}={value}. An artifact may come from somebody else, so this is opened only "
+            f"if you type it: add {key}='{value}', or name other data (data=…)."
+        )
 
 
 def _is_trusted(key: str, target: object) -> bool:

@@ -18,6 +18,7 @@ from transformers.utils import logging as transformers_logging
 from noria.common.errors import UserError
 from noria.common.paths import PACKAGE_PREFIX, packaged
 from noria.model.layers import BLOCK
+from noria.model.plausible import refuse_implausible
 from noria.model.unpadded import NAME as UNPADDED
 
 if TYPE_CHECKING:
@@ -145,6 +146,8 @@ class Pretrained:
         options: dict[str, Any] = {"output_loading_info": True, "ignore_mismatched_sizes": True}
         if self.attn_implementation not in ("auto", UNPADDED):
             options["attn_implementation"] = self.attn_implementation
+        if (folder := Path(self.source)).is_dir():
+            refuse_implausible(folder, self.name)
         network, loading = self._open(auto_class, config=config, dtype=torch.float32, **options)
         return network, loading
 
@@ -199,7 +202,7 @@ class Pretrained:
                 raise UserError(
                     f"model.attn_implementation={self.attn_implementation}: {_first_line(error)}"
                 ) from error
-            except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, pickle.UnpicklingError) as error:
+            except Exception as error:  # transformers raises whatever a value of a wrong type happens to lead to
                 raise UserError(self._explain(error)) from error
 
     def _explain(self, error: Exception) -> str:

@@ -45,9 +45,11 @@ def read_record(folder: Path) -> dict[str, Any]:
     """
     path = folder / FILE
     try:
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        record: Any = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{folder} is not a run folder: it holds no {FILE}.") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
+    if not isinstance(record, dict):
+        raise UserError(f"{path} is not a record: it holds no mapping.")
     return record
