@@ -40,6 +40,18 @@ def test_another_launcher_leaves_what_local_leaves(noria, tiny, tmp_path, launch
     assert records(tmp_path) == first
 
 
+def test_a_sweep_with_data_workers_runs_where_tmpdir_is_long(tiny, tmp_path):
+    long = tmp_path / ("long" * 25)
+    long.mkdir()
+    words = [*tiny, "+data.num_workers=1", "seed=1", "sweep=one", "-m"]
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "scripts/run.py"), *words], cwd=tmp_path, env={**os.environ, "TMPDIR": str(long)},
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(records(tmp_path)) == 1
+
+
 SLOW = """
 import time
 from lightning.pytorch.callbacks import Callback

@@ -28,6 +28,7 @@ from noria.cli.stages import CHILD, run_checked, run_child
 from noria.common import cluster
 from noria.common.errors import Terminated, UserError
 from noria.common.paths import conf_dir, remove_if_empty
+from noria.common.process import keep_sockets_short
 from noria.config.check import check
 from noria.config.messages import explain
 from noria.config.rules.facts import trains
@@ -43,6 +44,7 @@ def main(argv: list[str]) -> int:
     """Runs one command line; returns its exit status."""
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
+        keep_sockets_short()
         if CHILD in os.environ and "LOCAL_RANK" in os.environ:
             run_child(json.loads(os.environ[CHILD]))
         else:
@@ -83,6 +85,7 @@ class Command:
         choices = {**self.start.choices, **{k: v for k, v in choices.items() if v is not None}}
         OmegaConf.set_struct(cfg, False)
         register_resolvers()  # a launcher may have brought this to another process
+        keep_sockets_short()
         try:
             if hydra_config.mode == RunMode.MULTIRUN:
                 from noria.cli.trial import run_among_others

@@ -5,6 +5,8 @@ Knows nothing of what a batch holds. Lightning saves and loads its state with ev
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,8 +15,19 @@ import torch
 from torch.utils.data import DataLoader
 
 from noria.common.errors import UserError
+from noria.common.process import die_with_parent
 from noria.data.batches import LengthGroupedBatches
 from noria.data.encoded import Encoded
+
+
+def _begin_worker(number: int) -> None:
+    """Takes a data worker out of the group that a signal goes to; it ends with the process that started it.
+
+    Whoever ends a job signals all its processes at once: a worker that died of it would fail the run, which still
+    has its step to end and its checkpoint to write.
+    """
+    os.setpgid(0, 0)
+    die_with_parent()
 
 
 class ResumableLoader(DataLoader[dict[str, torch.Tensor]]):
@@ -46,6 +59,9 @@ class ResumableLoader(DataLoader[dict[str, torch.Tensor]]):
             batch_size=None,
             sampler=batches,
             num_workers=num_workers,
+            worker_init_fn=_begin_worker,
+            # by name: inside joblib's workers the default cannot start a process
+            multiprocessing_context="fork" if num_workers and sys.platform == "linux" else None,
             # its own generator: making an iterator must not draw from the global one
             generator=torch.Generator(),
             persistent_workers=num_workers > 0,
