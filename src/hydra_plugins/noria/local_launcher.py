@@ -39,7 +39,7 @@ class LocalLauncher(Launcher):
         from noria.sweep.launch import LocalSweep
 
         composer = Composer(self._context, self._config)
-        return LocalSweep(self._config, composer, self._command.start.choices, run_in_process, self._options)
+        return LocalSweep(self._config, composer, self._command.start.ready, run_in_process, self._options)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         from noria.sweep.launch import refuse_unfinished

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ from typing import Any
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
+from omegaconf import DictConfig
 
+from noria.cli.kept import Kept
 from noria.common.errors import UserError
 from noria.common.mapping_file import read_mapping
 from noria.common.paths import conf_dir
@@ -23,6 +26,8 @@ from noria.config.masking import lost, without_passwords
 # Not taken over: they belong to the machine and the moment, or say where a run keeps its own files.
 OF_THE_MOMENT = ("stage", "paths", "resume", "artifact", "input", "sweep")
 OF_A_FIT = ("logger", "callback")
+SAVED = "_saved_"  # the choice in each group that stands for what was saved of it
+OVER = "_over_"  # the config that comes after all choices
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,7 @@ class Start:
         argv: the command line.
         choices: the group choices that a saved config was made with.
         resumed: the saved config of the run that is to go on.
+        kept: what the artifact's model needs, whatever data is chosen.
     """
 
     config_dir: Path
@@ -41,6 +47,18 @@ class Start:
     argv: list[str]
     choices: dict[str, Any] = field(default_factory=dict)
     resumed: dict[str, Any] | None = None
+    kept: Kept | None = None
+
+    def ready(self, cfg: DictConfig, composed: Mapping[str, Any]) -> dict[str, Any]:
+        """Makes a composed config ready to be checked; the choice in each group, as a saved config made it or anew.
+
+        Raises:
+            UserError: it does not fit the artifact.
+        """
+        if self.kept is not None:
+            self.kept.settle(cfg)
+        chosen = {name: choice for name, choice in composed.items() if not name.startswith("hydra/")}
+        return {**self.choices, **{name: choice for name, choice in chosen.items() if choice not in (None, SAVED)}}
 
     def clean_up(self) -> None:
         """Removes a primary config that was made for this command."""
@@ -58,9 +76,11 @@ def find_start(argv: list[str]) -> Start:
     artifact, resume = _folder(typed.get("artifact")), _folder(typed.get("resume"))
     if artifact is not None and (artifact / "champion").is_symlink():  # a registry: its champion's config
         artifact = artifact / "champion"
+    kept = None
     if artifact is not None and (artifact / "noria.yaml").is_file():
         saved = read_mapping(artifact / "noria.yaml")
         config, choices = saved.get("config"), saved.get("choices") or {}
+        kept = Kept.of(saved, typed)
         where = str(artifact / "noria.yaml")
     elif resume is not None and (resume / "config.yaml").is_file():
         config, choices, where = read_mapping(resume / "config.yaml"), _choices(resume), str(resume / "config.yaml")
@@ -73,6 +93,8 @@ def find_start(argv: list[str]) -> Start:
     dropped = (*OF_THE_MOMENT, *(OF_A_FIT if artifact is not None else ()))
     replaced = [group for group in _groups() if group in typed]
     base = {key: value for key, value in config.items() if key not in dropped and key not in replaced}
+    if kept is not None and isinstance(base.get("data"), dict) and base["data"].get("chat_template") is not None:
+        base["data"] = {**base["data"], "chat_template": None}  # its tokenizer has it; the file may be another by now
     for group in typed:  # model/peft=… replaces what stands at model.peft
         parent, _, name = group.partition("/")
         if name and isinstance(base.get(parent), dict):
@@ -89,8 +111,9 @@ def find_start(argv: list[str]) -> Start:
         base = _within_run(base, str((config.get("paths") or {}).get("run_dir")))
         argv = [*argv, f"paths.run_dir={_quoted(resume)}"]
     logger = "wandb" if "wandb" in (config.get("logger") or {}) else None
-    folder = _write_primary(base, logger, "fit" if resume is not None else "evaluate")
-    return Start(folder, "saved", argv, choices, config if resume is not None else None)
+    over = kept.config() if kept is not None else {}
+    folder = _write_primary(base, logger, "fit" if resume is not None else "evaluate", over)
+    return Start(folder, "saved", argv, choices, config if resume is not None else None, kept)
 
 
 def _refuse_lost(base: dict[str, Any], typed: dict[str, str], where: str) -> None:
@@ -134,29 +157,59 @@ def _groups() -> list[str]:
     return sorted(path.name for path in conf_dir().iterdir() if path.is_dir() and path.name not in ("hydra", "local"))
 
 
-def _write_primary(base: dict[str, Any], logger: str | None, stage: str) -> Path:
-    """A primary config whose own values come first, so that a group that is typed goes over them."""
-    shipped = read_mapping(conf_dir() / "config.yaml")
-    defaults: list[Any] = ["_self_"]
-    for entry in shipped["defaults"]:
-        if not isinstance(entry, dict):
-            continue
-        group = next(iter(entry))
-        parent, nested, _ = group.partition("/")
-        if group.startswith(("override ", "optional ")) or group == "paths" or (nested and parent not in base):
-            defaults.append(entry)
-        elif group == "stage":
-            defaults.append({"stage": stage})
-        elif group == "logger" and "logger" not in base:
-            defaults.append({"logger": logger})
-        else:
-            defaults.append({group: None})
-    hydra = {**shipped["hydra"], "searchpath": [f"file://{conf_dir()}"]}
-    own = {key: value for key, value in shipped.items() if key in OF_THE_MOMENT}
+def _write_primary(base: dict[str, Any], logger: str | None, stage: str, over: dict[str, Any]) -> Path:
+    """A primary config in which what was saved of a group is a choice like any other.
+
+    So what is typed, or what an experiment chooses, takes the place of the whole group, as everywhere.
+
+    Args:
+        over: what goes over every choice.
+    """
     folder = Path(tempfile.mkdtemp(prefix="noria-"))
-    primary = {"defaults": defaults, **own, **base, "hydra": hydra}
-    (folder / "saved.yaml").write_text(yaml.safe_dump(primary, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    shipped = read_mapping(conf_dir() / "config.yaml")
+    saved = _saved_groups(base, shipped["defaults"])
+    for group, content in saved.items():
+        _write(folder / group / f"{SAVED}.yaml", content, "# @package _global_\n")
+    _write(folder / f"{OVER}.yaml", over, "# @package _global_\n")
+    chosen: list[Any] = ["_self_"]
+    overrides: list[Any] = []  # Hydra wants them last
+    for entry in shipped["defaults"]:
+        group = next(iter(entry)) if isinstance(entry, dict) else entry
+        parent, nested, _ = group.partition("/")
+        if group.startswith("override "):
+            overrides.append(entry)
+        elif group.startswith("optional ") or group == "paths" or (nested and parent not in base):
+            chosen.append(entry)
+        elif group == "stage":
+            chosen.append({"stage": stage})
+        elif group == "logger" and "logger" not in base:
+            chosen.append({"logger": logger})
+        elif group != "_self_":
+            chosen.append({group: SAVED if group in saved else None})
+    primary = {key: value for key, value in shipped.items() if key in OF_THE_MOMENT}
+    primary |= {key: value for key, value in base.items() if key not in saved}
+    primary |= {"defaults": [*chosen, OVER, *overrides]}
+    primary |= {"hydra": {**shipped["hydra"], "searchpath": [f"file://{conf_dir()}"]}}
+    _write(folder / "saved.yaml", primary)
     return folder
+
+
+def _saved_groups(base: dict[str, Any], defaults: list[Any]) -> dict[str, dict[str, Any]]:
+    """By group what was saved of it, at its place in the config; a group within a group apart from the outer one."""
+    groups = [next(iter(entry)) for entry in defaults if isinstance(entry, dict)]
+    saved: dict[str, dict[str, Any]] = {group: {group: base[group]} for group in groups if group in base}
+    for group in groups:
+        parent, nested, name = group.partition("/")
+        outer = base.get(parent)
+        if nested and isinstance(outer, dict) and name in outer:
+            saved[group] = {parent: {name: outer[name]}}
+            saved[parent] = {parent: {key: value for key, value in outer.items() if key != name}}
+    return saved
+
+
+def _write(path: Path, content: dict[str, Any], header: str = "") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(header + yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
 def _quoted(path: Path) -> str:

@@ -81,12 +81,11 @@ class Command:
     def _run(self, cfg: DictConfig) -> None:
         hydra_config = HydraConfig.get()
         output_dir = Path(hydra_config.runtime.output_dir)
-        choices = {k: v for k, v in hydra_config.runtime.choices.items() if not k.startswith("hydra/")}
-        choices = {**self.start.choices, **{k: v for k, v in choices.items() if v is not None}}
         OmegaConf.set_struct(cfg, False)
         register_resolvers()  # a launcher may have brought this to another process
         keep_sockets_short()
         try:
+            choices = self.start.ready(cfg, hydra_config.runtime.choices)
             if hydra_config.mode == RunMode.MULTIRUN:
                 from noria.cli.trial import run_among_others
 

@@ -28,6 +28,7 @@ SUMMARY = "sweep.json"
 # each trial would spend half a second on it.
 LATE = ("pandas", "pyarrow.pandas_compat", "rich.logging", "transformers.generation.utils")
 LOGGERS = {"wandb": ("wandb", "wandb.sdk.launch.inputs.files", "wandb.sdk.artifacts._internal_artifact", "requests")}
+Ready = Callable[[DictConfig, dict[str, Any]], dict[str, Any]]
 
 
 class LocalSweep:
@@ -36,17 +37,15 @@ class LocalSweep:
     Args:
         config: Hydra's, of the sweep.
         composer: makes each trial's config.
-        choices: the group choices of a saved config that the command started from.
+        ready: makes a composed config ready to be checked, and gives the choice in each group.
         run: runs one trial, in its process.
         options: of `hydra.launcher`.
     """
 
-    def __init__(
-        self, config: DictConfig, composer: Composer, choices: dict[str, Any], run: Run, options: dict[str, Any]
-    ) -> None:
+    def __init__(self, config: DictConfig, composer: Composer, ready: Ready, run: Run, options: dict[str, Any]) -> None:
         self.sweep_dir = Path(config.hydra.sweep.dir)
         self.metric, self.mode = str(config.monitor.metric), str(config.monitor.mode)
-        self._config, self._composer, self._choices, self._run = config, composer, choices, run
+        self._config, self._composer, self._ready, self._run = config, composer, ready, run
         self._options = options
 
     def trial(self, number: int, words: Sequence[str], show: Sequence[str] | None = None) -> Trial:
@@ -56,8 +55,7 @@ class LocalSweep:
             UserError: the config is wrong.
         """
         cfg, made = self._composer(words)
-        choices = {k: v for k, v in made.items() if v is not None and not k.startswith("hydra/")}
-        choices = {**self._choices, **choices}
+        choices = self._ready(cfg, made)
         shown = list(show) if show is not None else self._composer.swept(words)
         config = check(cfg, choices)
         code = code_version(config)

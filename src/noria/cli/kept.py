@@ -1,0 +1,82 @@
+"""What a model needs of its data is the artifact's: how long its texts are, how many there are in a row.
+
+A data group that is typed, or that an experiment brings, says which rows are read, not how the model reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import DictConfig
+
+from noria.common.errors import UserError
+from noria.config.signature import read
+
+LENGTH = "max_length"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What an artifact's `noria.yaml` says of the texts that its model reads.
+
+    Args:
+        max_length: tokens of a text at most, as it was trained; None where it is not said.
+        columns: how many texts a row has.
+        typed: the keys of the command line; they go over everything.
+    """
+
+    max_length: int | None = None
+    columns: int = 1
+    typed: Collection[str] = field(default_factory=tuple)
+
+    @classmethod
+    def of(cls, facts: dict[str, Any], typed: Collection[str]) -> Kept:
+        """From what `noria.yaml` holds."""
+        length = facts.get(LENGTH)
+        data = (facts.get("config") or {}).get("data") if isinstance(facts.get("config"), dict) else None
+        keys = frozenset(key.lstrip("+") for key in typed)
+        return cls(length if isinstance(length, int) else None, _columns(data if isinstance(data, dict) else {}), keys)
+
+    def config(self) -> dict[str, Any]:
+        """What goes over every choice that is made, but not over a key that is typed."""
+        return {} if self.max_length is None else {"data": {LENGTH: self.max_length}}
+
+    def settle(self, cfg: DictConfig) -> None:
+        """Takes out of a composed config what nobody typed and its parts do not have.
+
+        That is a length of data without any, and what an experiment says of training to another stage.
+
+        Raises:
+            UserError: the data has one text a row, and the model reads pairs, or the other way round.
+        """
+        data, stage = cfg.get("data"), cfg.get("stage")
+        if isinstance(stage, DictConfig):
+            _leave_out(stage, [str(key) for key in stage if f"stage.{key}" not in self.typed])
+        if not isinstance(data, DictConfig):
+            return
+        if f"data.{LENGTH}" not in self.typed:
+            _leave_out(data, [LENGTH])
+        if "text" in data and _columns(data) != self.columns:
+            pair = "data.text=[<first column>,<second column>]"
+            raise UserError(
+                f"data.text={data.text} names {_columns(data)} column{'s' if _columns(data) > 1 else ''}, and the "
+                f"artifact's model reads {'pairs of texts: type ' + pair if self.columns > 1 else 'one text a row'}."
+            )
+
+
+def _columns(data: Any) -> int:
+    text = data.get("text", "text")
+    return 1 if text is None or isinstance(text, str) else len(text)
+
+
+def _leave_out(component: DictConfig, keys: Iterable[str]) -> None:
+    """Takes out those of the keys that the component does not take; what it takes may not be known."""
+    try:
+        signature = read(str(component.get("_target_")))
+    except UserError:
+        return  # the check of the config says what is wrong with it
+    for key in keys:
+        if key in component and not key.startswith("_") and key not in signature.keys and not signature.open:
+            del component[key]
