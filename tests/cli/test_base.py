@@ -166,3 +166,55 @@ def test_a_model_with_code_of_its_own_has_to_be_trusted_again(where, saved, nori
     assert noria(*words) == 2
     assert "add model.trust_remote_code=true" in capsys.readouterr().err
     assert composed(*words, "model.trust_remote_code=true")["model"]["trust_remote_code"] is True
+
+
+# What the artifact's model needs
+
+
+@pytest.mark.parametrize(
+    "words", [["data=rotten_tomatoes"], ["data=table", "data.path=x.csv"], ["experiment=quickstart"]]
+)
+def test_the_length_that_a_model_was_trained_at_holds_for_any_data(words, artifact, composed):
+    assert composed(f"artifact={artifact}", *words)["data"]["max_length"] == 32
+    assert composed(f"artifact={artifact}", *words, "data.max_length=64")["data"]["max_length"] == 64
+
+
+@pytest.mark.parametrize("where", ["artifact", "run"])
+def test_an_experiment_takes_the_place_of_whole_groups(where, saved, composed, reviews):
+    words = saved(where, lambda config: config["model"].update(new_head=True))
+    config = composed(*words, "experiment=sst2_bert")
+    assert config["data"]["_target_"] == "noria.data.sst2.Sst2" and "val_path" not in config["data"]
+    assert config["model"]["name"] != composed(*words)["model"]["name"]
+    assert "label" not in config["data"] and config["optimizer"]["_target_"] == "noria.optimizer.adam.adam"
+    assert composed(*words, "debug=smoke")["data"]["path"] == str(reviews), "what it does not choose stays"
+
+
+def test_an_overlay_that_chooses_an_adapter_takes_its_whole_place(saved, composed, tmp_path):
+    words = saved("artifact", lambda config: config["model"].update(peft={"_target_": "noria.model.peft.IA3", "x": 1}))
+    assert composed(*words)["model"]["peft"]["x"] == 1
+    (tmp_path / "mine/experiment").mkdir(parents=True)
+    overlay = "# @package _global_\ndefaults:\n  - override /model/peft: lora\n"
+    (tmp_path / "mine/experiment/adapted.yaml").write_text(overlay)
+    config = composed(*words, "--config-dir", tmp_path / "mine", "experiment=adapted")
+    assert "x" not in config["model"]["peft"] and config["model"]["peft"]["r"]
+
+
+def test_the_template_is_the_artifacts_own_unless_one_is_typed(saved, composed):
+    words = saved("artifact", lambda config: config["data"].update(chat_template="chat.jinja"))
+    assert composed(*words)["data"]["chat_template"] is None
+    assert composed(*words, "data.chat_template=other.jinja")["data"]["chat_template"] == "other.jinja"
+
+
+def test_pairs_and_single_texts_are_not_taken_for_one_another(saved, noria, capsys, reviews):
+    words = saved("artifact", lambda config: config["data"].update(text=["text", "label"]))
+    assert noria(*words, "data=table", f"data.path={reviews}") == 2
+    assert "reads pairs of texts: type data.text=[" in capsys.readouterr().err
+    assert noria(*words, "stage=predict", "data=table", "data.text=[text,label,text]", "input=-") == 2
+    assert "names 3 columns" in capsys.readouterr().err
+
+
+def test_data_for_another_kind_of_model_is_refused(artifact, noria, capsys, tmp_path):
+    (tmp_path / "a.txt").write_text("a text\n")
+    assert noria(f"artifact={artifact}", "experiment=domain_lm", "data.path=a.txt") == 2
+    said = capsys.readouterr().err
+    assert "PlainText is for causal_lm, and the artifact's kind is single_label" in said and "before" not in said

@@ -12,7 +12,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from noria.common.errors import UserError
-from noria.config.signature import read
+from noria.config.signature import class_attributes, read
 
 LENGTH = "max_length"
 
@@ -22,11 +22,13 @@ class Kept:
     """What an artifact's `noria.yaml` says of the texts that its model reads.
 
     Args:
+        kind: what the model was trained for.
         max_length: tokens of a text at most, as it was trained; None where it is not said.
         columns: how many texts a row has.
         typed: the keys of the command line; they go over everything.
     """
 
+    kind: str = ""
     max_length: int | None = None
     columns: int = 1
     typed: Collection[str] = field(default_factory=tuple)
@@ -37,7 +39,8 @@ class Kept:
         length = facts.get(LENGTH)
         data = (facts.get("config") or {}).get("data") if isinstance(facts.get("config"), dict) else None
         keys = frozenset(key.lstrip("+") for key in typed)
-        return cls(length if isinstance(length, int) else None, _columns(data if isinstance(data, dict) else {}), keys)
+        columns = _columns(data if isinstance(data, dict) else {})
+        return cls(str(facts.get("kind")), length if isinstance(length, int) else None, columns, keys)
 
     def config(self) -> dict[str, Any]:
         """What goes over every choice that is made, but not over a key that is typed."""
@@ -49,15 +52,20 @@ class Kept:
         That is a length of data without any, and what an experiment says of training to another stage.
 
         Raises:
-            UserError: the data has one text a row, and the model reads pairs, or the other way round.
+            UserError: the data has one text a row, and the model reads pairs, or the other way round; or it is data
+                for another kind of model.
         """
         data, stage = cfg.get("data"), cfg.get("stage")
         if isinstance(stage, DictConfig):
-            _leave_out(stage, [str(key) for key in stage if f"stage.{key}" not in self.typed])
+            _leave_out(stage, [key for key in map(str, stage) if f"stage.{key}" not in self.typed])
         if not isinstance(data, DictConfig):
             return
         if f"data.{LENGTH}" not in self.typed:
             _leave_out(data, [LENGTH])
+        kinds = class_attributes(str(data.get("_target_"))).get("kinds")
+        if isinstance(kinds, tuple) and kinds and self.kind not in kinds and _measures(stage):
+            name = str(data["_target_"]).rpartition(".")[2]
+            raise UserError(f"data={name} is for {' and '.join(kinds)}, and the artifact's kind is {self.kind}.")
         if "text" in data and _columns(data) != self.columns:
             pair = "data.text=[<first column>,<second column>]"
             raise UserError(
@@ -69,6 +77,10 @@ class Kept:
 def _columns(data: Any) -> int:
     text = data.get("text", "text")
     return 1 if text is None or isinstance(text, str) else len(text)
+
+
+def _measures(stage: Any) -> bool:
+    return isinstance(stage, DictConfig) and str(stage.get("_target_")).endswith(".evaluate")
 
 
 def _leave_out(component: DictConfig, keys: Iterable[str]) -> None:

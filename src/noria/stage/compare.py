@@ -177,7 +177,10 @@ def _data(run: Run, kind: str, labels: Any, tokenizer: Any) -> DataModule:
     from noria.config.trust import refuse_untrusted
 
     refuse_untrusted(run.config, str(run.folder))
-    data: DataModule = instantiate(OmegaConf.create(run.config["data"]), kind, tokenizer, run.seed, labels)
+    node = dict(run.config["data"])
+    if tokenizer is not None and "chat_template" in node:
+        node["chat_template"] = None  # the artifact's tokenizer has it; the file may be another by now
+    data: DataModule = instantiate(OmegaConf.create(node), kind, tokenizer, run.seed, labels)
     data.setup()
     return data
 

@@ -25,6 +25,9 @@ def evaluate(
 ) -> None:
     """The artifact's saved config is the base; what was typed overrides it.
 
+    How its model reads texts (`data.max_length`, the chat template) stays the artifact's, whichever data is typed,
+    unless the key itself is typed: then it is said that this is not what the model was trained with.
+
     Args:
         split: which rows; looking at `test` is counted.
 
@@ -43,7 +46,9 @@ def evaluate(
         data.setup()
         if split not in data.splits:
             raise UserError(f"stage.split={split}: this data has no such split, only {', '.join(data.splits)}.")
+        data.encoded(split)  # it finds rows that are too long
         show.data(data)
+        _say_what_differs(cfg, facts)
         seen = trained_on(artifact, data.splits[split])
         if seen:
             get_console().print(
@@ -65,3 +70,14 @@ def evaluate(
         evaluate_and_record(cfg, artifact, data, [split], metrics, record, precision)
         show.metrics(record)
         show.where(record)
+
+
+def _say_what_differs(cfg: DictConfig, facts: dict[str, Any]) -> None:
+    """How the model is made to read texts in another way than it was trained to."""
+    length, template = cfg.data.get("max_length"), cfg.data.get("chat_template")
+    if length is not None and length != facts["max_length"]:
+        trained = f"the model was trained at {facts['max_length']}, which is what it uses elsewhere"
+        get_console().print(f"data.max_length={length} was typed; {trained}.", style="yellow", highlight=False)
+    if template is not None:
+        said = f"data.chat_template={template} was typed and is used in place of the artifact's own template."
+        get_console().print(said, style="yellow", highlight=False)

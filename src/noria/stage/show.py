@@ -36,7 +36,7 @@ def config(cfg: DictConfig, choices: dict[str, Any]) -> None:
 
 
 def data(module: DataModule) -> None:
-    """Rows per split, what was left out and why, texts found on both sides."""
+    """Rows per split, what was left out and why, how many were cut, texts found on both sides."""
     console = get_console()
     rows = ", ".join(f"{name} {count:,}" for name, count in module.report["rows"].items())
     names = ", ".join(module.labels[:8]) + (" …" if module.num_labels > 8 else "")
@@ -44,6 +44,11 @@ def data(module: DataModule) -> None:
     for split, reasons in module.report["dropped"].items():
         for reason, count in reasons.items():
             console.print(f"left out of {split}: {count:,} rows ({reason})", style="yellow", highlight=False)
+    for split, count in module.report["truncated"].items():
+        if count:
+            of_all = f"{count:,} of {module.report['rows'][split]:,} rows"
+            said = f"cut in {split} at data.max_length={module.max_length}: {of_all}"
+            console.print(said, style="yellow", highlight=False)
     for pair, overlap in module.report["overlaps"].items():
         if overlap["count"]:
             first = overlap["examples"][0]
