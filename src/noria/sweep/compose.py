@@ -11,6 +11,8 @@ from hydra.core.override_parser.types import Override, OverrideType
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
+from noria.common.paths import conf_dir
+
 
 class Composer:
     """Composing takes 0.2 s: once for each choice of groups, and the values of each trial are set upon it.
@@ -21,7 +23,9 @@ class Composer:
     def __init__(self, context: HydraContext, config: DictConfig) -> None:
         self._config = config
         self._loader = context.config_loader
-        self._groups = set(self._loader.list_groups(""))
+        # Where the sweep starts from a saved config, Hydra looks for groups in its folder alone.
+        shipped = (path.name for path in conf_dir().iterdir() if path.is_dir())
+        self._groups = {*self._loader.list_groups(""), *shipped}
         self._parser = OverridesParser.create(config_loader=self._loader)
         self._typed = set(config.hydra.overrides.task)
         self._fixed = fixed_keys(self._parser.parse_overrides(list(config.hydra.overrides.task)))
