@@ -21,6 +21,7 @@ from noria.comparison.result import (
     Curve,
     Difference,
     Disagreement,
+    Dispute,
     Evidence,
     System,
     Winner,
@@ -168,7 +169,12 @@ def _evidence(
         confusion={system.name: _confusion(system, comparison.rows, len(labels), rng) for system in systems[:12]}
         | {comparison.baseline: _confusion(systems[-1], comparison.rows, len(labels), rng)},
         calibration={name: _calibration(comparison.rows, rng) for name in shown},
-        disagreements=tuple(_disagreement(number, labels, list(shown), rng, text) for number in range(8)),
+        dispute=Dispute(
+            systems[0].name,
+            comparison.baseline,
+            *(61, 34, 160),
+            tuple(_disagreement(number, labels, list(shown), rng, text) for number in range(8)),
+        ),
     )
 
 

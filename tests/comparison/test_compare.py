@@ -12,15 +12,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 from noria.common.errors import UserError
 from noria.comparison.answers import Sheet
-from noria.comparison.compare import Rules, compare
+from noria.comparison.compare import compare
 from noria.comparison.leaks import refuse_leaks
 from noria.comparison.measures import make_measure
-from noria.comparison.result import BETTER, CANNOT_TELL, NO_WORSE, WORSE, Comparison
+from noria.comparison.result import BETTER, CANNOT_TELL, NO_WORSE, WORSE, Comparison, Difference
+from noria.comparison.rules import Rules
 from noria.comparison.runs import find_runs
 from noria.comparison.systems import group
+from noria.comparison.table import markdown, table
 
 Make = Callable[..., Path]
 
@@ -110,6 +113,88 @@ def test_verdicts_in_words(make_runs: Make) -> None:
     verdicts = [s.difference.verdict for s in compared(*folders, margin=0.0).systems if s.difference]
     assert verdicts == [CANNOT_TELL]
     assert [s.difference.verdict for s in compared(*folders, margin=0.5).systems if s.difference] == [NO_WORSE]
+
+
+def differences(result: Comparison) -> dict[str, Difference]:
+    return {system.name: system.difference for system in result.systems if system.difference}
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "loss", "f1"])
+@pytest.mark.parametrize("seeds", [1, 5])
+@pytest.mark.parametrize("alpha", [0.2, 0.05, 0.01])
+def test_no_worse_is_what_the_interval_of_1_less_alpha_shows(make_runs: Make, metric, seeds, alpha) -> None:
+    same = {"rows": 400, "seeds": seeds}
+    folders = [make_runs("base", accuracy=0.81, **same), make_runs("other", optimizer__lr=3e-5, **same)]
+    (before,) = differences(compared(*folders, metric=metric, alpha=alpha, correction="none")).values()
+    gap, better = before.estimate, metric != "loss"
+    assert gap.confidence == 1 - alpha
+    # one margin on either side of where the interval ends
+    edge = -gap.low if better else gap.high
+    assert edge > 0, "nothing here is better"
+    for margin, verdict in ((edge * 1.01, NO_WORSE), (edge * 0.99, CANNOT_TELL)):
+        (found,) = differences(
+            compared(*folders, metric=metric, alpha=alpha, correction="none", margin=margin)
+        ).values()
+        assert found.estimate == gap and found.p == before.p
+        assert (found.no_worse_adjusted < alpha) == (verdict == NO_WORSE)
+        assert found.verdict == (WORSE if found.p < alpha else verdict)
+
+
+def test_no_worse_is_corrected_as_better_is(make_runs: Make) -> None:
+    folders = [make_runs(f"s{n}", accuracy=0.8, optimizer__lr=n + 1.0, rows=900) for n in range(8)]
+    none, holm, fdr = (
+        differences(compared(*folders, correction=how, margin=0.03)) for how in ("none", "holm", "fdr_bh")
+    )
+    ps = np.array([one.no_worse for one in none.values()])
+    for found, method in ((none, None), (holm, "holm"), (fdr, "fdr_bh")):
+        expected = ps if method is None else multipletests(ps, method=method)[1]
+        assert [found[name].no_worse_adjusted for name in none] == pytest.approx(expected.tolist())
+        for one in found.values():
+            assert one.verdict in (BETTER, WORSE) or (one.verdict == NO_WORSE) == (one.no_worse_adjusted < 0.05)
+    verdicts = [sum(one.verdict == NO_WORSE for one in found.values()) for found in (none, holm)]
+    assert verdicts[0] > verdicts[1], "seven comparisons say it less easily than one"
+
+
+def test_every_interval_has_the_level_that_was_asked_for(make_runs: Make) -> None:
+    for seeds, metric in ((1, "accuracy"), (1, "loss"), (1, "f1"), (5, "accuracy")):
+        folders = [
+            make_runs(f"{name}{seeds}{metric}", seeds=seeds, optimizer__lr=lr) for name, lr in (("a", 1.0), ("b", 2.0))
+        ]
+        narrow, wide = (compared(*folders, metric=metric, alpha=alpha) for alpha in (0.1, 0.01))
+        for one, two in zip(narrow.systems, wide.systems, strict=True):
+            assert one.estimate.confidence == 0.9 and two.estimate.confidence == 0.99
+            assert two.estimate.low < one.estimate.low < one.estimate.high < two.estimate.high
+        head = [str(column.header) for column in table(wide).columns]
+        assert "mean [99 %]" in head and "mean [99 %]" in markdown(wide)
+
+
+def test_resamples_without_a_value_cost_their_share_and_no_interval(make_runs: Make) -> None:
+    """Of one label only a few rows: some resamples hold none of it, and AUROC has no value there."""
+    folders = make_runs("a", rows=200), make_runs("b", rows=200, optimizer__lr=3e-5, accuracy=0.9)
+    for few, note in ((4, "no value on some resamples"), (1, "no value on some resamples"), (0, "no interval")):
+        for folder in folders:
+            change(
+                folder, label=lambda names, few=few: ["positive" if i < few else "negative" for i in range(len(names))]
+            )
+        result = compared(*folders, metric="auroc")
+        for system in result.systems:
+            known = [system.estimate] + ([system.difference.estimate] if system.difference else [])
+            for estimate in known:
+                assert math.isnan(estimate.low) == (few == 0)
+                assert few == 0 or estimate.low <= estimate.value <= estimate.high
+                if few:
+                    assert "of 1000 resamples" in estimate.method
+        assert any(note in said for said in result.notes), result.notes
+
+
+def test_too_few_resamples_for_the_level_are_refused(make_runs: Make) -> None:
+    folders = make_runs("a"), make_runs("b", optimizer__lr=3e-5)
+    with pytest.raises(UserError, match=r"stage.resamples=38 are too few for stage.alpha=0.05: .* 95 % takes 39"):
+        compared(*folders, metric="f1", resamples=38)
+    assert compared(*folders, metric="f1", resamples=39)
+    with pytest.raises(UserError, match="takes 1,999"):
+        compared(*folders, metric="f1", alpha=0.001)
+    assert compared(*folders, alpha=0.001, resamples=2), "accuracy of single runs needs none"
 
 
 def test_rows_in_another_order_are_put_in_order(make_runs: Make) -> None:

@@ -22,6 +22,7 @@ from noria.comparison.result import (
     Comparison,
     Difference,
     Disagreement,
+    Dispute,
     Evidence,
 )
 from noria.statistics.estimate import Estimate
@@ -151,8 +152,10 @@ def test_disagreements(report_case: Case, tmp_path: Path) -> None:
     row = Disagreement(
         "r7", "word " * 100, "good", {one: {"good": 1.0}, two: {"bad": 0.6, "good": 0.4}, three: {"good": 1.0}}
     )
-    page = write(tmp_path / "report.html", comparison, Evidence(disagreements=(row,) * 120))
-    assert page.count('<article class="row">') == 100 and "20 more rows are not shown" in page
+    dispute = Dispute(one, three, 70, 50, 120, (row,) * 20)
+    page = write(tmp_path / "report.html", comparison, Evidence(dispute=dispute))
+    assert page.count('<article class="row">') == 20 and "100 more rows on which some answers differ" in page
+    assert "On 70 rows system 1 is right more often than system 3, on 50 less often." in page
     assert "word " * 59 + "word …" in page
     line = re.sub(r"<[^>]+>", "", page[page.index("<li><span class") :].split("</ul>")[0])
     assert [part.split() for part in line.strip().splitlines()] == [

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
 from noria.cycle.gate import decide
+from noria.statistics.paired import mcnemar, proportion_difference
 
 
 def rights(n: int, champion: float, challenger: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -54,6 +57,46 @@ def test_challengers_that_are_no_better_are_almost_never_promoted_in_ten_turns()
             sets = {"test": rights(900, 0.85, 0.85, seed), "feedback": rights(500, 0.8, 0.8, 7 * seed)}
             promoted += decide(sets, look, margin=0.2).promote
     assert promoted <= 24  # of 300: 5 % are 15 at most, more than 24 once in a hundred
+
+
+@pytest.mark.parametrize("look", [1, 3, 10])
+@pytest.mark.parametrize("alpha", [0.2, 0.05, 0.001])
+def test_no_worse_is_judged_at_the_share_of_alpha_that_the_interval_shows(look: int, alpha: float) -> None:
+    share = alpha * 6 / (math.pi * look) ** 2 / 2
+    for seed in range(40):
+        sets = {"test": rights(800, 0.85, 0.86, seed), "feedback": rights(400, 0.7, 0.75, seed + 99)}
+        decision = decide(sets, look, margin=0.02, alpha=alpha)
+        for name, found in decision.sets.items():
+            assert found.difference.confidence == pytest.approx(1 - share)
+            assert found.no_worse == (found.difference.low > -0.02) == (found.p_no_worse < share)
+            before, after = sets[name]
+            only = int((after & ~before).sum()), int((before & ~after).sum())
+            assert found.difference == proportion_difference(*only, len(after), 1 - share)
+            assert found.better == (mcnemar(after, before) < share and found.difference.value > 0)
+
+
+def test_a_margin_that_95_percent_would_show_is_not_enough_after_many_looks() -> None:
+    better = rights(600, 0.7, 0.95)
+    n, lost = 2000, 20
+    champion, challenger = np.ones(n, bool), np.arange(n) >= lost
+    champion[n - lost :] = False  # each has as many right: the plain 95 % interval is about 0.0062 to either side
+    assert proportion_difference(lost, lost, n).low > -0.01
+    assert decide({"test": (champion, challenger), "feedback": better}, 1, margin=0.01).promote
+    late = decide({"test": (champion, challenger), "feedback": better}, 30, margin=0.01)
+    assert late.sets["feedback"].better and not late.promote and "may be worse on test" in late.said
+
+
+def test_challengers_that_are_worse_by_the_margin_are_almost_never_promoted_in_ten_turns() -> None:
+    """However much better they are elsewhere: of 300 times ten turns at most alpha, give or take."""
+    rng, n, promoted = np.random.default_rng(0), 1500, 0
+    better = rights(600, 0.6, 0.95)
+    for _ in range(300):
+        for look in range(1, 11):
+            # worse in truth by exactly the margin of 0.03: 0.06 of the rows lost, 0.03 won
+            drawn = rng.random(n)
+            pair = drawn >= 0.03, (drawn < 0.03) | (drawn >= 0.09)
+            promoted += decide({"test": pair, "feedback": better}, look, margin=0.03, alpha=0.2).promote
+    assert promoted <= 300 * 0.1 + 3 * math.sqrt(300 * 0.1), "one side of the interval has half of alpha"
 
 
 def test_nothing_to_decide_on_is_refused() -> None:

@@ -114,6 +114,37 @@ def test_a_client_has_so_many_texts_at_most_and_the_newest_count() -> None:
     assert [one.text for one in found] == ["text 7", "text 8", "text 9"] and left_out == {"over_cap": 7}
 
 
+def test_a_vote_given_again_is_the_newest_of_its_client() -> None:
+    votes = [vote(n, f"text {n}", "a", "good") for n in range(4)] + [vote(9, "text 0", "a", "bad")]
+    found, left_out, _ = settled(votes, cap=2)
+    assert [(one.text, one.label) for one in found] == [("text 3", "good"), ("text 0", "bad")]
+    assert left_out == {"repeated": 1, "over_cap": 2}
+
+
+@pytest.mark.parametrize("distrust", [0.6, 0.8, 0.81, 0.9, 1.0])
+def test_who_was_never_wrong_on_a_gold_row_is_heard_whatever_the_distrust(distrust: float) -> None:
+    gold = {f"gold {n}": LABELS[n % 2] for n in range(10)}
+    votes = [vote(0, "film", "unknown", "good"), vote(1, "gold 1", "once right", "good")]
+    votes += [vote(2, "play", "once right", "good")]
+    votes += [vote(10 + n, f"gold {n}", "liar", LABELS[1 - n % 2]) for n in range(10)]
+    votes += [vote(30, "song", "liar", "good")]
+    found, left_out, clients = settled(votes, gold, distrust=distrust)
+    assert [one.text for one in found] == ["film", "play"]
+    assert left_out == {"gold": 11, "distrusted_client": 1} and clients["unknown"] == 0.8
+
+
+def test_of_those_who_voted_on_gold_rows_the_share_decides() -> None:
+    gold = {f"gold {n}": "good" for n in range(20)}
+    votes = [vote(n, f"gold {n}", "mostly", "good" if n < 18 else "bad") for n in range(20)]  # 0.9 of them
+    votes += [vote(30, "film", "mostly", "good")]
+    assert settled(votes, gold, distrust=0.85)[0], "believed as 22 of 25, and right in 18 of 20"
+    assert settled(votes, gold, distrust=0.89)[0], "below it only for the prior"
+    assert settled(votes, gold, distrust=0.91)[1] == {"gold": 20, "distrusted_client": 1}
+    one = [vote(0, "gold 0", "once wrong", "bad"), vote(1, "film", "once wrong", "good")]
+    found, left_out, _ = settled(one, gold)
+    assert found == [] and left_out == {"gold": 1, "undecided": 1}, "believed as 4 of 6: heard, and not sure enough"
+
+
 def test_gold_rows_tell_whom_to_believe() -> None:
     gold = {f"gold {n}": LABELS[n % 2] for n in range(10)}
     votes = [vote(n, f"gold {n}", "honest", LABELS[n % 2]) for n in range(10)]

@@ -125,6 +125,22 @@ def test_feedback_counts_once_and_the_newest_word_counts(store: Store, predictio
     assert store.counts()["feedback"] == 2
 
 
+def test_a_word_said_again_is_the_newest(store: Store, prediction: Make) -> None:
+    both = [prediction("one"), prediction("two")]
+    store.add_predictions(both)
+    for about in both:
+        store.add_feedback(about.id, "ann", correct=True, label=None)
+    first, second = store.corrections()
+    assert not store.add_feedback(both[0].id, "ann", correct=True, label=None), "nothing that was not known"
+    assert [said.prediction.text for said in store.corrections()] == ["two", "one"]
+    again = list(store.corrections())[1]
+    assert again.created > second.created > first.created
+    store.add_preference("p", "a", "b", "ann")
+    store.add_preference("q", "a", "b", "ann")
+    store.add_preference("p", "a", "b", "ann")
+    assert [said.prompt for said in store.preferences()] == ["q", "p"]
+
+
 def test_feedback_must_make_sense(store: Store, prediction: Make) -> None:
     two = prediction()
     store.add_predictions([two])

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 Noria = Callable[..., int]
@@ -52,6 +55,31 @@ def test_real_fits_are_compared_and_the_test_set_is_opened_once(
     assert len((tmp_path / "runs" / "test_looks.jsonl").read_text().splitlines()) == 1
     assert len(list((folder / "test").glob("*.parquet"))) in (2, 4)
     assert "On the test set, which has not chosen it" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16_true"])
+def test_the_test_set_is_measured_in_the_precision_that_was_asked_for(
+    noria: Noria, fitted: Path, tmp_path: Path, precision: str
+) -> None:
+    for lr in (1e-3, 1e-2):  # the same run under two configs; neither has looked at its test set
+        folder = tmp_path / "runs" / "fits" / str(lr)
+        shutil.copytree(fitted, folder)
+        table = pq.read_table(folder / "predictions.parquet")
+        pq.write_table(table.filter(pc.equal(table["split"], "val")), folder / "predictions.parquet")
+        record = json.loads((folder / "record.json").read_text())
+        record["config"]["optimizer"]["lr"] = lr
+        record["metrics"] = {name: found for name, found in record["metrics"].items() if name.startswith("val/")}
+        (folder / "record.json").write_text(json.dumps(record))
+    assert noria("stage=compare", "stage.runs=[fits]", "stage.test=true", f"precision={precision}", "logger=none") == 0
+    _, compared = result(tmp_path)
+    assert noria("stage=evaluate", f"artifact={fitted / 'artifact'}", f"precision={precision}", "logger=none") == 0
+    [evaluated] = (tmp_path / "runs" / "evaluate").glob("*/predictions.parquet")
+    expected = pq.read_table(evaluated)["probabilities"].to_pylist()
+    measured = [pq.read_table(path)["probabilities"].to_pylist() for path in (compared / "test").iterdir()]
+    assert measured and all(found == expected for found in measured)
+    of_fit = pq.read_table(fitted / "predictions.parquet")
+    same = expected == of_fit.filter(pc.equal(of_fit["split"], "test"))["probabilities"].to_pylist()
+    assert same == (precision == "fp32"), "the fit was in fp32"
 
 
 def _disagree(folder: Path) -> bool:

@@ -13,10 +13,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
+import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
 
+from noria.artifact import bundle
 from noria.feedback.store import Prediction, Store
+from noria.inference.evaluation import evaluate, open_model
 from noria.registry.registry import Registry
+from noria.stage import cycle
 
 Noria = Callable[..., int]
 LABELS = ("bad", "good")
@@ -152,6 +160,20 @@ def until(look: Callable[[], Any]) -> None:
     while not look():
         assert time.monotonic() < end
         time.sleep(0.02)
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-true"])
+def test_both_models_answer_in_the_precision_that_was_asked_for(fitted: Path, precision: str) -> None:
+    facts = bundle.read_facts(fitted / "artifact")
+    cfg = OmegaConf.create({"trainer": {"accelerator": "cpu", "precision": precision}})
+    data = instantiate(facts["config"]["data"], facts["kind"], bundle.open_tokenizer(fitted / "artifact"), 0)
+    found = cycle._answers(cfg, fitted / "artifact", data, "val")
+    model = open_model(bundle.open_artifact(fitted / "artifact"), precision, torch.device("cpu"))
+    expected = evaluate(model, data, "val", {}, data.eval_batch_size).predictions
+    assert found.equals(expected)
+    of_fit = pq.read_table(fitted / "predictions.parquet")
+    of_fit = of_fit.filter(pc.equal(of_fit["split"], "val"))
+    assert (found["loss"].to_pylist() == of_fit["loss"].to_pylist()) == (precision == "32-true"), "fitted in fp32"
 
 
 def test_without_a_reason_nothing_is_trained(turn, hear, tmp_path, capsys) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from noria.statistics.proportion import wilson
 
@@ -24,6 +26,16 @@ def test_formula(k: int, n: int) -> None:
     assert estimate.value == k / n
     assert (estimate.low, estimate.high) == pytest.approx(by_hand(k, n, Z95), abs=1e-9)
     assert (estimate.n, estimate.method, estimate.confidence) == (n, "wilson", 0.95)
+
+
+def test_the_same_numbers_as_scipy() -> None:
+    rng = np.random.default_rng(0)
+    for n in (1, 2, 10, 872, 25_000):
+        for k in {0, n, *rng.integers(0, n + 1, 5).tolist()}:
+            for confidence in (0.9, 0.95, 0.9999):
+                peer = binomtest(k, n).proportion_ci(confidence, "wilson")
+                found = wilson(k, n, confidence)
+                assert (found.low, found.high) == (peer.low, peer.high)
 
 
 def test_confidence_widens() -> None:

@@ -8,55 +8,25 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 
+from noria.comparison.against import TESTS, Against, against_single_run, over_seeds
 from noria.comparison.answers import Sheet
 from noria.comparison.measure import MEAN, RIGHT, Measure
 from noria.comparison.result import BETTER, CANNOT_TELL, NO_WORSE, WORSE, Comparison, Difference, System
+from noria.comparison.rules import Rules
 from noria.comparison.runs import Run
 from noria.comparison.systems import Group
 from noria.statistics.bootstrap import mean_interval
 from noria.statistics.estimate import Estimate
 from noria.statistics.multiple import adjusted
-from noria.statistics.paired import (
-    bootstrap_differences,
-    mcnemar_many,
-    mean_difference,
-    permutation_many,
-    proportion_difference,
-)
-from noria.statistics.power import seeds_needed, smallest_difference
+from noria.statistics.power import smallest_difference
 from noria.statistics.proportion import wilson
-from noria.statistics.resample import example_counts, resampled
-from noria.statistics.seeds import TRUSTED_SEEDS, SeedScores, seed_difference, seed_mean
+from noria.statistics.resample import example_counts, percentile_interval, resampled
+from noria.statistics.seeds import TRUSTED_SEEDS, SeedScores, seed_mean
 
-Correction = Literal["holm", "fdr_bh", "none"]
 STACK = 2**24  # numbers of the features that are held at once
-NORMAL_95 = 1.959964
-TESTS = {RIGHT: "McNemar, exact", MEAN: "paired t"}
-PERMUTATION, CROSSED = "paired permutation", "t over seeds and rows"
-
-
-@dataclass(frozen=True)
-class Rules:
-    """How a comparison decides.
-
-    Args:
-        margin: how much worse is still "no worse", in units of the metric.
-        alpha: how often "better" or "worse" may be said at most where nothing differs.
-        correction: for many comparisons.
-        resamples, seed: of the bootstrap.
-        effect: the difference that seeds are counted for; None: the one that was found.
-    """
-
-    margin: float = 0.01
-    alpha: float = 0.05
-    correction: Correction = "holm"
-    resamples: int = 1000
-    seed: int = 0
-    effect: float | None = None
 
 
 @dataclass(frozen=True)
@@ -66,18 +36,6 @@ class _Score:
     value: float
     resampled: np.ndarray | None
     estimate: Estimate | None
-
-
-@dataclass(frozen=True)
-class _Against:
-    """The difference to the baseline before it is known how many there are."""
-
-    estimate: Estimate
-    p: float
-    test: str
-    error: float
-    freedom: float
-    seeds: int | None = None
 
 
 def compare(
@@ -97,14 +55,15 @@ def compare(
         advance: told the number of runs after each piece of work.
 
     Raises:
-        UserError: a run has answered other rows.
+        UserError: a run has answered other rows, or there are too few resamples.
     """
     counts = None
     if measure.form not in TESTS or any(len(one.runs) > 1 for one in groups):
+        rules.require_resamples()
         counts = example_counts(len(sheet), rules.resamples, rules.seed)
     alone = _features(baseline.runs, sheet, measure)[0] if len(baseline.runs) == 1 else None
     scores: dict[int, _Score] = {}
-    against: dict[str, _Against] = {}
+    against: dict[str, Against] = {}
     single = {id(one.runs[0]): one.name for one in groups if len(one.runs) == 1 and one is not baseline}
     runs = [run for one in groups for run in one.runs]
     width = len(sheet) * _features(runs[:1], sheet, measure).shape[-1]
@@ -112,15 +71,16 @@ def compare(
     for start in range(0, len(runs), step):
         piece = runs[start : start + step]
         stack = _features(piece, sheet, measure)
-        scores |= {id(run): score for run, score in zip(piece, _scores(stack, measure, counts), strict=True)}
+        scores |= {id(run): score for run, score in zip(piece, _scores(stack, measure, counts, rules), strict=True)}
         chosen = [place for place, run in enumerate(piece) if id(run) in single]
         if alone is not None and chosen:
-            found = _paired(stack[chosen], alone, measure, counts, rules.seed)
+            found = against_single_run(stack[chosen], alone, measure, counts, rules)
             against |= {single[id(piece[place])]: one for place, one in zip(chosen, found, strict=True)}
         advance(len(piece))
     for one in groups:
         if one is not baseline and one.name not in against:
-            against[one.name] = _over_seeds(one, baseline, scores, rules)
+            pair = _seed_scores(one, scores), _seed_scores(baseline, scores)
+            against[one.name] = over_seeds(*pair, measure, rules)
     return _concluded(groups, baseline, sheet, measure, rules, scores, against)
 
 
@@ -130,60 +90,29 @@ def _features(runs: Sequence[Run], sheet: Sheet, measure: Measure) -> np.ndarray
     return np.stack([features.astype(np.float32) for features in made])
 
 
-def _scores(stack: np.ndarray, measure: Measure, counts: np.ndarray | None) -> list[_Score]:
+def _scores(stack: np.ndarray, measure: Measure, counts: np.ndarray | None, rules: Rules) -> list[_Score]:
     values = measure.value(stack.sum(axis=1, dtype=np.float64))
     again = resampled(stack, measure.value, counts) if counts is not None else [None] * len(stack)
     return [
-        _Score(float(value), more, _alone(float(value), features, measure, more))
+        _Score(float(value), more, _alone(float(value), features, measure, more, rules.confidence))
         for value, features, more in zip(values, stack, again, strict=True)
     ]
 
 
-def _alone(value: float, features: np.ndarray, measure: Measure, again: np.ndarray | None) -> Estimate:
+def _alone(
+    value: float, features: np.ndarray, measure: Measure, again: np.ndarray | None, confidence: float
+) -> Estimate:
     """The interval of one run's number over the rows."""
     n = len(features)
     if measure.form == RIGHT:
-        return wilson(int(features[:, 0].sum()), n)
+        return wilson(int(features[:, 0].sum()), n, confidence)
     if measure.form == MEAN:
-        return mean_interval(features[:, 0])
-    assert again is not None
-    low, high = np.quantile(again, [0.025, 0.975]) if not np.isnan(again).any() else (math.nan, math.nan)
-    return Estimate(value, float(low), float(high), n, "bootstrap percentile")
-
-
-def _paired(
-    stack: np.ndarray, alone: np.ndarray, measure: Measure, counts: np.ndarray | None, seed: int
-) -> list[_Against]:
-    """Single runs (runs, n, k) against the baseline's single run (n, k)."""
-    if measure.form == RIGHT:
-        right, theirs = stack[..., 0] > 0, alone[:, 0] > 0
-        ours, others = (right & ~theirs).sum(axis=1), (~right & theirs).sum(axis=1)
-        ps = list(mcnemar_many(ours, others))
-        estimates = [proportion_difference(int(a), int(b), len(alone)) for a, b in zip(ours, others, strict=True)]
-    elif measure.form == MEAN:
-        pairs = [mean_difference(features[:, 0], alone[:, 0]) for features in stack]
-        estimates, ps = [estimate for estimate, _ in pairs], [p for _, p in pairs]
-    else:
-        assert counts is not None
-        estimates = bootstrap_differences(stack, alone, measure.value, counts)
-        ps = list(permutation_many(stack, alone, measure.value, seed=seed))
-    test = TESTS.get(measure.form, PERMUTATION)
-    return [
-        _Against(estimate, float(p), test, (estimate.high - estimate.low) / 2 / NORMAL_95, math.inf)
-        for estimate, p in zip(estimates, ps, strict=True)
-    ]
-
-
-def _over_seeds(one: Group, baseline: Group, scores: dict[int, _Score], rules: Rules) -> _Against:
-    first, second = (_seed_scores(group, scores) for group in (one, baseline))
-    estimate, p, parts = seed_difference(first, second)
-    several = min(len(one.runs), len(baseline.runs)) > 1
-    needed = None
-    effect = abs(estimate.value) if rules.effect is None else rules.effect
-    if several and effect:
-        variances = parts.seed_variance_first, parts.seed_variance_second, parts.example_variance
-        needed = seeds_needed(effect, *variances, alpha=rules.alpha)
-    return _Against(estimate, p, CROSSED, parts.standard_error, parts.df, needed)
+        return mean_interval(features[:, 0], confidence)
+    low, high, used = percentile_interval(_is(again), confidence)
+    method = "bootstrap percentile"
+    if used < len(_is(again)):
+        method = f"{method}, {used} of {len(_is(again))} resamples"
+    return Estimate(value, low, high, n, method, confidence)
 
 
 def _seed_scores(group: Group, scores: dict[int, _Score]) -> SeedScores:
@@ -198,13 +127,16 @@ def _concluded(
     measure: Measure,
     rules: Rules,
     scores: dict[int, _Score],
-    against: dict[str, _Against],
+    against: dict[str, Against],
 ) -> Comparison:
     names = [one.name for one in groups if one is not baseline]
-    corrected = adjusted(np.array([against[name].p for name in names]), rules.correction) if names else np.array([])
-    ps = dict(zip(names, corrected, strict=True))
-    judged = {name: _judged(against[name], float(p), measure, rules) for name, p in ps.items()}
-    systems = [_system(one, scores, judged.get(one.name)) for one in groups]
+    ps = _corrected([against[name].p for name in names], rules)
+    kept = _corrected([against[name].no_worse for name in names], rules)
+    judged = {
+        name: _judged(against[name], p, no_worse, measure, rules)
+        for name, p, no_worse in zip(names, ps, kept, strict=True)
+    }
+    systems = [_system(one, scores, judged.get(one.name), rules) for one in groups]
     sign = -1 if measure.mode == "max" else 1
     systems.sort(key=lambda system: (math.isnan(system.estimate.value), sign * system.estimate.value))
     return Comparison(
@@ -217,14 +149,14 @@ def _concluded(
         alpha=rules.alpha,
         correction=rules.correction,
         systems=tuple(replace(system, rank=rank) for rank, system in enumerate(systems, start=1)),
-        notes=tuple(_notes(groups)),
+        notes=(*_notes(groups), *_undefined(groups, scores, measure)),
     )
 
 
-def _system(one: Group, scores: dict[int, _Score], difference: Difference | None) -> System:
+def _system(one: Group, scores: dict[int, _Score], difference: Difference | None, rules: Rules) -> System:
     found = [scores[id(run)] for run in one.runs]
     values = tuple(score.value for score in found)
-    estimate = found[0].estimate if len(found) == 1 else seed_mean(_seed_scores(one, scores))
+    estimate = found[0].estimate if len(found) == 1 else seed_mean(_seed_scores(one, scores), rules.confidence)
     assert estimate is not None
     return System(
         rank=0,
@@ -239,17 +171,21 @@ def _system(one: Group, scores: dict[int, _Score], difference: Difference | None
     )
 
 
-def _judged(found: _Against, p: float, measure: Measure, rules: Rules) -> Difference:
+def _corrected(ps: list[float], rules: Rules) -> list[float]:
+    return [float(p) for p in adjusted(np.array(ps), rules.correction)] if ps else []
+
+
+def _judged(found: Against, p: float, no_worse: float, measure: Measure, rules: Rules) -> Difference:
     smallest = smallest_difference(found.error, found.freedom, alpha=rules.alpha)
-    verdict = _verdict(found.estimate, p, measure.mode, rules)
-    return Difference(found.estimate, found.p, p, found.test, verdict, smallest, found.seeds)
+    verdict = _verdict(found.estimate, p, no_worse, measure.mode, rules.alpha)
+    return Difference(found.estimate, found.p, p, found.test, verdict, smallest, found.seeds, found.no_worse, no_worse)
 
 
-def _verdict(difference: Estimate, p: float, mode: str, rules: Rules) -> str:
-    gain, worst = (difference.value, difference.low) if mode == "max" else (-difference.value, -difference.high)
-    if p < rules.alpha:
-        return BETTER if gain > 0 else WORSE
-    return NO_WORSE if worst > -rules.margin else CANNOT_TELL
+def _verdict(difference: Estimate, p: float, no_worse: float, mode: str, alpha: float) -> str:
+    """By corrected p-values, both two-sided."""
+    if p < alpha:
+        return BETTER if (difference.value if mode == "max" else -difference.value) > 0 else WORSE
+    return NO_WORSE if no_worse < alpha else CANNOT_TELL
 
 
 def _notes(groups: Sequence[Group]) -> list[str]:
@@ -265,6 +201,25 @@ def _notes(groups: Sequence[Group]) -> list[str]:
         notes.append(
             f"{single} of {len(groups)} configs have a single run: what is compared there is these models, and another "
             "seed may order the configs otherwise."
+        )
+    return notes
+
+
+def _undefined(groups: Sequence[Group], scores: dict[int, _Score], measure: Measure) -> list[str]:
+    """Where the metric has no value on some resamples of the rows, such as one without any row of a class."""
+    drawn = [[d for run in one.runs if (d := scores[id(run)].resampled) is not None] for one in groups]
+    shares = [float(np.isnan(np.stack(runs)).any(axis=0).mean()) for runs in drawn if runs]
+    some, none = sum(0 < share <= 0.5 for share in shares), sum(share > 0.5 for share in shares)
+    notes = []
+    if some:
+        notes.append(
+            f"{measure.name} has no value on some resamples of the rows (up to {max(s for s in shares if s <= 0.5):.1%}"
+            f" of them, for {some} of {len(shares)} configs): those intervals are of the resamples that have one."
+        )
+    if none:
+        notes.append(
+            f"{measure.name} has no value on more than half of the resamples of the rows, for {none} of {len(shares)} "
+            "configs: there is no interval."
         )
     return notes
 

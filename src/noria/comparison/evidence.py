@@ -7,29 +7,38 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from noria.comparison.answers import CLASSES, Answers, Sheet
-from noria.comparison.result import Calibration, Comparison, Curve, Disagreement, Evidence
+from noria.comparison.disputed import disputed
+from noria.comparison.result import Calibration, Comparison, Curve, Evidence
 from noria.comparison.runs import Run
 from noria.comparison.systems import Group
 
 LOOKED_INTO = 8  # systems whose answers are looked into: the best, and the baseline
-ROWS = 20  # on which they disagree most
 BINS = 10
 MOST_LABELS = 200  # of a confusion matrix
 
 
 def gather(
-    comparison: Comparison, groups: Sequence[Group], sheet: Sheet, texts: Callable[[list[str]], Mapping[str, str]]
+    comparison: Comparison,
+    groups: Sequence[Group],
+    sheet: Sheet,
+    texts: Callable[[list[str]], Mapping[str, str]],
+    seed: int,
 ) -> Evidence:
     """Everything that the runs have of it.
 
     Args:
         texts: gives the texts of row ids, as far as they are at hand.
+        seed: draws among rows that are disputed alike.
     """
     by_name = {one.name: one for one in groups}
     best = [system.name for system in comparison.systems[:LOOKED_INTO]]
     looked = [*best, *([comparison.baseline] if comparison.baseline not in best else [])]
     answers = {name: [sheet.answers(run, _columns(sheet)) for run in by_name[name].runs] for name in looked}
     classes = sheet.kind == CLASSES and len(sheet.labels) <= MOST_LABELS
+    dispute = None
+    if sheet.kind == CLASSES and len(answers) > 1:
+        rival = comparison.baseline if comparison.baseline != best[0] else best[1]
+        dispute = disputed(sheet, answers, (best[0], rival), texts, seed)
     return Evidence(
         curves=tuple(curve for name in looked for run in by_name[name].runs if (curve := _curve(name, run))),
         seconds={one.name: found for one in groups if (found := _seconds(one.runs))},
@@ -37,7 +46,7 @@ def gather(
         labels=sheet.labels if classes else (),
         confusion={name: _confusion(sheet, found) for name, found in answers.items()} if classes else {},
         calibration={name: _calibration(sheet, found) for name, found in answers.items()} if classes else {},
-        disagreements=_disagreements(sheet, answers, texts) if sheet.kind == CLASSES and len(answers) > 1 else (),
+        dispute=dispute,
     )
 
 
@@ -87,36 +96,3 @@ def _calibration(sheet: Sheet, answers: Sequence[Answers]) -> Calibration:
     )
     error = float((count[held] * np.abs(confidence - accuracy)).sum() / count.sum())
     return Calibration(confidence, accuracy, count[held], error)
-
-
-def _disagreements(
-    sheet: Sheet, answers: Mapping[str, Sequence[Answers]], texts: Callable[[list[str]], Mapping[str, str]]
-) -> tuple[Disagreement, ...]:
-    """The rows whose answers, pooled over the systems with equal weights, have the highest entropy."""
-    votes = {name: _votes(sheet, found) for name, found in answers.items()}
-    pooled = sum(votes.values()) / len(votes)
-    entropy = -(pooled * np.log(np.maximum(pooled, 1e-12))).sum(axis=1)
-    rows = [int(row) for row in np.argsort(-entropy, kind="stable")[:ROWS] if entropy[row] > 1e-9]
-    ids = [sheet.ids[row].as_py() for row in rows]
-    known = texts(ids) if ids else {}
-    assert sheet.truth is not None
-    return tuple(
-        Disagreement(
-            identity,
-            known.get(identity),
-            sheet.labels[sheet.truth[row]],
-            {
-                name: {sheet.labels[place]: float(found[row, place]) for place in np.flatnonzero(found[row])}
-                for name, found in votes.items()
-            },
-        )
-        for identity, row in zip(ids, rows, strict=True)
-    )
-
-
-def _votes(sheet: Sheet, answers: Sequence[Answers]) -> np.ndarray:
-    """The share of a system's runs that give each answer (n, labels)."""
-    votes = np.zeros((len(sheet), len(sheet.labels)), np.float32)
-    for found in answers:
-        votes[np.arange(len(sheet)), np.asarray(found.predicted)] += 1 / len(answers)
-    return votes

@@ -26,13 +26,13 @@ from noria.comparison.result import (
     Comparison,
     Difference,
     Disagreement,
+    Dispute,
     Evidence,
     System,
 )
-from noria.comparison.table import short_p
+from noria.comparison.table import confidence, short_p
 
 ROWS = 200  # of the table
-DISAGREEMENTS = 100
 LETTERS = 300  # of a row's text
 MARKS = {BETTER: ("better", "▲"), NO_WORSE: ("no-worse", "■"), CANNOT_TELL: ("cannot-tell", "●"), WORSE: ("worse", "▼")}
 # Each picture's heading, and how to read it.
@@ -90,7 +90,7 @@ def write_page(
     page = template.render(
         comparison=comparison,
         runs=sum(len(system.values) for system in comparison.systems),
-        confidence=f"{100 * comparison.systems[0].estimate.confidence:g} %",
+        confidence=confidence(comparison),
         correction=words.CORRECTIONS.get(comparison.correction),
         summary=words.summary(comparison),
         rows=[_row(system) for system in _shown(comparison)],
@@ -99,7 +99,7 @@ def write_page(
         settings=_settings(comparison),
         figures=[_figure(name, figure) for name, figure in figures.items()],
         disagreements=_disagreements(comparison, evidence),
-        left_out=max(0, len(evidence.disagreements) - DISAGREEMENTS),
+        dispute=_dispute(comparison, evidence.dispute),
         facts=facts,
     )
     # A text may hold half of a surrogate pair, which no file can.
@@ -185,7 +185,23 @@ def _figure(name: str, figure: Figure) -> dict[str, Any]:
 
 def _disagreements(comparison: Comparison, evidence: Evidence) -> list[dict[str, Any]]:
     by_name = {system.name: system for system in comparison.systems}
-    return [_disagreement(row, by_name) for row in evidence.disagreements[:DISAGREEMENTS]]
+    shown = evidence.dispute.shown if evidence.dispute else ()
+    return [_disagreement(row, by_name) for row in shown]
+
+
+def _dispute(comparison: Comparison, found: Dispute | None) -> dict[str, Any]:
+    """How often each of the two is right where the other is not, and how many rows are shown of how many."""
+    if found is None:
+        return {}
+    rank = {system.name: system.rank for system in comparison.systems}
+    who = [f"system {rank[name]}" if name in rank else name for name in (found.first, found.second)]
+    return {
+        "first": who[0],
+        "second": who[1],
+        "won": f"{found.won:,}",
+        "lost": f"{found.lost:,}",
+        "left_out": max(0, found.rows - len(found.shown)),
+    }
 
 
 def _disagreement(row: Disagreement, by_name: Mapping[str, System]) -> dict[str, Any]:

@@ -93,11 +93,16 @@ def code(name: str) -> Markup:
 
 
 def hint(difference: Difference) -> str:
-    """What it would have taken, where nothing was shown."""
-    if difference.verdict in (BETTER, WORSE) or not math.isfinite(difference.smallest):
+    """What it would have taken, where nothing was shown; and how sure it is that it is no worse."""
+    if difference.verdict in (BETTER, WORSE):
         return ""
-    seeds = f"; {difference.seeds_needed:,} seeds would show it" if difference.seeds_needed else ""
-    return f"visible from {difference.smallest:.2g}{seeds}"
+    parts = []
+    if math.isfinite(difference.smallest):
+        seeds = f"; {difference.seeds_needed:,} seeds would show it" if difference.seeds_needed else ""
+        parts.append(f"visible from {difference.smallest:.2g}{seeds}")
+    if p := short_p(difference.no_worse_adjusted):
+        parts.append(f"no worse: p {'' if p.startswith('<') else '= '}{p.replace('<', '< ')}")
+    return "; ".join(parts)
 
 
 def ranks(numbers: list[int]) -> str:

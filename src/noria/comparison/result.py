@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +26,8 @@ class Difference:
         smallest: the smallest difference that these rows and seeds would have shown with a power of 80 %.
         seeds_needed: how many seeds of each system would show the difference that was asked for, or `estimate.value`,
             with that power; None where there are single runs, or where no number of seeds could.
+        no_worse, no_worse_adjusted: the p of "worse by the margin or more", twice the one-sided one, and corrected. It
+            is held against alpha as `p` is, and below it where the interval lies above the negative of the margin.
     """
 
     estimate: Estimate
@@ -34,6 +37,8 @@ class Difference:
     verdict: str
     smallest: float
     seeds_needed: int | None = None
+    no_worse: float = math.nan
+    no_worse_adjusted: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -139,6 +144,25 @@ class Disagreement:
 
 
 @dataclass(frozen=True)
+class Dispute:
+    """Where two systems, and those beside them, disagree most.
+
+    Args:
+        first, second: the names of the two.
+        won, lost: on how many rows the first is right by more of its runs than the second, and the other way round.
+        rows: on how many rows any two answers differ.
+        shown: some of these, the most disputed first.
+    """
+
+    first: str
+    second: str
+    won: int
+    lost: int
+    rows: int
+    shown: tuple[Disagreement, ...]
+
+
+@dataclass(frozen=True)
 class Evidence:
     """What the pictures of a report are drawn from. What a comparison has nothing of is empty.
 
@@ -154,4 +178,4 @@ class Evidence:
     labels: tuple[str, ...] = ()
     confusion: dict[str, np.ndarray] = field(default_factory=dict)
     calibration: dict[str, Calibration] = field(default_factory=dict)
-    disagreements: tuple[Disagreement, ...] = ()
+    dispute: Dispute | None = None

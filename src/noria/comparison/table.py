@@ -15,7 +15,8 @@ from noria.statistics.estimate import Estimate
 COLORS = {BETTER: "green", WORSE: "red", NO_WORSE: "cyan", CANNOT_TELL: "yellow"}
 SHOWN = 50
 COLUMNS = ("rank", "system", "seeds", "value", "low", "high", "sd", "difference", "difference low", "difference high",
-           "p", "p adjusted", "test", "verdict", "smallest difference")  # fmt: skip
+           "p", "p adjusted", "test", "verdict", "smallest difference", "p no worse",
+           "p no worse adjusted")  # fmt: skip
 
 
 def table(comparison: Comparison) -> Table:
@@ -23,7 +24,7 @@ def table(comparison: Comparison) -> Table:
     title = f"{comparison.split}/{comparison.metric} ({comparison.mode}) on {comparison.rows:,} rows"
     found = Table("", title=title)
     found.add_column("config", overflow="fold", min_width=24)
-    for name in ("seeds", "mean [95 %]", "less the baseline", "p", "verdict"):
+    for name in ("seeds", f"mean [{confidence(comparison)}]", "less the baseline", "p", "verdict"):
         found.add_column(name)
     shown = comparison.systems[:SHOWN]
     rest = [system for system in comparison.systems[SHOWN:] if system.name == comparison.baseline]
@@ -74,12 +75,18 @@ def sentence(comparison: Comparison) -> str:
 
 def markdown(comparison: Comparison) -> str:
     """The table and what came out, for a page that reads Markdown."""
-    head = "| rank | config | seeds | mean [95 %] | less the baseline [95 %] | p | verdict |"
+    level = confidence(comparison)
+    head = f"| rank | config | seeds | mean [{level}] | less the baseline [{level}] | p | verdict |"
     lines = [
         "| " + " | ".join(cell.replace("|", r"\|") for cell in _cells(system)) + " |"
         for system in comparison.systems[:SHOWN]
     ]
     return "\n".join([sentence(comparison), "", head, "|" + "---|" * 7, *lines])
+
+
+def confidence(comparison: Comparison) -> str:
+    """Of each interval by itself: `95 %`."""
+    return f"{100 * comparison.systems[0].estimate.confidence:g} %"
 
 
 def rows(comparison: Comparison) -> list[list[Any]]:
@@ -91,6 +98,7 @@ def _values(system: System) -> list[Any]:
     one, other = system.estimate, system.difference
     first = [system.rank, system.name, len(system.runs), one.value, one.low, one.high, system.sd]
     if other is None:
-        return [*first, None, None, None, None, None, None, "baseline", None]
+        return [*first, None, None, None, None, None, None, "baseline", None, None, None]
     gap = other.estimate
-    return [*first, gap.value, gap.low, gap.high, other.p, other.p_adjusted, other.test, other.verdict, other.smallest]
+    tests = other.p, other.p_adjusted, other.test, other.verdict, other.smallest
+    return [*first, gap.value, gap.low, gap.high, *tests, other.no_worse, other.no_worse_adjusted]

@@ -12,18 +12,27 @@ from dataclasses import dataclass
 import numpy as np
 
 from noria.statistics.estimate import Estimate
+from noria.statistics.no_worse import proportions_no_worse
 from noria.statistics.paired import mcnemar, proportion_difference
 from noria.statistics.proportion import wilson
 
 
 @dataclass(frozen=True)
 class Compared:
-    """One set of rows: both accuracies, the challenger's less the champion's, McNemar's exact p."""
+    """One set of rows: both accuracies, and the challenger's less the champion's.
+
+    Args:
+        difference: its interval is of 1 - the share of alpha that this set had at this look.
+        p: of McNemar's exact test, two-sided; `better` where it is below that share.
+        p_no_worse: of "worse by the margin or more", two-sided (`statistics.no_worse`); `no_worse` where it is below
+            that share, which is where the interval lies above the negative of the margin.
+    """
 
     champion: Estimate
     challenger: Estimate
     difference: Estimate
     p: float
+    p_no_worse: float
     better: bool
     no_worse: bool
 
@@ -42,13 +51,13 @@ def decide(
     right: Mapping[str, tuple[np.ndarray, np.ndarray]], looks: int, *, margin: float = 0.01, alpha: float = 0.05
 ) -> Decision:
     """Looks at the same rows again each turn, so the n-th look is allowed 6 / (pi n)² of `alpha`: over all looks that
-    sums to `alpha`, which bounds how often a challenger that is no better is ever promoted as better. It is shared
-    evenly by the sets.
+    sums to `alpha`, which bounds how often a challenger that is no better is ever promoted as better, and how often
+    one that is worse by the margin on some set is promoted at all. It is shared evenly by the sets.
 
     Args:
         right: by name of the set, whether the champion and the challenger are right on each row, bool (n,) each.
         looks: how many times these sets have been looked at, this time included.
-        margin: how much worse is still no worse: the lower end of the 95 % interval has to lie above its negative.
+        margin: how much worse is still no worse: the lower end of the interval has to lie above its negative.
 
     Raises:
         ValueError: no sets, or no look.
@@ -71,15 +80,16 @@ def decide(
 def _compared(champion: np.ndarray, challenger: np.ndarray, margin: float, alpha: float) -> Compared:
     n = len(champion)
     only = int((challenger & ~champion).sum()), int((champion & ~challenger).sum())
-    difference = proportion_difference(*only, n)
-    p = mcnemar(challenger, champion)
+    difference = proportion_difference(*only, n, 1 - alpha)
+    p, p_no_worse = mcnemar(challenger, champion), proportions_no_worse(*only, n, margin)
     return Compared(
         wilson(int(champion.sum()), n),
         wilson(int(challenger.sum()), n),
         difference,
         p,
+        p_no_worse,
         better=p < alpha and difference.value > 0,
-        no_worse=difference.low > -margin,
+        no_worse=p_no_worse < alpha,
     )
 
 

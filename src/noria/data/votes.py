@@ -51,7 +51,9 @@ class Trust:
         least: how probable the believed label has to be; where clients contradict each other, or only say what it is
             not, it may not be.
         prior_right, prior_wrong: what a client is believed before any gold row: as one who was so often.
-        distrust: a client that has voted on gold rows and is right less often than this is not heard at all.
+        distrust: a client that was right on gold rows less often than this is not heard at all; with and without the
+            prior, for neither one wrong vote nor one right vote more than the prior's may decide. Who has not voted on
+            gold rows is heard.
         weigh: False: every vote counts the same, the majority decides, and nobody is left out (no defence).
     """
 
@@ -91,15 +93,15 @@ def settle(
         if vote.label not in known:
             left_out["unknown_label"] += 1
             continue
-        left_out["repeated"] += place in newest
+        left_out["repeated"] += newest.pop(place, None) is not None  # a dict keeps the place of what it replaces
         newest[place] = vote
-    believed = _reliability(newest, gold, trust)
+    believed, distrusted = _reliability(newest, gold, trust)
     by_text: dict[str, list[Vote]] = defaultdict(list)
     taken: Counter[str] = Counter()
     for (text, client), vote in reversed(newest.items()):
         if text in gold:
             left_out["gold"] += 1
-        elif trust.weigh and believed[client] < trust.distrust:
+        elif client in distrusted:
             left_out["distrusted_client"] += 1
         elif trust.weigh and taken[client] >= trust.cap:
             left_out["over_cap"] += 1
@@ -119,17 +121,27 @@ def settle(
     return [one for _, one in settled], {name: count for name, count in left_out.items() if count}, believed
 
 
-def _reliability(newest: Mapping[tuple[str, str], Vote], gold: Mapping[str, str], trust: Trust) -> dict[str, float]:
-    """How often each client is right, as far as gold rows tell: the mean of a Beta distribution."""
+def _reliability(
+    newest: Mapping[tuple[str, str], Vote], gold: Mapping[str, str], trust: Trust
+) -> tuple[dict[str, float], set[str]]:
+    """How often each client is right on gold rows (the mean of a Beta distribution), and who is not heard."""
     right: Counter[str] = Counter()
     wrong: Counter[str] = Counter()
     for (text, client), vote in newest.items():
         right[client] += text in gold and vote.fits(gold[text])
         wrong[client] += text in gold and not vote.fits(gold[text])
-    if not trust.weigh:
-        return dict.fromkeys(right, trust.prior_right / (trust.prior_right + trust.prior_wrong))
     prior = trust.prior_right + trust.prior_wrong
-    return {c: (right[c] + trust.prior_right) / (right[c] + wrong[c] + prior) for c in right}
+    if not trust.weigh:
+        return dict.fromkeys(right, trust.prior_right / prior), set()
+    believed = {c: (right[c] + trust.prior_right) / (right[c] + wrong[c] + prior) for c in right}
+    # Above the prior's own mean, by belief alone nobody would be heard who has not proved it; and who was right on the
+    # few gold rows that came along would be worse off than who saw none.
+    distrusted = {
+        client
+        for client, share in believed.items()
+        if share < trust.distrust and right[client] < trust.distrust * (right[client] + wrong[client])
+    }
+    return believed, distrusted
 
 
 def _believed(said: Sequence[Vote], believed: Mapping[str, float], labels: Sequence[str]) -> Believed | None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
-from sqlalchemy import Connection, Delete, Row, Select, Table, or_
+from sqlalchemy import Connection, Delete, Row, Select, Table, and_, or_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from noria.feedback.engine import BUSY, bare, connect, parse, plain_errors, writing
@@ -62,12 +62,20 @@ class Database:
         connection.execute(self._insert(table).on_conflict_do_nothing(), rows)
 
     def say(self, connection: Connection, table: Table, row: Mapping[str, Any], said: Sequence[str]) -> bool:
-        """Adds a row, or replaces the one of the same key if a column of `said` differs; whether it did either."""
+        """Adds a row, or replaces the one of the same key; whether there was none, or one with other values in `said`.
+
+        The very same word once more is as new as it is now: `created` moves.
+        """
         insert = self._insert(table).values(row)
         differs = or_(*(table.c[name].is_distinct_from(insert.excluded[name]) for name in said))
         new = {name: insert.excluded[name] for name in [*said, "created"]}
-        statement = insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=new, where=differs)
-        return connection.execute(statement.returning(table.c.created)).first() is not None
+        keys = list(table.primary_key)
+        statement = insert.on_conflict_do_update(index_elements=keys, set_=new, where=differs)
+        if connection.execute(statement.returning(table.c.created)).first() is not None:
+            return True
+        same = and_(*(key == row[key.name] for key in keys))
+        connection.execute(update(table).where(same).values(created=row["created"]))
+        return False
 
     def erase(self, statements: Mapping[str, Delete]) -> dict[str, int]:
         """Deletes in one transaction; how many rows by each statement.

@@ -70,7 +70,7 @@ class Store:
                 it is then the other one, of more it stays None.
 
         Returns:
-            False if this client's word was the very same already, True otherwise.
+            False if this client's word was the very same already (it then counts as said now), True otherwise.
 
         Raises:
             UnknownPrediction: the store has no such prediction.

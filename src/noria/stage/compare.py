@@ -22,7 +22,6 @@ from noria.common.console import get_console
 from noria.common.errors import UserError
 from noria.comparison import table
 from noria.comparison.answers import Sheet
-from noria.comparison.compare import Rules
 from noria.comparison.compare import compare as compare_groups
 from noria.comparison.evidence import gather
 from noria.comparison.from_wandb import PREFIX, fetch
@@ -31,6 +30,7 @@ from noria.comparison.measures import make_measure
 from noria.comparison.page import write_page
 from noria.comparison.plots import draw, save_png
 from noria.comparison.result import Comparison, Winner
+from noria.comparison.rules import Rules
 from noria.comparison.runs import Run, find_runs
 from noria.comparison.systems import Group, group
 from noria.comparison.systems import baseline as find_baseline
@@ -38,7 +38,7 @@ from noria.data.module import DataModule
 from noria.inference.device import pick_device
 from noria.inference.evaluation import evaluate, open_model
 from noria.stage import show
-from noria.stage.parts import make_loggers, make_metrics
+from noria.stage.parts import make_loggers, make_metrics, precision_of
 from noria.stage.run import open_record, recording, shareable
 from noria.tracking.looks import look
 from noria.tracking.record import Record
@@ -46,7 +46,6 @@ from noria.tracking.record_file import jsonable, write_json
 from noria.tracking.run_info import RunInfo
 from noria.tracking.wandb_logger import log_images, log_tables
 from noria.tracking.wandb_report import publish
-from noria.trainer.precision import best_precision
 
 FORMAT = 1
 RESULT, PAGE, PLOTS = "comparison.json", "report.html", "plots"
@@ -62,7 +61,7 @@ def compare(
     metric: str | None = None,
     split: str | None = None,
     margin: Annotated[float, Ge(0)] = 0.01,
-    alpha: Annotated[float, Interval(gt=0, lt=1)] = 0.05,
+    alpha: Annotated[float, Interval(ge=1e-9, lt=1)] = 0.05,
     correction: Literal["holm", "fdr_bh", "none"] = "holm",
     resamples: Annotated[int, Gt(0)] = 1000,
     effect: Annotated[float, Gt(0)] | None = None,
@@ -96,7 +95,7 @@ def compare(
         compared, sheet, notes = _compared(groups, base, metric or _monitored(base), split, rules)
         winner = _winner(cfg, record, compared, groups, base, rules, test)
         compared = replace(compared, winner=winner, notes=(*compared.notes, *left_out, *repeated, *notes))
-        evidence = gather(compared, groups, sheet, lambda ids: _texts(base.runs[0], split, ids))
+        evidence = gather(compared, groups, sheet, lambda ids: _texts(base.runs[0], split, ids), cfg.seed)
 
         write_json(record.folder / RESULT, {"format": FORMAT, **jsonable(compared)})
         pictures = draw(compared, evidence)
@@ -161,8 +160,7 @@ def _measured_on_test(cfg: DictConfig, folder: Path, run: Run) -> Run:
     data = _data(run, facts["kind"], facts["labels"], bundle.open_tokenizer(run.artifact))
     if "test" not in data.splits:
         raise UserError(f"stage.test=true: the data of {run.folder} have no test set.")
-    accelerator = cfg.trainer.get("accelerator", "auto")
-    model = open_model(artifact, best_precision(accelerator)[0], pick_device(accelerator))
+    model = open_model(artifact, precision_of(cfg), pick_device(cfg.trainer.get("accelerator", "auto")))
     metrics = make_metrics(OmegaConf.create(run.config["metric"]), facts["kind"], data.num_labels)
     found = evaluate(model, data, "test", metrics, data.eval_batch_size)
     file = folder / "test" / f"{run.folder.parent.name}-{run.folder.name}.parquet"

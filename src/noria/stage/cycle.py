@@ -30,11 +30,11 @@ from noria.inference.evaluation import evaluate, open_model
 from noria.registry.registry import Registry, Version
 from noria.stage import cycle_report, show
 from noria.stage.fit import fit
+from noria.stage.parts import precision_of
 from noria.stage.run import inside, open_record, plain, recording
 from noria.tracking.looks import look
 from noria.tracking.record import Record
 from noria.tracking.record_file import jsonable
-from noria.trainer.precision import best_precision
 
 KNOWN = 2000  # rows of the original data that what was served is held against
 ORIGINAL, FEEDBACK = "frozen test", "trusted feedback"
@@ -55,7 +55,7 @@ def cycle(
     error: Annotated[float, Interval(ge=0, le=1)] = 0.1,
     drift: Annotated[float, Interval(gt=0, lt=1)] = 0.001,
     margin: Annotated[float, Ge(0)] = 0.01,
-    alpha: Annotated[float, Interval(gt=0, lt=1)] = 0.05,
+    alpha: Annotated[float, Interval(ge=1e-9, lt=1)] = 0.05,
     replay: Annotated[int, Ge(0)] = 2000,
     weigh: bool = True,
     cap: Annotated[int, Gt(0)] = 1000,
@@ -243,8 +243,8 @@ def right_rows(cfg: DictConfig, artifact: Path, data: DataModule) -> np.ndarray:
 
 
 def _answers(cfg: DictConfig, artifact: Path, data: DataModule, split: str) -> pa.Table:
-    accelerator = cfg.trainer.get("accelerator", "auto")
-    model = open_model(bundle.open_artifact(artifact), best_precision(accelerator)[0], pick_device(accelerator))
+    device = pick_device(cfg.trainer.get("accelerator", "auto"))
+    model = open_model(bundle.open_artifact(artifact), precision_of(cfg), device)
     return evaluate(model, data, split, {}, data.eval_batch_size).predictions
 
 

@@ -18,7 +18,7 @@ from noria.tracking.record import Record
 from noria.tracking.run_info import RunInfo
 from noria.tracking.wandb_logger import log_artifact, log_summary, log_tables, use_artifact
 
-COLUMNS = ("rows", "champion", "challenger", "difference", "low", "high", "p", "n")
+COLUMNS = ("rows", "champion", "challenger", "difference", "low", "high", "p", "p no worse", "n")
 
 
 def reasons(found: list[Reason]) -> None:
@@ -43,9 +43,9 @@ def turn(
     info = RunInfo(record.folder, "cycle", "cycle", record.data["wandb"]["id"], shareable(cfg), {})
     make_loggers(cfg.get("logger"), info)
     lines = [
-        (name, f.champion.value, f.challenger.value, f.difference.value, f.difference.low, f.difference.high, f.p, n)
+        (name, f.champion.value, f.challenger.value, gap.value, gap.low, gap.high, f.p, f.p_no_worse, f.champion.n)
         for name, f in decision.sets.items()
-        for n in (f.champion.n,)
+        for gap in (f.difference,)
     ]
     why = [(reason["name"], reason["holds"], reason["said"]) for reason in record.data["reasons"]]
     log_tables({"reasons": (("reason", "holds", "said"), why)} | ({"turn": (COLUMNS, lines)} if lines else {}))
@@ -80,8 +80,12 @@ def history(versions: Registry, champion: Version) -> None:
 
 
 def _table(kept: Version, decision: Decision) -> Table:
-    table = Table("rows", "champion", "challenger", "difference", "p", "n", title=f"Turn: {kept.name}")
+    table = Table("rows", "champion", "challenger", title=f"Turn: {kept.name}")
+    level = next((f"{found.difference.confidence:.4%}" for found in decision.sets.values()), "")
+    for heading in (f"difference [{level}]", "p", "p no worse", "n"):
+        table.add_column(heading)
     for name, found in decision.sets.items():
-        cells = (str(found.champion), str(found.challenger), str(found.difference), f"{found.p:.2g}")
+        ps = f"{found.p:.2g}", f"{found.p_no_worse:.2g}"
+        cells = (str(found.champion), str(found.challenger), str(found.difference), *ps)
         table.add_row(name, *cells, f"{found.champion.n:,}")
     return table

@@ -13,11 +13,10 @@ from noria.artifact import bundle
 from noria.common.console import get_console
 from noria.common.errors import UserError
 from noria.stage import show
-from noria.stage.parts import make_loggers, make_metrics, summary_modes
+from noria.stage.parts import make_loggers, make_metrics, precision_of, summary_modes
 from noria.stage.report import data_facts, evaluate_and_record, trained_on
 from noria.stage.run import open_record, recording, shareable
 from noria.tracking.run_info import RunInfo
-from noria.trainer.precision import best_precision
 
 
 def evaluate(
@@ -64,10 +63,7 @@ def evaluate(
             record.folder, record.data["experiment"], "evaluate", record.data["wandb"]["id"], shareable(cfg), modes
         )
         make_loggers(cfg.get("logger"), info)
-        precision = cfg.trainer.get("precision", "auto")
-        if precision == "auto":
-            precision, _ = best_precision(cfg.trainer.get("accelerator", "auto"))
-        evaluate_and_record(cfg, artifact, data, [split], metrics, record, precision)
+        evaluate_and_record(cfg, artifact, data, [split], metrics, record, precision_of(cfg))
         show.metrics(record)
         show.where(record)
 

@@ -17,6 +17,7 @@ from noria.data.module import DataModule
 from noria.metric.base import Metric
 from noria.model.pretrained import Pretrained
 from noria.tracking.run_info import RunInfo
+from noria.trainer.precision import best_precision
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -33,6 +34,12 @@ def make_network(pretrained: Pretrained, data: DataModule, tokenizer: PreTrained
     if data.kind == "causal_lm":
         return pretrained.causal_lm()
     return pretrained.classifier(data.labels, data.kind, tokenizer.pad_token_id)
+
+
+def precision_of(cfg: DictConfig) -> str:
+    """The precision in which a stage opens models: `trainer.precision`, `auto` being the best of this hardware."""
+    chosen = str(cfg.trainer.get("precision", "auto"))
+    return best_precision(cfg.trainer.get("accelerator", "auto"))[0] if chosen == "auto" else chosen
 
 
 def make_metrics(nodes: DictConfig, kind: str, num_labels: int) -> dict[str, Metric]:

@@ -25,7 +25,7 @@ from noria.inference.generator import BadPrompt, Generator
 from noria.inference.inputs import read_inputs
 from noria.inference.prompts import prompt_of, read_prompts
 from noria.inference.sampling import Sampling
-from noria.trainer.precision import best_precision
+from noria.stage.parts import precision_of
 
 CHUNK = {"classify": 32, "generate": 4}  # batches read before the first of them is answered: sorted by length
 BATCH_SIZE = {"classify": 64, "generate": 16}
@@ -64,10 +64,7 @@ def predict(
     people = PlainConsole(stderr=True)  # standard output belongs to the predictions
     set_up_logging(people)
     artifact = bundle.open_artifact(Path(cfg.artifact))
-    precision, accelerator = cfg.trainer.get("precision", "auto"), cfg.trainer.get("accelerator", "auto")
-    if precision == "auto":
-        precision, _ = best_precision(accelerator)
-    device = pick_device(accelerator)
+    precision, device = precision_of(cfg), pick_device(cfg.trainer.get("accelerator", "auto"))
     typed = cfg.input == "-" and sys.stdin.isatty()
     verb = "generate" if artifact.kind == "causal_lm" else "classify"
     size = batch_size or BATCH_SIZE[verb]

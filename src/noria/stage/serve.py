@@ -20,7 +20,7 @@ from noria.serving.model import describe
 from noria.serving.server import Device, Server
 from noria.serving.settings import KEYS, Keys, Settings, refuse_open_door
 from noria.serving.source import Source
-from noria.trainer.precision import best_precision
+from noria.stage.parts import precision_of
 
 
 def serve(
@@ -73,17 +73,15 @@ def serve(
     source = Source(Path(cfg.artifact).expanduser())
     named = source.current()
     describe(bundle.read_facts(named.folder), named)
-    accelerator = cfg.trainer.get("accelerator", "auto")
-    precision = cfg.trainer.get("precision", "auto")
-    if precision == "auto":
-        precision, _ = best_precision(accelerator)
+    precision, device = precision_of(cfg), pick_device(cfg.trainer.get("accelerator", "auto"))
     scrubs = feedback is not None and keep_texts and scrub
     texts = _kept_texts(feedback, keep_texts, scrub)
     store = None if feedback is None else Store(feedback, keep_texts=keep_texts, scrub=None)
     console = get_console()
     try:
-        device = cast(Device, pick_device(accelerator).type)
-        server = Server(source, settings, keys, store, precision, device, scrub_text if scrubs else None)
+        server = Server(
+            source, settings, keys, store, precision, cast(Device, device.type), scrub_text if scrubs else None
+        )
 
         def ready(url: str) -> None:
             for line in _greeting(url, server, feedback, texts, keys):

@@ -61,15 +61,25 @@ def proportion_difference(only_first: int, only_second: int, n: int, confidence:
     from scipy.special import ndtri
 
     resample.check_confidence(confidence)
+    middle, error = adjusted_wald(only_first, only_second, n)
+    half = float(ndtri((1 + confidence) / 2)) * error
+    value = (only_first - only_second) / n
+    return Estimate(value, max(middle - half, -1.0), min(middle + half, 1.0), n, "bonett-price", confidence)
+
+
+def adjusted_wald(only_first: int, only_second: int, n: int) -> tuple[float, float]:
+    """The middle of the interval of `proportion_difference` and its standard error.
+
+    Raises:
+        ValueError: no rows, or counts that do not fit into `n`.
+    """
     if n < 1:
         raise ValueError(f"a difference of proportions needs at least one row, got n={n}")
     if only_first < 0 or only_second < 0 or only_first + only_second > n:
         raise ValueError(f"counts must be at least 0 and together at most n={n}, got {only_first} and {only_second}")
     first, second = (only_first + 1) / (n + 2), (only_second + 1) / (n + 2)
     middle = first - second
-    half = float(ndtri((1 + confidence) / 2)) * math.sqrt((first + second - middle**2) / (n + 2))
-    value = (only_first - only_second) / n
-    return Estimate(value, max(middle - half, -1.0), min(middle + half, 1.0), n, "bonett-price", confidence)
+    return middle, math.sqrt((first + second - middle**2) / (n + 2))
 
 
 def mean_difference(first: np.ndarray, second: np.ndarray, confidence: float = 0.95) -> tuple[Estimate, float]:
@@ -168,15 +178,27 @@ def bootstrap_differences(
     Raises:
         ValueError: shapes that do not fit, or a confidence outside (0, 1).
     """
+    observed, drawn = resampled_differences(stack, baseline, value, counts)
+    return percentile_estimates(observed, drawn, as_stack(stack).shape[1], confidence)
+
+
+def resampled_differences(
+    stack: np.ndarray, baseline: np.ndarray, value: Value, counts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The differences of `bootstrap_differences`: as observed (runs,), and on each resample (runs, resamples)."""
     stack, other = _pair(stack, baseline)
     observed = metric(value, stack.sum(1, dtype=np.float64)) - metric(value, other.sum(1, dtype=np.float64))
-    differences = resample.resampled(stack, value, counts) - resample.resampled(baseline, value, counts)
-    n, found = stack.shape[1], []
-    for here, drawn in zip(observed.tolist(), differences, strict=True):
-        low, high, used = resample.percentile_interval(drawn, confidence)
+    return observed, resample.resampled(stack, value, counts) - resample.resampled(baseline, value, counts)
+
+
+def percentile_estimates(observed: np.ndarray, drawn: np.ndarray, n: int, confidence: float = 0.95) -> list[Estimate]:
+    """Differences on n rows with the percentile intervals of their resamples, as `resampled_differences` gives both."""
+    found = []
+    for here, values in zip(observed.tolist(), drawn, strict=True):
+        low, high, used = resample.percentile_interval(values, confidence)
         method = "paired bootstrap percentile"
-        if used < len(drawn):
-            method = f"{method}, {used} of {len(drawn)} resamples"
+        if used < len(values):
+            method = f"{method}, {used} of {len(values)} resamples"
         if n == 1 or math.isnan(here):
             low = high = math.nan
         found.append(Estimate(here, low, high, n, method, confidence))
