@@ -15,6 +15,7 @@ from torch import nn
 
 from noria.common.errors import UserError
 from noria.common.mapping_file import read_mapping
+from noria.data.encoded import padding_id
 from noria.model.peft import is_adapted
 from noria.model.pretrained import PROBLEM_TYPES, Pretrained
 
@@ -126,9 +127,9 @@ def open_artifact(folder: Path) -> Artifact:
     pretrained = Pretrained(name=str(folder))
     tokenizer = open_tokenizer(folder)
     if facts["kind"] == CAUSAL_LM:
-        network = pretrained.causal_lm()
+        network = pretrained.causal_lm(padding_id(tokenizer))
     else:
-        network = pretrained.classifier(list(facts["labels"]), str(facts["kind"]), tokenizer.pad_token_id)
+        network = pretrained.classifier(list(facts["labels"]), str(facts["kind"]), padding_id(tokenizer))
     return Artifact(folder, facts, network.eval().requires_grad_(False), tokenizer)
 
 

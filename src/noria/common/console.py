@@ -6,6 +6,7 @@ import logging
 import warnings
 from collections.abc import Iterable
 from typing import Any
+from functools import lru_cache
 
 import rich
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -37,6 +38,8 @@ def get_console() -> Console:
         rich._console = PlainConsole()
     return rich.get_console()  # noqa: TID251
 
+log = logging.getLogger(__name__)
+
 
 def set_up_logging(console: Console | None = None) -> None:
     """Noria's own log lines in full, those of libraries from warnings on."""
@@ -51,3 +54,9 @@ def set_up_logging(console: Console | None = None) -> None:
     # Advice about choices that Noria has made on purpose.
     for advice in ("does not have many workers", "exists and is not empty", "LeafSpec", "litlogger", "sync_dist=True"):
         warnings.filterwarnings("ignore", f".*{advice}.*")
+
+
+@lru_cache
+def say_once(line: str) -> None:
+    """A line that a process says only once, however often it is true."""
+    log.warning(line)

@@ -17,9 +17,11 @@ from transformers.generation.streamers import BaseStreamer
 from noria.artifact.bundle import Artifact
 from noria.common.errors import UserError
 from noria.data.batches import epoch_batches
+from noria.data.encoded import padding_id
 from noria.inference.device import autocast, placed
 from noria.inference.prompts import Prompt, check_messages
 from noria.inference.sampling import Sampling, processors
+from noria.model.padding import generates_beside_longer
 
 
 class BadPrompt(UserError):
@@ -48,6 +50,8 @@ class Generator:
         self._tokenizer = artifact.tokenizer
         self._device = device
         self._precision = precision
+        pad = padding_id(self._tokenizer)
+        self._mixes = generates_beside_longer(artifact.network, pad)
         self._network: Any = placed(artifact.network, precision, device)
         # Models without absolute limits have none: as long as memory allows.
         context = getattr(self._network.config.get_text_config(), "max_position_embeddings", None)
@@ -58,7 +62,6 @@ class Generator:
                 f"reads {context} tokens in all."
             )
         self._stops = _stops(self._tokenizer, self._network)
-        pad = next((i for i in (self._tokenizer.pad_token_id, *self._stops) if i is not None), 0)
         self._config = GenerationConfig(
             max_new_tokens=sampling.max_new_tokens, do_sample=False, eos_token_id=self._stops or None, pad_token_id=pad
         )
@@ -114,9 +117,10 @@ class Generator:
         answers = [""] * len(encoded)
         lengths = np.array([len(ids) for ids in encoded], np.int64)
         for rows in epoch_batches(lengths, batch_size, seed=0, epoch=0, shuffle=False):
-            batch = [encoded[row] for row in rows], [int(row) if numbers is None else numbers[row] for row in rows]
-            for row, ids in zip(rows, self._answer(*batch), strict=True):
-                answers[row] = self._text(ids)
+            for part in [rows] if self._mixes else _of_one_length(rows, lengths):
+                batch = [encoded[row] for row in part], [int(row) if numbers is None else numbers[row] for row in part]
+                for row, ids in zip(part, self._answer(*batch), strict=True):
+                    answers[row] = self._text(ids)
             advance(len(rows))
         return answers
 
@@ -243,6 +247,11 @@ class _Closed(StoppingCriteria):
 
     def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:
         return torch.full((len(input_ids),), self.closed.is_set(), dtype=torch.bool, device=input_ids.device)
+
+
+def _of_one_length(rows: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
+    """The rows in parts, for a decoder that takes padding for tokens."""
+    return [rows[lengths[rows] == length] for length in np.unique(lengths[rows])]
 
 
 def _stops(tokenizer: PreTrainedTokenizerBase, network: Any) -> list[int]:

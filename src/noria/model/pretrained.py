@@ -15,9 +15,11 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceC
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 from transformers.utils import logging as transformers_logging
 
+from noria.common.console import say_once
 from noria.common.errors import UserError
 from noria.common.paths import PACKAGE_PREFIX, packaged
 from noria.model.layers import BLOCK
+from noria.model.padding import drop_unknown_padding, refuse_unfit_decoder, suit_padding
 from noria.model.plausible import refuse_implausible
 from noria.model.unpadded import NAME as UNPADDED
 
@@ -31,6 +33,7 @@ PROBLEM_TYPES: dict[str, Any] = {
     "multi_label": "multi_label_classification",
     "regression": "regression",
 }
+PADDING = ("pad", "eos", "sep", "cls", "bos", "mask", "unk")  # what rows are padded with: the first that there is
 
 
 class Pretrained:
@@ -79,6 +82,7 @@ class Pretrained:
         """The model's own config, read once."""
         if self._config is None:
             self._config = self._open(AutoConfig)
+            drop_unknown_padding(self._config)
         return self._config
 
     @property
@@ -87,17 +91,24 @@ class Pretrained:
         return getattr(self.config, "_commit_hash", None)
 
     def tokenizer(self) -> PreTrainedTokenizerBase:
-        """The model's tokenizer; one without a padding token pads with its end-of-sequence token."""
+        """The model's tokenizer. One without a padding token that the model has an embedding for pads with its end of
+        sequence, or else another special token."""
         tokenizer = self._open(AutoTokenizer)
-        if tokenizer.pad_token is None:
-            tokenizer.pad_token = tokenizer.eos_token
+        size = getattr(self.config.get_text_config(), "vocab_size", None)
+        tokens = (getattr(tokenizer, f"{name}_token") for name in PADDING)
+        known = (token for token in tokens if token is not None and _is_known(tokenizer, token, size))
+        tokenizer.pad_token = next(known, tokenizer.pad_token)
         return tokenizer
 
     def classifier(self, labels: list[str], kind: str, pad_token_id: int | None = None) -> Any:
         """The network in fp32, with the head that its own library defines for sequences.
 
         Its forward takes input_ids and attention_mask (batch, seq) and gives logits (batch, labels); a
-        regression has no labels and one logit.
+        regression has no labels and one logit. Padding changes no logit.
+
+        Args:
+            kind: `single_label`, `multi_label` or `regression`.
+            pad_token_id: what rows are padded with, at the right; None: the model's own, or else 0.
 
         Raises:
             UserError: the model has no such head, or its weights do not fit.
@@ -108,16 +119,22 @@ class Pretrained:
         config.id2label = dict(enumerate(names))
         config.label2id = {name: index for index, name in enumerate(names)}
         config.problem_type = PROBLEM_TYPES[kind]
-        if getattr(config, "pad_token_id", None) is None:
-            config.pad_token_id = pad_token_id
         network, loading = self._network(AutoModelForSequenceClassification, "sequence classification")
         self._check_weights(network, loading)
+        if suit_padding(network, self._pad(pad_token_id)) in ("lengths", "rows"):
+            say_once(
+                f"A '{config.model_type}' model takes padding for text, so only texts of one length run together: "
+                "slower, but no answer depends on its batch."
+            )
         return self._made_ready(network, "SEQ_CLS", _new_modules(network, loading["missing_keys"]))
 
-    def causal_lm(self) -> Any:
+    def causal_lm(self, pad_token_id: int | None = None) -> Any:
         """The network in fp32 that predicts each token from those before it.
 
         Its forward takes input_ids and attention_mask (batch, seq) and gives logits (batch, seq, vocab).
+
+        Args:
+            pad_token_id: what rows are padded with, at the right; None: the model's own, or else 0.
 
         Raises:
             UserError: the model is no decoder, or its weights do not fit.
@@ -133,7 +150,12 @@ class Pretrained:
         if wrong := sorted(key for key, *_ in loading["mismatched_keys"]):
             raise self._wrong_shape(wrong[0])
         self._refuse_missing(loading["missing_keys"])  # an output embedding tied to the input's is none of them
+        refuse_unfit_decoder(network, self._pad(pad_token_id))
         return self._made_ready(network, "CAUSAL_LM", [])
+
+    def _pad(self, given: int | None) -> int:
+        own = getattr(self.config.get_text_config(), "pad_token_id", None)
+        return int(next((number for number in (given, own) if number is not None), 0))
 
     def _network(self, auto_class: Any, head: str) -> tuple[PreTrainedModel, dict[str, Any]]:
         """The network of an auto class in fp32, and what was missing or did not fit."""
@@ -226,6 +248,12 @@ class Pretrained:
             f"model.name={self.name} is not a local folder and could not be had from the hub: {first} "
             "Without a network, name a folder that holds the model (model.name=<folder>)."
         )
+
+
+def _is_known(tokenizer: PreTrainedTokenizerBase, token: str, size: int | None) -> bool:
+    """Whether a model with so many embeddings has one for a token."""
+    number: Any = tokenizer.convert_tokens_to_ids(token)
+    return size is None or number < size
 
 
 def _first_line(error: Exception) -> str:

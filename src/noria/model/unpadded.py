@@ -14,6 +14,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
 
 from noria.model.packed_attention import PackedAttention, Packing
+from noria.model.padding import is_rearranged
 from noria.model.residual_norm import low_type, residual_norm
 
 NAME = "unpadded"
@@ -24,6 +25,8 @@ FAMILIES = frozenset({"bert", "camembert", "electra", "roberta", "xlm-roberta"})
 def can_unpad(network: nn.Module) -> bool:
     """Whether this is a classifier of a known family, in its own encoder."""
     kind = type(_bare(network))
+    if is_rearranged(network):
+        return False
     if not kind.__module__.startswith("transformers.") or not kind.__name__.endswith("ForSequenceClassification"):
         return False  # code that came with a model may have any layout
     config = _bare(network).config

@@ -13,6 +13,7 @@ from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig
 from torch import nn
 
+from noria.data.encoded import padding_id
 from noria.data.module import DataModule
 from noria.metric.base import Metric
 from noria.model.pretrained import Pretrained
@@ -32,8 +33,8 @@ def task_kind(cfg: DictConfig) -> str:
 def make_network(pretrained: Pretrained, data: DataModule, tokenizer: PreTrainedTokenizerBase) -> nn.Module:
     """The network that the data's kind asks for."""
     if data.kind == "causal_lm":
-        return pretrained.causal_lm()
-    return pretrained.classifier(data.labels, data.kind, tokenizer.pad_token_id)
+        return pretrained.causal_lm(padding_id(tokenizer))
+    return pretrained.classifier(data.labels, data.kind, padding_id(tokenizer))
 
 
 def precision_of(cfg: DictConfig) -> str:
