@@ -33,26 +33,8 @@ from noria.model.shard import shard
 from noria.model.unpadded import can_unpad
 
 CPU = torch.device("cpu")
-WORDS = [
-    "a",
-    "good",
-    "film",
-    "and",
-    "a",
-    "bad",
-    "film",
-    "with",
-    "acting",
-    "that",
-    "nobody",
-    "had",
-    "thought",
-    "of",
-    "before",
-    "it",
-    "was",
-    "made",
-]
+SENTENCE = "a good film and a bad film with acting that nobody had thought of before it was made"
+WORDS = SENTENCE.split(" ")
 TEXTS = [" ".join(WORDS[start % 7 :][: 1 + start % 13]) for start in range(20)]
 LABELS = ["bad", "good"]
 PAD = 4  # the tokenizer's; none of the families has it

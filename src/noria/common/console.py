@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterable
-from typing import Any
 from functools import lru_cache
+from typing import Any
 
 import rich
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -37,6 +37,7 @@ def get_console() -> Console:
     if not isinstance(rich.get_console(), PlainConsole):  # noqa: TID251
         rich._console = PlainConsole()
     return rich.get_console()  # noqa: TID251
+
 
 log = logging.getLogger(__name__)
 

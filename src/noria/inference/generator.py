@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from queue import SimpleQueue
 from typing import Any
 
@@ -50,8 +51,6 @@ class Generator:
         self._tokenizer = artifact.tokenizer
         self._device = device
         self._precision = precision
-        pad = padding_id(self._tokenizer)
-        self._mixes = generates_beside_longer(artifact.network, pad)
         self._network: Any = placed(artifact.network, precision, device)
         # Models without absolute limits have none: as long as memory allows.
         context = getattr(self._network.config.get_text_config(), "max_position_embeddings", None)
@@ -62,11 +61,17 @@ class Generator:
                 f"reads {context} tokens in all."
             )
         self._stops = _stops(self._tokenizer, self._network)
+        pad = padding_id(self._tokenizer)
         self._config = GenerationConfig(
             max_new_tokens=sampling.max_new_tokens, do_sample=False, eos_token_id=self._stops or None, pad_token_id=pad
         )
         # Its settings would fill in whatever is unset in ours.
         self._network.generation_config = GenerationConfig(eos_token_id=self._stops or None, pad_token_id=pad)
+
+    @cached_property
+    def _mixes(self) -> bool:
+        """Whether prompts of several lengths can share a batch."""
+        return generates_beside_longer(self._network, int(self._config.pad_token_id))
 
     @property
     def chats(self) -> bool:
@@ -117,7 +122,8 @@ class Generator:
         answers = [""] * len(encoded)
         lengths = np.array([len(ids) for ids in encoded], np.int64)
         for rows in epoch_batches(lengths, batch_size, seed=0, epoch=0, shuffle=False):
-            for part in [rows] if self._mixes else _of_one_length(rows, lengths):
+            parts = [rows[lengths[rows] == length] for length in np.unique(lengths[rows])]
+            for part in [rows] if len(parts) == 1 or self._mixes else parts:
                 batch = [encoded[row] for row in part], [int(row) if numbers is None else numbers[row] for row in part]
                 for row, ids in zip(part, self._answer(*batch), strict=True):
                     answers[row] = self._text(ids)
@@ -247,11 +253,6 @@ class _Closed(StoppingCriteria):
 
     def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:
         return torch.full((len(input_ids),), self.closed.is_set(), dtype=torch.bool, device=input_ids.device)
-
-
-def _of_one_length(rows: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
-    """The rows in parts, for a decoder that takes padding for tokens."""
-    return [rows[lengths[rows] == length] for length in np.unique(lengths[rows])]
 
 
 def _stops(tokenizer: PreTrainedTokenizerBase, network: Any) -> list[int]:

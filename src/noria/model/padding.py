@@ -25,6 +25,7 @@ MARGIN = 4  # places of a position table that may be no token's
 # How far apart two answers may be, relative to the largest number in them: nothing but rounding; surely more than that;
 # and rounding, where all but a few sums are in fp64.
 NOISE, CLEAR, EXACT = 1e-5, 1e-4, 3e-6
+COARSE = 0.1  # surely more than rounding where weights are in half precision
 LARGE = 10**9  # weights: no room for them in fp64
 
 
@@ -118,7 +119,8 @@ def generates_beside_longer(network: Any, pad_id: int) -> bool:
         return first
 
     with _undisturbed(network):
-        return not _differ(next_logits([short]), next_logits([short, long]), CLEAR)
+        alone, beside = next_logits([short]).float(), next_logits([short, long]).float()
+        return not _differ(alone, beside, CLEAR if network.dtype == torch.float32 else COARSE)
 
 
 def drop_unknown_padding(config: Any) -> None:
