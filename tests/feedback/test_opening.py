@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+import pwd
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from noria.common.errors import UserError
 from noria.config.masking import masked_text
-from noria.feedback.engine import parse, shown
+from noria.feedback import migrate
+from noria.feedback.engine import is_open_to_others, parse, shown
 from noria.feedback.store import Store
 
 
@@ -88,3 +93,72 @@ def test_a_masked_password_is_looked_for_in_the_environment(server: Any, monkeyp
         Store(masked)
     monkeypatch.setenv("PGPASSWORD", server.password)
     Store(masked).close()
+
+
+def test_only_its_owner_reads_it(tmp_path: Path) -> None:
+    """The file, its log and its lock, and the folder that was made for it; an existing file stays as it is."""
+    before = os.umask(0o022)
+    try:
+        store = Store(f"sqlite:///{tmp_path}/new/feedback.db")
+    finally:
+        os.umask(before)
+    store.add_predictions([])
+    made = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "new").iterdir()}
+    assert set(made) >= {"feedback.db", "feedback.db.lock", "feedback.db-wal"} and set(made.values()) == {0o600}
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
+    url = store._database.url
+    assert not is_open_to_others(url)
+    store.close()
+    (tmp_path / "new/feedback.db").chmod(0o644)
+    Store(f"sqlite:///{tmp_path}/new/feedback.db").close()
+    assert is_open_to_others(url) and (tmp_path / "new/feedback.db").stat().st_mode & 0o777 == 0o644
+
+
+def said_by_nobody(url: str) -> str:
+    """What a process says that may write nothing of ours: opens the store as another user, where we are root."""
+    reads, writes = os.pipe()
+    if not (child := os.fork()):
+        try:
+            if os.geteuid() == 0:
+                os.setuid(pwd.getpwnam("nobody").pw_uid)
+            Store(url)
+            os.write(writes, b"opened")
+        except BaseException as error:
+            os.write(writes, f"{type(error).__name__}: {error}".encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    os.close(writes)
+    with os.fdopen(reads) as said:
+        return said.read()
+
+
+@pytest.mark.parametrize("there", ["nothing", "the file", "its lock", "both"])
+def test_where_nothing_can_be_written_that_is_said_at_once(there: str, tmp_path: Path) -> None:
+    """It does not wait for a lock that it can never take."""
+    folder = Path(tempfile.mkdtemp(prefix="ours"))
+    try:
+        for name in {"nothing": [], "the file": [""], "its lock": [".lock"], "both": ["", ".lock"]}[there]:
+            (folder / f"feedback.db{name}").touch(0o644)
+        folder.chmod(0o555)
+        said = said_by_nobody(f"sqlite:///{folder}/feedback.db")
+    finally:
+        folder.chmod(0o755)
+        shutil.rmtree(folder)
+    assert said.startswith("UserError: ") and "cannot be opened for writing: Permission denied" in said
+
+
+@pytest.mark.parametrize("path", ["/proc/feedback.db", "/dev/null", "/dev/shm"])
+def test_where_no_file_can_be(path: str) -> None:
+    with pytest.raises(UserError, match="cannot be opened for writing"):
+        Store(f"sqlite:///{path}")
+
+
+def test_a_lock_that_another_process_keeps_is_not_waited_for_without_an_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrate, "BUSY", 0.2)
+    with (
+        FileLock(tmp_path / "feedback.db.lock"),
+        pytest.raises(UserError, match=r"feedback\.db\.lock for 0\.2 seconds"),
+    ):
+        Store(f"sqlite:///{tmp_path}/feedback.db")

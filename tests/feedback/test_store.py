@@ -13,6 +13,7 @@ import pytest
 
 from noria.common.errors import UserError
 from noria.feedback.store import Prediction, Store, StoreDown, UnknownPrediction
+from noria.feedback.text import LABEL_LIMIT
 
 Make = Callable[..., Prediction]
 
@@ -91,7 +92,7 @@ def test_a_prediction_that_is_sent_twice_is_there_once(store: Store, prediction:
         {"id": ""},
         {"client": "c" * 201},
         {"version": ""},
-        {"label": "l" * 1001},
+        {"label": "l" * (LABEL_LIMIT + 1)},
         {"latency_ms": math.inf},
         {"probabilities": {"POSITIVE": math.nan}},
         {"created": datetime(2026, 3, 1)},
@@ -149,8 +150,8 @@ def test_feedback_must_make_sense(store: Store, prediction: Make) -> None:
     for about, correct, label, complaint in [
         (two, False, "POSITIVE", "cannot be wrong"),
         (two, True, "NEGATIVE", "cannot be correct"),
-        (two, False, "", "1 to 1000"),
-        (two, False, "x" * 2000, "1 to 1000"),
+        (two, False, "", f"1 to {LABEL_LIMIT}"),
+        (two, False, "x" * (2 * LABEL_LIMIT), f"1 to {LABEL_LIMIT}"),
     ]:
         with pytest.raises(UserError, match=complaint):
             store.add_feedback(about.id, "ben", correct=correct, label=label)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from noria.serving.bodies import Verdict, as_text, read_texts, read_verdict
+from noria.serving.bodies import Verdict, read_texts, read_verdict
+from noria.serving.model import as_text
 from noria.serving.problem import Problem
 
 ID = "0123456789abcdef" * 2
@@ -17,6 +18,20 @@ def test_the_label_it_should_be():
     assert read_verdict({"id": ID, "label": []}, "multi_label", labels) == Verdict(ID, False, "[]")
     assert read_verdict({"id": ID, "label": 3}, "regression", []) == Verdict(ID, False, "3.0")
     assert as_text(["a", "c"]) == '["a", "c"]' and as_text(3.0) == "3.0" and as_text("ä") == "ä"
+
+
+@pytest.mark.parametrize("label", [10**401, -(10**400), float("inf"), float("nan"), True, None, "3", [3.0]])
+def test_numbers_that_no_float_can_be(label):
+    with pytest.raises(Problem, match="label must be a number"):
+        read_verdict({"id": ID, "label": label}, "regression", [])
+
+
+def test_of_very_many_labels_a_message_names_some():
+    labels = [f"label {n}" for n in range(5000)]
+    for kind in ("single_label", "multi_label"):
+        with pytest.raises(Problem, match="label 19 and 4,980 more, which /info names") as said:
+            read_verdict({"id": ID, "label": "none of them"}, kind, labels)
+        assert len(said.value.said) < 400
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,13 @@ NOT_JSON = {
     "BOM": ('{"text": "fun"}'.encode("utf-8-sig"), 400, "not JSON"),
     "deep": (b"[" * 200_000, 400, "nested too deeply"),
     "deep inside": (b'{"text": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", 400, "nested too deeply"),
-    "digits": (b'{"text": ' + b"9" * 10_000 + b"}", 400, "not JSON"),
+    "digits": (b'{"text": ' + b"9" * 10_000 + b"}", 400, "not JSON: a number has 10,000 digits"),
+    "some digits": (b'{"text": ' + b"9" * 401 + b"}", 422, "text must be a string"),
+    "a huge exponent": (b'{"text": 1e999999999}', 422, "text must be a string"),
+    "Infinity": (b'{"text": -Infinity}', 400, "-Infinity is no JSON"),
+    "a key twice": (b'{"text": "fun", "text": "no fun"}', 400, 'the key "text" comes twice'),
+    "many keys": (b"{" + b",".join(b'"%d": 1' % n for n in range(50_000)) + b"}", 422, "is no key"),
+    "half a pair in a key": (b'{"\\ud83d": "fun"}', 422, '"\\ud83d" is no key'),
     "a list": (b"[]", 422, "must be an object"),
     "a string": (b'"fun"', 422, "must be an object"),
     "null": (b"null", 422, "must be an object"),
@@ -158,6 +164,55 @@ def test_no_http_at_all(served, client):
         raw.sendall(b"\x16\x03\x01\x02\x00 hello\r\n\r\n")
         assert b" 400 " in raw.recv(1000)
     assert client.get("/health").status_code == 200
+
+
+def test_a_head_is_what_a_get_is_without_its_body(client):
+    for path in ("/", "/health", "/ready", "/info", "/metrics", "/openapi.json"):
+        got, head = client.get(path), client.head(path)
+        assert (head.status_code, head.content) == (200, b"") and got.content
+        assert head.headers["content-type"] == got.headers["content-type"]
+    assert client.head("/nothing").status_code == 404
+    assert client.head("/predict").status_code == 405 and client.head("/predict").headers["allow"] == "POST"
+    posted = client.post("/health")
+    assert posted.status_code == 405 and posted.headers["allow"] == "GET, HEAD" and "POST" in posted.json()["error"]
+
+
+def test_a_client_that_leaves_is_no_fault(served, client):
+    place = urlsplit(served.url)
+    head = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n"
+    for path in (b"/predict", b"/feedback"):
+        with socket.create_connection((place.hostname, place.port), timeout=10) as raw:
+            raw.sendall(head.replace(b"/predict", path) + b'{"text": "f')
+    for path in ("/predict", "/feedback"):
+        counted = f'noria_requests_total{{route="{path}",status="499"}} 1.0'
+        served.wait_for(lambda counted=counted: counted in client.get("/metrics").text)
+    assert "Traceback" not in served.said() and "ClientDisconnect" not in served.said()
+
+
+ODD = {
+    "a host that is none": b"POST /predict HTTP/1.1\r\nHost: [a\r\nContent-Length: 2\r\n\r\n{}",
+    "no host": b"GET /info HTTP/1.0\r\n\r\n",
+    "a long length": b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    b"Content-Length: 99999999999999999\r\n\r\n{}",
+    "a length of nines": b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n{}",
+    "a path of bytes": b"GET /\xff\xfe HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "an escaped path": b"GET /%ff%00%d8 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "a whole address": b"GET http://[::1/health HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "WebSockets": b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+    "CONNECT": b"CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "a method of its own": b"BREW / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_requests_are_no_fault(name, served, client):
+    place = urlsplit(served.url)
+    with socket.create_connection((place.hostname, place.port), timeout=10) as raw:
+        raw.sendall(ODD[name])
+        said = raw.recv(1000)
+    assert re.match(rb"HTTP/1\.1 [24]", said), said
+    assert client.get("/health").status_code == 200 and "Traceback" not in served.said()
 
 
 def test_paths_and_methods_that_are_not_there(client):

@@ -74,6 +74,9 @@ def test_a_key_is_wanted_and_never_shown(server, alice):
         assert ask(bob).status_code == 200
         locked = nobody.get("/openapi.json").json()["paths"]["/predict"]["post"]
         assert locked["security"] == [{"key": []}] and "401" in locked["responses"]
+        for asking in (nobody, wrong):
+            assert '"good"' not in asking.get("/openapi.json").text, "the names of the labels are for those with a key"
+        assert '"enum":["bad","good"]' in bob.get("/openapi.json").text
     assert "sesame" not in server.said() and "swordfish" not in server.said()
 
 

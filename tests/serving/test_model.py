@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,10 @@ import yaml
 
 from noria.artifact.bundle import open_artifact
 from noria.common.errors import UserError
+from noria.feedback.store import Prediction, Store
 from noria.inference.answers import classified
 from noria.inference.classifier import Classifier
-from noria.serving.model import Model
+from noria.serving.model import Model, as_text, describe
 from noria.serving.source import Named, Source
 
 CPU = torch.device("cpu")
@@ -93,3 +95,34 @@ def test_names_of_versions(fitted, registry):
     assert source.follows and source.current().version == "0001"
     assert Source(registry.folder / "champion").current().version == "0001", "one that stays as it is"
     assert not Source(registry.folder / "champion").follows
+
+
+def test_what_could_not_be_kept_is_said_before_anything_is_served():
+    """Many labels, long ones, and a long name are no trouble; what is beyond any use is said at the start."""
+    named = Named("n" * 255, Path("artifact"))
+    facts = {
+        "kind": "multi_label",
+        "labels": [f"label {n} of many" for n in range(3000)],
+        "max_length": 9,
+        "config": {},
+    }
+    assert len(describe(facts, named).labels) == 3000
+    assert describe({**facts, "kind": "single_label", "labels": ["l" * 5000, "m"]}, named).labels[1] == "m"
+    with pytest.raises(UserError, match=r"all its labels together have \d+,\d+ characters"):
+        describe({**facts, "labels": [f"label {n} of many" for n in range(9000)]}, named)
+    with pytest.raises(UserError, match=r"one of its labels has 100,001 characters"):
+        describe({**facts, "kind": "single_label", "labels": ["l" * 100_001, "m"]}, named)
+    with pytest.raises(UserError, match="a label without a name"):
+        describe({**facts, "kind": "single_label", "labels": ["", "m"]}, named)
+
+
+def test_long_labels_and_names_are_stored(tmp_path):
+    store = Store(f"sqlite:///{tmp_path}/feedback.db")
+    labels = [f"label {n} of many" for n in range(3000)]
+    shares = dict.fromkeys(labels, 0.5)
+    about = Prediction("1" * 32, "n" * 255, "fun", as_text(labels), shares, 1.0, "anyone", datetime.now(UTC))
+    store.add_predictions([about])
+    assert store.add_feedback(about.id, "anyone", correct=False, label=as_text(labels[1:]))
+    [said] = store.corrections()
+    assert said.prediction == about and said.label == as_text(labels[1:])
+    store.close()

@@ -35,6 +35,12 @@ def test_what_is_no_list_of_keys(given):
     assert "secret" not in str(said.value), "a key is not shown, even a wrong one"
 
 
+def test_a_name_that_the_store_could_not_keep():
+    Keys("a" * 200 + ":x")
+    with pytest.raises(UserError, match="the name of entry 1 has more than 200 characters"):
+        Keys("a" * 201 + ":x")
+
+
 @pytest.mark.parametrize(("given", "what"), [("a:x,a:y", "names"), ("a:x,b:x", "keys")])
 def test_keys_that_come_twice(given, what):
     with pytest.raises(UserError, match=f"two of its {what} are the same"):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,10 +52,10 @@ def parse(text: str) -> URL:
 
 
 def connect(url: URL) -> Engine:
-    """An engine; makes the folder of a SQLite file, and does not reach for the database yet.
+    """An engine; makes the file of SQLite and its folder, for their owner only, and reaches for no other database yet.
 
     Raises:
-        UserError: the driver is not installed, or the folder cannot be made.
+        UserError: the driver is not installed, or the file cannot be made or opened for writing.
     """
     try:
         if url.drivername == "sqlite":
@@ -115,8 +117,37 @@ def plain_errors(url: URL) -> Iterator[None]:
         raise StoreDown(f"The feedback store {shown(url)} failed: {reason(error, url)}.") from None
 
 
+def is_open_to_others(url: URL) -> bool:
+    """Whether other users of this machine may read a SQLite file: one that Noria has not made itself."""
+    return url.drivername == "sqlite" and bool(Path(str(url.database)).stat().st_mode & 0o077)
+
+
+def _make_file(url: URL) -> None:
+    """Makes the file where there is none: SQLite by itself would let all users read it, and its log beside it.
+
+    Raises:
+        OSError: its folder cannot be made.
+        UserError: it cannot be made or written. A lock beside it would be waited for without an end.
+    """
+    path = Path(str(url.database))
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        opened = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+        try:
+            if not stat.S_ISREG(os.fstat(opened).st_mode):
+                raise OSError(errno.EINVAL, "It is no file")
+        finally:
+            os.close(opened)
+        os.close(os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise UserError(
+            f"The feedback store {shown(url)} cannot be opened for writing: {error.strerror}. It must lie in a folder "
+            "in which files can be made."
+        ) from None
+
+
 def _sqlite(url: URL) -> Engine:
-    Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+    _make_file(url)
     engine = create_engine(url, hide_parameters=True, connect_args={"timeout": BUSY})
 
     @event.listens_for(engine, "connect")

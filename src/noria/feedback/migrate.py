@@ -10,12 +10,12 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from noria.common.errors import UserError
-from noria.feedback.engine import bare, reason, shown, writing
+from noria.feedback.engine import BUSY, bare, reason, shown, writing
 
 SCRIPTS = Path(__file__).parent / "migrations"
 VERSION_TABLE = "noria_schema"  # of its own: a database may hold another program's tables, and its Alembic
@@ -43,6 +43,12 @@ def migrate(engine: Engine) -> None:
     except SQLAlchemyError as error:
         said = reason(error, engine.url)
         raise UserError(f"The feedback store {shown(engine.url)} cannot be opened: {said}.") from None
+    except Timeout:
+        lock = f"{engine.url.database}.lock"
+        raise UserError(
+            f"The feedback store {shown(engine.url)} cannot be opened: another process has held {lock} for {BUSY} "
+            f"seconds. If no other server starts there, end that process."
+        ) from None
     except OSError as error:
         raise UserError(f"The feedback store {shown(engine.url)} cannot be opened: {error.strerror}.") from None
 
@@ -59,7 +65,7 @@ def _config(connection: Connection) -> tuple[Config, ScriptDirectory]:
 def _alone(engine: Engine) -> Iterator[Connection]:
     """A transaction while no other process migrates."""
     if engine.dialect.name == "sqlite":
-        with FileLock(f"{engine.url.database}.lock"):
+        with FileLock(f"{engine.url.database}.lock", timeout=BUSY):
             # Kept in the file. It is not a transaction's to change, and two that change it at once fail.
             with bare(engine).connect() as connection:
                 connection.exec_driver_sql("PRAGMA journal_mode=WAL")

@@ -46,7 +46,7 @@ def prediction_row(prediction: Prediction, keep_text: bool, scrub: Scrub | None)
     text = prediction.text if keep_text else None
     return {
         "id": short("id of a prediction", prediction.id),
-        "version": short("version", prediction.version),
+        "version": short("version", prediction.version, LABEL_LIMIT),
         "text": None if text is None else clean(text, scrub),
         "label": short("label", prediction.label, LABEL_LIMIT),
         "probabilities": {

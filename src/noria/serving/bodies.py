@@ -10,12 +10,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 
-from noria.serving.model import PAIR
+from noria.serving.model import PAIR, as_text
 from noria.serving.problem import Problem
 
 RIGHT, WRONG = "right", "wrong"
 ID = "[0-9a-f]{32}"  # of a prediction
+LEFT = 499  # a status of nginx's for a request whose client has left: nobody reads it, the counts of requests show it
+DIGITS = 4000  # of a whole number; Python reads no more than 4,300
+SHOWN = 20  # labels that a message names
 
 
 @dataclass(frozen=True)
@@ -31,12 +35,12 @@ async def read_json(request: Request, max_body: int, timeout: float) -> Any:
     """The body as JSON.
 
     Raises:
-        Problem: 415 another type, 413 too long, 408 too slow, 400 no JSON in UTF-8.
+        Problem: 415 another type, 413 too long, 408 too slow, 499 the client has left, 400 no JSON in UTF-8.
     """
     _refuse_type(request)
     too_long = Problem(413, f"The body is longer than {max_body:,} bytes, which is all that is read.")
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > max_body:
+    announced = request.headers.get("content-length", "").lstrip("0")
+    if announced.isdecimal() and (len(announced) > 18 or int(announced) > max_body):
         raise too_long
     body = bytearray()
     try:
@@ -47,6 +51,8 @@ async def read_json(request: Request, max_body: int, timeout: float) -> Any:
                     raise too_long
     except TimeoutError:
         raise Problem(408, f"The body did not come within {timeout:g} seconds.") from None
+    except ClientDisconnect:
+        raise Problem(LEFT, "The client left before its body had come.") from None
     return _parsed(bytes(body))
 
 
@@ -65,8 +71,21 @@ def _parsed(body: bytes) -> Any:
     def refuse(constant: str) -> None:
         raise ValueError(f"{constant} is no JSON")
 
+    def whole(digits: str) -> int:
+        if len(digits) > DIGITS:
+            raise ValueError(f"a number has {len(digits):,} digits")
+        return int(digits)
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in made:
+                raise ValueError(f"the key {_short(key)} comes twice in one object")
+            made[key] = value
+        return made
+
     try:
-        return json.loads(body.decode("utf-8"), parse_constant=refuse)
+        return json.loads(body.decode("utf-8"), parse_constant=refuse, parse_int=whole, object_pairs_hook=once)
     except UnicodeDecodeError as error:
         raise Problem(400, f"The body is not UTF-8: byte {error.start} does not belong there.") from None
     except RecursionError:
@@ -116,23 +135,34 @@ def read_verdict(data: Any, kind: str, labels: list[str]) -> Verdict:
     return Verdict(said["id"], said["verdict"] == RIGHT, None)
 
 
-def as_text(label: Any) -> str:
-    """A label as the store keeps it: a name as it is, several names or a number as JSON."""
-    return label if isinstance(label, str) else json.dumps(label, ensure_ascii=False)
-
-
 def _label(given: Any, kind: str, labels: list[str]) -> str:
     if kind == "regression":
-        if isinstance(given, bool) or not isinstance(given, int | float) or not math.isfinite(given):
+        number = _number(given)
+        if number is None:
             raise Problem(422, "label must be a number: that is what this model gives.")
-        return as_text(float(given))
+        return as_text(number)
     if kind == "multi_label":
         if not isinstance(given, list) or not all(name in labels for name in given):
-            raise Problem(422, f"label must be a list of the model's labels: {', '.join(labels)}.")
+            raise Problem(422, f"label must be a list of the model's labels: {_named(labels)}.")
         return as_text([name for name in labels if name in given])
     if given not in labels:
-        raise Problem(422, f"label must be one of the model's: {', '.join(labels)}.")
+        raise Problem(422, f"label must be one of the model's: {_named(labels)}.")
     return as_text(given)
+
+
+def _number(given: Any) -> float | None:
+    """A finite number; None for anything else, also for a whole number that no float can be."""
+    if isinstance(given, bool) or not isinstance(given, int | float):
+        return None
+    try:
+        return float(given) if math.isfinite(given) else None
+    except OverflowError:
+        return None
+
+
+def _named(labels: list[str]) -> str:
+    more = len(labels) - SHOWN
+    return ", ".join(labels[:SHOWN]) + (f" and {more:,} more, which /info names" if more > 0 else "")
 
 
 def _only(data: Any, keys: set[str], form: str) -> dict[str, Any]:

@@ -91,10 +91,10 @@ def predict_body(max_texts: int, pairs: bool) -> dict[str, Any]:
     return body(schema, {"text": "a wonderful film"})
 
 
-def feedback_body(kind: str, labels: list[str]) -> dict[str, Any]:
-    """What `/feedback` takes."""
+def feedback_body(kind: str, labels: list[str] | None) -> dict[str, Any]:
+    """What `/feedback` takes. Labels None: they are not for whoever asks."""
     prediction = {"type": "string", "pattern": f"^{ID}$"}
-    label: dict[str, Any] = {"enum": labels}
+    label: dict[str, Any] = {"type": "string"} if labels is None else {"enum": labels}
     if kind == "regression":
         label = {"type": "number"}
     elif kind == "multi_label":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import torch
 from noria.artifact import bundle
 from noria.common.errors import UserError
 from noria.data.encoded import Encoded, encode_texts
+from noria.feedback.text import LABEL_LIMIT
 from noria.inference.classifier import Classifier
 from noria.serving.source import Named
 
@@ -48,7 +50,7 @@ def describe(facts: Mapping[str, Any], named: Named) -> Description:
     """Reads it from what `noria.yaml` says.
 
     Raises:
-        UserError: a model that is not served.
+        UserError: a model that is not served, or whose answers could not be kept.
     """
     if facts["kind"] == bundle.CAUSAL_LM:
         raise UserError(
@@ -57,7 +59,22 @@ def describe(facts: Mapping[str, Any], named: Named) -> Description:
         )
     columns = (facts["config"].get("data") or {}).get("text", "text")
     pairs = not isinstance(columns, str) and len(columns) > 1
-    return Description(str(facts["kind"]), list(facts["labels"]), int(facts["max_length"]), pairs)
+    labels = list(facts["labels"])
+    if not all(isinstance(label, str) and label for label in labels):
+        raise UserError(f"artifact={named.folder} has a label without a name: the answers could not be told apart.")
+    longest = as_text(labels) if facts["kind"] == "multi_label" else max(labels, key=len, default="")
+    if len(longest) > LABEL_LIMIT:
+        what = "all its labels together have" if facts["kind"] == "multi_label" else "one of its labels has"
+        raise UserError(
+            f"artifact={named.folder}: {what} {len(longest):,} characters, and an answer of at most {LABEL_LIMIT:,} is "
+            "kept. Train it with shorter names."
+        )
+    return Description(str(facts["kind"]), labels, int(facts["max_length"]), pairs)
+
+
+def as_text(label: Any) -> str:
+    """A label as the store keeps it: a name as it is, several names or a number as JSON."""
+    return label if isinstance(label, str) else json.dumps(label, ensure_ascii=False)
 
 
 class Model:

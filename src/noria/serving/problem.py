@@ -8,6 +8,9 @@ from http import HTTPStatus
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+ASKED = "noria.method"  # in a scope: the method that was asked for where it is another one for the routes
 
 
 class Problem(Exception):
@@ -34,14 +37,27 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     said = {
         404: f"There is no {request.url.path} here. /openapi.json says what there is.",
-        405: f"{request.url.path} does not know {request.method}.",
+        405: f"{request.url.path} does not know {request.scope.get(ASKED, request.method)}.",
     }
     text = said.get(error.status_code, str(error.detail) or HTTPStatus(error.status_code).phrase)
-    return JSONResponse({"error": text}, error.status_code, error.headers)
+    headers = {name: "GET, HEAD" if value == "GET" else value for name, value in (error.headers or {}).items()}
+    return JSONResponse({"error": text}, error.status_code, headers)
 
 
 async def _fault(request: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"error": "A fault in the server: its log says more."}, 500)
+
+
+class Heads:
+    """ASGI middleware: HEAD is what GET is; uvicorn leaves the body out."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET", ASKED: "HEAD"}
+        await self._app(scope, receive, send)
 
 
 def answer_problems(app: FastAPI) -> None:

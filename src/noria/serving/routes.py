@@ -17,7 +17,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from noria.common.errors import UserError
 from noria.feedback.store import Prediction, UnknownPrediction
-from noria.serving.bodies import as_text, read_json, read_texts, read_verdict
+from noria.serving.bodies import read_json, read_texts, read_verdict
 from noria.serving.document import (
     BODY,
     Health,
@@ -31,6 +31,7 @@ from noria.serving.document import (
 from noria.serving.follow import Taken
 from noria.serving.line import Line
 from noria.serving.metrics import CONTENT_TYPE, Metrics
+from noria.serving.model import as_text
 from noria.serving.problem import Problem
 from noria.serving.settings import Keys, Settings, is_loopback
 from noria.serving.status import Status
@@ -79,7 +80,11 @@ class Routes:
         text: dict[int | str, Any] = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
         add("/metrics", self.show_metrics, response_class=Response, responses={**text, **problems(*locked)})
         add("/", self.page, response_class=HTMLResponse)
-        app.openapi = lambda: self._document(app)  # type: ignore[method-assign]
+
+        async def show_document(request: Request) -> Response:
+            return JSONResponse(self._document(app, request))
+
+        app.add_route("/openapi.json", show_document)
 
     async def predict(self, request: Request) -> Response:
         """The label and the probabilities of one text or of many, and an id for feedback on each."""
@@ -198,10 +203,12 @@ class Routes:
             log.error("The store failed: %s", problem)
             raise Problem(503, "The store of predictions does not answer.", {"Retry-After": "5"}) from None
 
-    def _document(self, app: FastAPI) -> dict[str, Any]:
+    def _document(self, app: FastAPI, request: Request) -> dict[str, Any]:
+        """The document; the names of the labels, as in /info, only for those who may ask."""
         model = self._taken.description
+        is_known = not self.keys or self.keys.client(request.headers.get("authorization")) is not None
         bodies = {
             "/predict": predict_body(self.settings.max_texts, model.pairs),
-            "/feedback": feedback_body(model.kind, model.labels),
+            "/feedback": feedback_body(model.kind, model.labels if is_known else None),
         }
         return document(app, bodies, list(LOCKED) if self.keys else [])

@@ -18,10 +18,11 @@ from litserve.utils import wrap_litserve_start
 from noria.common.errors import RunError, Terminated, UserError
 from noria.feedback.rows import Scrub
 from noria.feedback.store import Store
+from noria.serving.door import HEAD_SECONDS, Hall, most_waiting, protocol
 from noria.serving.follow import Event, Taken
 from noria.serving.line import Line
 from noria.serving.metrics import Counted, Metrics
-from noria.serving.problem import answer_problems
+from noria.serving.problem import Heads, answer_problems
 from noria.serving.processes import starting
 from noria.serving.routes import PATHS, Routes
 from noria.serving.settings import Keys, Settings
@@ -31,7 +32,7 @@ from noria.serving.worker import END, PATH, Answering, Plan
 from noria.serving.writer import Writer
 
 # The documentation pages go too: their scripts would come from elsewhere.
-REPLACED = PATHS - {"/openapi.json"} | {"/docs", "/redoc", "/docs/oauth2-redirect"}
+REPLACED = PATHS | {"/docs", "/redoc", "/docs/oauth2-redirect"}
 Device = Literal["cpu", "cuda", "mps"]
 BACKLOG = 2048
 WATCH: Any = 0.5  # seconds between two looks whether the workers live; LitServe says int, and sleeps so long
@@ -70,7 +71,7 @@ class Server:
         metrics = Metrics()
         self._lit = LitServer(
             self._api, accelerator=device, devices=1, workers_per_device=settings.workers, timeout=settings.timeout,
-            restart_workers=True, middlewares=[(Counted, {"metrics": metrics, "routes": PATHS})],
+            restart_workers=True, middlewares=[(Counted, {"metrics": metrics, "routes": PATHS}), Heads],
         )  # fmt: skip
         self._lit.monitor_internal = WATCH
         line = Line(self._lit, settings.queue_size, metrics)
@@ -103,7 +104,8 @@ class Server:
             opened.listen(BACKLOG)  # who comes now waits until uvicorn takes over
             ready(url(opened))
             config = uvicorn.Config(
-                self._lit.app, log_config=None, access_log=False, server_header=False, lifespan="on",
+                self._lit.app, log_config=None, access_log=False, server_header=False, lifespan="on", ws="none",
+                http=protocol(Hall(most_waiting(), min(HEAD_SECONDS, self.settings.timeout))),
                 timeout_graceful_shutdown=int(self.settings.timeout + GRACE),
             )  # fmt: skip
             with suppress(KeyboardInterrupt, Terminated):  # uvicorn raises the signal again once all is answered

@@ -8,6 +8,7 @@ import ipaddress
 from dataclasses import dataclass
 
 from noria.common.errors import UserError
+from noria.feedback.text import NAME_LIMIT
 
 KEYS = "NORIA_API_KEYS"
 SCHEME = "bearer"
@@ -51,7 +52,7 @@ class Keys:
     Only digests are kept, so that no key can get into a log.
 
     Raises:
-        UserError: something in it is no `name:key`, or a name or a key comes twice.
+        UserError: something in it is no `name:key`, a name is too long to be kept, or a name or a key comes twice.
     """
 
     def __init__(self, given: str | None) -> None:
@@ -61,6 +62,8 @@ class Keys:
             name, _, key = (part.strip() for part in entry.partition(":"))
             if not name or not key or not key.isascii():
                 raise UserError(f"{KEYS}: entry {number} is no name:key (such as alice:…, in ASCII).")
+            if len(name) > NAME_LIMIT:
+                raise UserError(f"{KEYS}: the name of entry {number} has more than {NAME_LIMIT} characters.")
             self._names.append((name, _digest(key)))
         for place, what in enumerate(("names", "keys")):
             if len({entry[place] for entry in self._names}) < len(self._names):

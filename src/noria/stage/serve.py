@@ -8,10 +8,11 @@ from typing import Annotated, Any, cast
 
 from annotated_types import Ge, Gt, Le
 from omegaconf import DictConfig
+from sqlalchemy import URL
 
 from noria.artifact import bundle
 from noria.common.console import get_console
-from noria.feedback.engine import parse, shown
+from noria.feedback.engine import is_open_to_others, parse, shown
 from noria.feedback.scrub import coverage
 from noria.feedback.scrub import scrub as scrub_text
 from noria.feedback.store import Store
@@ -97,6 +98,13 @@ def serve(
             store.close()
 
 
+def _place(url: URL) -> str:
+    """Where feedback is kept, for people."""
+    if is_open_to_others(url):
+        return f"{shown(url)} (OTHER USERS of this machine can read it: chmod 600 {url.database}*)"
+    return shown(url)
+
+
 def _kept_texts(feedback: str | None, keep_texts: bool, scrub: bool) -> str:
     """What becomes of the texts, for people."""
     if feedback is None or not keep_texts:
@@ -111,7 +119,7 @@ def _greeting(url: str, server: Server, feedback: str | None, texts: str, keys: 
     )
     return [
         f"Serving {' '.join(server.status.versions)} at {url} (Ctrl-C ends)",
-        f"feedback: {'kept nowhere' if feedback is None else shown(parse(feedback))}",
+        f"feedback: {'kept nowhere' if feedback is None else _place(parse(feedback))}",
         f"texts: {texts}",
         f"try: curl {url}/predict{key} -H 'Content-Type: application/json' -d '{{\"text\": \"{text}\"}}'",
     ]
