@@ -10,5 +10,7 @@ def validation_follows(trainer: pl.Trainer, batch_idx: int) -> bool:
 
     A checkpoint from here would go on without it: Lightning (2.6) takes it for done.
     """
+    if trainer.should_stop:  # after the last step (`LastValidation`)
+        return True
     every = trainer.val_check_batch
     return every is not None and (batch_idx + 1) % every == 0

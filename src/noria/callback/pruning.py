@@ -18,7 +18,7 @@ class Pruning(Callback):
     Args:
         storage, study: where the study lies, and its name.
         number: of the trial in the study.
-        metric: as it is logged.
+        metric: as it is logged; `monitor` is what it can be read by.
 
     Raises:
         Pruned: the trial is given up; on all ranks after the same validation.
@@ -35,18 +35,19 @@ class Pruning(Callback):
         pruner_options: dict[str, Any] | None = None,
     ) -> None:
         self._pruner, self._pruner_options = pruner, pruner_options  # a study does not keep them
-        self._storage, self._study, self._number, self._metric = storage, study, number, metric
+        self._storage, self._study, self._number, self.monitor = storage, study, number, metric
         self._trial: optuna.Trial | None = None
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         pruned = False
-        value = trainer.callback_metrics.get(self._metric)
+        value = trainer.callback_metrics.get(self.monitor)
         if trainer.is_global_zero and value is not None:
             trial = self._opened()
             trial.report(float(value), step=trainer.global_step)
             pruned = trial.should_prune()
         if trainer.strategy.broadcast(pruned):
-            raise Pruned(f"{self._metric} {float(value):.4f} after {trainer.global_step} steps" if value else "")
+            said = "" if value is None else f"{self.monitor} {float(value):.4f} after {trainer.global_step} steps"
+            raise Pruned(said)
 
     def _opened(self) -> optuna.Trial:
         if self._trial is None:

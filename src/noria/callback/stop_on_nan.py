@@ -7,9 +7,8 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback
-from torch.distributed.tensor import DTensor
 
-from noria.common.errors import RunError
+from noria.callback.health import diverged
 
 
 class StopOnNan(Callback):
@@ -37,16 +36,5 @@ class StopOnNan(Callback):
             self._check("validation", loss, trainer, pl_module)
 
     def _check(self, kind: str, loss: torch.Tensor, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if torch.isfinite(loss):
-            return
-        rate = trainer.optimizers[0].param_groups[0]["lr"]
-        own = {
-            n: p.to_local() if isinstance(p, DTensor) else p for n, p in pl_module.named_parameters()
-        }  # FSDP's share
-        broken = [name for name, parameter in own.items() if not torch.isfinite(parameter).all()]
-        weights = f"{len(broken)} weight tensors hold NaN (first: {broken[0]})" if broken else "the weights are finite"
-        raise RunError(
-            f"The {kind} loss became {loss.item()} near step {trainer.global_step} (learning rate {rate:.2g}; "
-            f"{weights}). Lower optimizer.lr, lengthen scheduler.warmup_steps, clip harder "
-            "(trainer.gradient_clip_val=0.5), or use precision=fp32 in place of fp16."
-        )
+        if not torch.isfinite(loss):
+            raise diverged(f"The {kind} loss became {loss.item()}", trainer, pl_module)

@@ -17,6 +17,7 @@ from noria.comparison.plot_runs import learning_curves, ranking
 from noria.comparison.plot_settings import parallel_coordinates
 from noria.comparison.plot_style import styled
 from noria.comparison.result import Comparison, Evidence
+from noria.tracking.beside import beside
 
 PICTURES = (ranking, learning_curves, against_time, against_size, parallel_coordinates, confusion, calibration)
 SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
@@ -24,8 +25,12 @@ SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 
 def draw(comparison: Comparison, evidence: Evidence) -> dict[str, Figure]:
     """Every picture that has something to show, in the order of the page."""
-    drawn = {picture.__name__: picture(comparison, evidence) for picture in PICTURES}
-    return {name: figure for name, figure in drawn.items() if figure is not None}
+    drawn = {}
+    for picture in PICTURES:
+        with beside(f"The picture {picture.__name__}"):
+            if (figure := picture(comparison, evidence)) is not None:
+                drawn[picture.__name__] = figure
+    return drawn
 
 
 def save_png(figures: Mapping[str, Figure], folder: Path) -> list[Path]:

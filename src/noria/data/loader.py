@@ -30,12 +30,13 @@ def _begin_worker(number: int) -> None:
     die_with_parent()
 
 
-class ResumableLoader(DataLoader[dict[str, torch.Tensor]]):
+class ResumableLoader(DataLoader[dict[str, Any]]):
     """Loads the batches of a `LengthGroupedBatches`.
 
     Args:
         weights: (rows,), what each row counts with in the loss. With them every batch has "step_weight", what its
-            whole optimiser step, over all its batches and ranks, is to be divided by.
+            whole optimiser step, over all its batches and ranks, is to be divided by: a float, for it stays on the
+            host and in full precision.
         batches_used: how many batches of an epoch the trainer takes; asked when a pass begins.
 
     The state is {"epoch": e, "position": n, "asked": a}: n batches of epoch e were handed out (not merely
@@ -74,7 +75,7 @@ class ResumableLoader(DataLoader[dict[str, torch.Tensor]]):
         # from then on sets epochs that are one too high
         self._shift = 0
 
-    def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[dict[str, Any]]:  # type: ignore[override]
         """A pass over the sampler's epoch.
 
         A generator on purpose: Lightning makes the first iterator before it calls `set_epoch`, and with
@@ -99,10 +100,10 @@ class ResumableLoader(DataLoader[dict[str, torch.Tensor]]):
             state["position"] += 1
             yield batch
 
-    def _step_weights(self) -> torch.Tensor | None:
+    def _step_weights(self) -> list[float] | None:
         if self._weights is None:
             return None
-        return torch.from_numpy(self.sampler.step_weights(self._weights, self._batches_used())).float()
+        return [float(w) for w in self.sampler.step_weights(self._weights, self._batches_used()).astype(np.float32)]
 
     def state_dict(self) -> dict[str, int]:
         epoch = self.sampler.epoch

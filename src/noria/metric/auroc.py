@@ -32,6 +32,12 @@ class AUROC(Metric):
         super().__init__(kind, num_labels)
         self.average = average
 
+    def undefined(self, scores: Tensor, labels: Tensor) -> str:
+        truth = self._truth(labels.cpu().long())
+        if bool((truth == truth[0]).all()):
+            return f"all {len(truth)} rows have the same label, and the area compares rows with a label and without"
+        return ""
+
     def compute(self, prepared: Tensor, labels: Tensor) -> float:
         truth = self._truth(labels)
         positives = truth.sum(dim=0).double()

@@ -64,6 +64,10 @@ class Metric:
             return Estimate(math.nan, math.nan, math.nan, len(labels), "none: a score is NaN")
         return self.interval(self.prepare(scores), labels, resamples, seed)
 
+    def undefined(self, scores: Tensor, labels: Tensor) -> str:
+        """Why the metric is not defined on these rows, in words for a message; empty where that is not the reason."""
+        return ""
+
     def prepare(self, scores: Tensor) -> Tensor:
         """What `compute` needs of the scores, made once for all resamples: here the scores themselves."""
         return scores
@@ -118,3 +122,25 @@ class Metric:
 def constant(values: Tensor) -> bool:
     """Whether all values (n,) are the same, so that no correlation is defined."""
     return bool(values.min() == values.max())
+
+
+def no_correlation(scores: Tensor, labels: Tensor) -> str:
+    """Why two columns (n,) have no correlation, in words; empty where they have one, or hold NaN."""
+    for name, values in (("labels", labels), ("predictions", scores)):
+        if constant(values):
+            return f"the {name} of all {len(values)} rows are the same ({float(values[0]):g})"
+    return ""
+
+
+def trial_scores(kind: str, labels: Tensor, num_labels: int) -> Tensor:
+    """Scores of the shape that a kind has (see `Metric`), to try a metric on labels (n, …) before there is a model.
+
+    They are drawn with a fixed seed and are never all the same, so that a metric without a value has none because of
+    the labels.
+    """
+    drawn = torch.rand(
+        (len(labels), max(1, num_labels)), generator=torch.Generator().manual_seed(0), dtype=torch.float64
+    )
+    if kind == "single_label":
+        return drawn / drawn.sum(1, keepdim=True)
+    return drawn if kind == "multi_label" else drawn[:, 0]

@@ -10,7 +10,7 @@ import math
 from torch import Tensor
 from torchmetrics.functional.regression import pearson_corrcoef
 
-from noria.metric.base import Metric, constant
+from noria.metric.base import Metric, no_correlation
 
 
 class Pearson(Metric):
@@ -22,7 +22,10 @@ class Pearson(Metric):
     kinds = ("regression",)
     mode = "max"
 
+    def undefined(self, scores: Tensor, labels: Tensor) -> str:
+        return no_correlation(scores, labels)
+
     def compute(self, prepared: Tensor, labels: Tensor) -> float:
-        if constant(prepared) or constant(labels):
+        if no_correlation(prepared, labels):
             return math.nan
         return float(pearson_corrcoef(prepared, labels))

@@ -40,6 +40,7 @@ from noria.inference.evaluation import evaluate, open_model
 from noria.stage import show
 from noria.stage.parts import make_loggers, make_metrics, precision_of
 from noria.stage.run import open_record, recording, shareable
+from noria.tracking.beside import beside
 from noria.tracking.looks import look
 from noria.tracking.record import Record
 from noria.tracking.record_file import jsonable, write_json
@@ -104,7 +105,8 @@ def compare(
         what = {"runs": len(found), "systems": len(groups), "split": split, "metric": compared.metric}
         record.update(comparison=what)
         info = RunInfo(record.folder, "compare", "compare", record.data["wandb"]["id"], shareable(cfg), {})
-        make_loggers(cfg.get("logger"), info)
+        with beside("The start of W&B"):
+            make_loggers(cfg.get("logger"), info)
         log_tables({"comparison": (table.COLUMNS, table.rows(compared))})
         log_images({path.stem: path for path in images})
         of = sorted({run.record["config"].get("sweep") or run.record["experiment"] for run in found})

@@ -14,6 +14,7 @@ from noria.registry.registry import Registry, Version
 from noria.stage import show
 from noria.stage.parts import make_loggers
 from noria.stage.run import shareable
+from noria.tracking.beside import beside
 from noria.tracking.record import Record
 from noria.tracking.run_info import RunInfo
 from noria.tracking.wandb_logger import log_artifact, log_summary, log_tables, use_artifact
@@ -41,7 +42,8 @@ def turn(
         console.print(_table(kept, decision))
     console.print(f"{(kept or champion).name} {decision.said}", highlight=False)
     info = RunInfo(record.folder, "cycle", "cycle", record.data["wandb"]["id"], shareable(cfg), {})
-    make_loggers(cfg.get("logger"), info)
+    with beside("The start of W&B"):
+        make_loggers(cfg.get("logger"), info)
     lines = [
         (name, f.champion.value, f.challenger.value, gap.value, gap.low, gap.high, f.p, f.p_no_worse, f.champion.n)
         for name, f in decision.sets.items()

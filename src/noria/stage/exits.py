@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 import torch.distributed as dist
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from noria.common.errors import RunError, Terminated
+from noria.common.errors import RunError, Terminated, UserError
 
 
 @contextmanager
@@ -54,6 +56,45 @@ def one_exit() -> Iterator[None]:
         raise
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def saving(artifact: Path, checkpoint: str | None) -> Iterator[None]:
+    """Says of a disk without room where the trained weights are, and how to go on from there."""
+    try:
+        yield
+    except Exception as problem:
+        if not (reason := no_room(problem)):
+            raise
+        way = f", then go on with resume={os.path.relpath(artifact.parent)}" if checkpoint else ""
+        there = f"The training is done, and its weights are in {checkpoint}. " if checkpoint else ""
+        raise RunError(f"The artifact {artifact} cannot be written ({reason}). {there}Make room{way}.") from problem
+
+
+def no_room(problem: BaseException) -> str:
+    """Why a file could not be written, where that is the reason; safetensors has an error of its own for it."""
+    if isinstance(problem, OSError):
+        return problem.strerror or str(problem)
+    found = re.search(r"I/O error: (.*?)(?: \(os error|$)", str(problem))
+    return found[1] if found else ""
+
+
+@contextmanager
+def measuring(artifact: Path) -> Iterator[None]:
+    """Says of an error in measuring that the artifact is saved: it is measured again, and not trained again."""
+    try:
+        yield
+    except Exception as problem:
+        way = (
+            "The training is done and the artifact is saved. To measure it: noria stage=evaluate "
+            f"artifact={os.path.relpath(artifact)}"
+        )
+        if isinstance(problem, torch.OutOfMemoryError | MemoryError):
+            raise RunError(f"{out_of_memory(problem)}\n{way}") from problem
+        if isinstance(problem, UserError | RunError | OSError):
+            raise RunError(f"{problem}\n{way}") from problem
+        problem.add_note(way)
+        raise
 
 
 def out_of_memory(problem: BaseException) -> str:

@@ -33,6 +33,7 @@ from noria.stage.run import inside, open_record, recording, shareable
 from noria.statistics.estimate import Estimate
 from noria.statistics.paired import mcnemar, proportion_difference
 from noria.statistics.proportion import wilson
+from noria.tracking.beside import beside
 from noria.tracking.record import Record
 from noria.tracking.record_file import jsonable
 from noria.tracking.run_info import RunInfo
@@ -235,7 +236,8 @@ def _tell(cfg: DictConfig, record: Record, found: dict[str, Any]) -> None:
     loop = jsonable(found)
     record.update(loop=loop)
     picture = record.folder / "feedback_loop.png"
-    draw(loop["turns"], loop["poison"], picture)
+    with beside("The picture"):
+        draw(loop["turns"], loop["poison"], picture)
     console = get_console()
     table = Table("", "turn", "champion", "other domain", "gain", "original domain", "gain", title="The wheel")
     lines = []
@@ -252,7 +254,8 @@ def _tell(cfg: DictConfig, record: Record, found: dict[str, Any]) -> None:
         console.print(f"saved by the defence, {where}: {saved['difference']} (p {saved['p']:.2g})", highlight=False)
     console.print(f"poisoned turn: {found['refused']['said']}", highlight=False)
     info = RunInfo(record.folder, "feedback_loop", "feedback_loop", record.data["wandb"]["id"], shareable(cfg), {})
-    make_loggers(cfg.get("logger"), info)
+    with beside("The start of W&B"):
+        make_loggers(cfg.get("logger"), info)
     log_tables({"loop": (("run", "turn", "version", "other", "original", "gain", "p"), lines)})
     log_images({"feedback_loop": picture})
     console.print(f"picture:  {show.near(picture)}", highlight=False)

@@ -5,18 +5,21 @@ from __future__ import annotations
 import time
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import lightning.pytorch as pl
 import torch
 from hydra.utils import instantiate
 from lightning.pytorch.callbacks import ModelCheckpoint
 from omegaconf import DictConfig
+from torch import nn
 
 from noria.artifact import bundle
 from noria.callback.checkpoint import LAST, LastCheckpoint
 from noria.callback.heartbeat import Heartbeat
 from noria.callback.interrupt import Interrupt
+from noria.callback.last_validation import LastValidation
+from noria.callback.monitored import Monitored
 from noria.callback.rng_state import RngState
 from noria.callback.throughput import Throughput
 from noria.common.errors import UserError
@@ -26,7 +29,7 @@ from noria.data.module import DataModule
 from noria.model.pretrained import Pretrained
 from noria.stage import show
 from noria.stage.execution import settle_execution
-from noria.stage.exits import one_exit, own_group
+from noria.stage.exits import measuring, one_exit, own_group, saving
 from noria.stage.parts import (
     load_weights,
     make_callbacks,
@@ -36,18 +39,16 @@ from noria.stage.parts import (
     summary_modes,
     task_kind,
 )
+from noria.stage.rehearsal import rehearse
 from noria.stage.report import data_facts, evaluate_and_record, keep_train_keys, measure_before
 from noria.stage.run import open_record, recording, shareable
 from noria.task.base import Task
 from noria.tracking.environment import versions
 from noria.tracking.epoch_table import EpochTable
-from noria.tracking.record import Record
+from noria.tracking.record import Record, first_rank
 from noria.tracking.run_info import RunInfo
 from noria.trainer.precision import matmul_precision
 from noria.trainer.steps import refuse_empty, total_steps
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
 
 
 def fit(cfg: DictConfig, choices: dict[str, Any], multirun: bool, *, test: bool = True, before: bool = False) -> None:
@@ -69,6 +70,9 @@ def fit(cfg: DictConfig, choices: dict[str, Any], multirun: bool, *, test: bool 
         kind = task_kind(cfg)
         data = instantiate(cfg.data, kind, tokenizer, cfg.seed)
         data.prepare_data()  # all tokens are made before there is a group of processes that could wait for them
+        splits = [split for split in (["val", "test"] if test and not multirun else ["val"]) if split in data.splits]
+        for split in splits:  # also those of the test set: what it holds is known before the first step
+            data.encoded(split)
         show.data(data)
         keep_train_keys(data, record)
         record.update(data=data_facts(data), model={"revision": pretrained.revision})
@@ -80,7 +84,16 @@ def fit(cfg: DictConfig, choices: dict[str, Any], multirun: bool, *, test: bool 
         )
         table, throughput = EpochTable(), Throughput()
         told = Heartbeat(lambda progress: record.update(progress=progress), cfg.monitor.metric, cfg.monitor.mode)
-        callbacks = [throughput, table, RngState(cfg.seed), Interrupt(), told, *make_callbacks(cfg.get("callback"))]
+        always = [
+            throughput,
+            table,
+            RngState(cfg.seed),
+            LastValidation(),
+            Monitored(cfg.monitor.metric),
+            Interrupt(),
+            told,
+        ]
+        callbacks = [*always, *make_callbacks(cfg.get("callback"))]
         trainer = instantiate(cfg.trainer, callbacks, make_loggers(cfg.get("logger"), info), str(record.folder))
         record.update(precision=trainer.precision, devices=trainer.world_size)
 
@@ -96,6 +109,10 @@ def fit(cfg: DictConfig, choices: dict[str, Any], multirun: bool, *, test: bool 
         )
         record.data["model"]["parameters"] = sum(weight.numel() for weight in task.network.parameters())
         data.row_weights = task.row_weights(train)
+        if first_rank():
+            monitored = cfg.monitor.metric if trainer.limit_val_batches else None
+            facts = _facts(cfg, choices, pretrained, data, trainer.precision)
+            rehearse(record.folder, data, task, splits, metrics, monitored, tokenizer, facts, bool(cfg.resume))
         checkpoint, earlier = _checkpoint(cfg)
         record.update(execution=settle_execution(cfg, pretrained, task, trainer, data, earlier))
 
@@ -117,50 +134,53 @@ def fit(cfg: DictConfig, choices: dict[str, Any], multirun: bool, *, test: bool 
 
         trainer.optimizers = []  # their state is in the checkpoint; what comes now needs the room
         give_back_freed_memory()
-        artifact = _save_artifact(cfg, choices, pretrained, tokenizer, data, task, trainer, record)
-        splits = ["val", "test"] if test and not multirun else ["val"]
-        splits = [split for split in splits if split in data.splits]
-        evaluate_and_record(cfg, artifact, data, splits, metrics, record, trainer.precision)
+        network = make_network(pretrained, data, tokenizer)
+        _take_best(network, task, trainer, record)
+        artifact = record.folder / "artifact"
+        with saving(artifact, record.data["paths"]["last_checkpoint"]):
+            bundle.save(artifact, network, tokenizer, _facts(cfg, choices, pretrained, data, trainer.precision))
+        record.data["paths"]["artifact"] = str(artifact)
+        with measuring(artifact):
+            evaluate_and_record(cfg, artifact, data, splits, metrics, record, trainer.precision)
         bundle.write_facts(artifact, bundle.read_facts(artifact) | {"metrics": record.data["metrics"]})
         show.end(record, table)
 
 
-def _save_artifact(
-    cfg: DictConfig,
-    choices: dict[str, Any],
-    pretrained: Pretrained,
-    tokenizer: PreTrainedTokenizerBase,
-    data: DataModule,
-    task: Task,
-    trainer: pl.Trainer,
-    record: Record,
-) -> Path:
-    """The best weights (the last, where no checkpoint was kept) in a fresh network: FSDP has cut up the old one."""
-    best = next((c.best_model_path for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint)), "")
-    network = make_network(pretrained, data, tokenizer)
+def _take_best(network: nn.Module, task: Task, trainer: pl.Trainer, record: Record) -> None:
+    """Puts the best weights (the last, where no checkpoint was kept) into a fresh network: FSDP has cut up the old one.
+
+    The record says which they are, and of how many steps.
+    """
+    best = next((c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint) and c.best_model_path), None)
+    last = record.folder / "checkpoints" / LAST
+    kept: dict[str, Any] = {"step": trainer.global_step, "steps": trainer.global_step}
     if best:
-        load_weights(network, best)
+        kept["step"] = load_weights(network, best.best_model_path)
+        kept |= {"metric": best.monitor, "value": float(best.best_model_score)}  # type: ignore[arg-type]
     else:
         network.load_state_dict(task.network.state_dict())
-    facts = {
+    record.data["kept"] = kept
+    record.data["paths"] |= {
+        "best_checkpoint": best.best_model_path if best else None,
+        "last_checkpoint": str(last) if last.is_file() else None,
+    }
+
+
+def _facts(
+    cfg: DictConfig, choices: dict[str, Any], pretrained: Pretrained, data: DataModule, precision: str
+) -> dict[str, Any]:
+    """What `noria.yaml` says of the artifact."""
+    return {
         "kind": data.kind,
         "labels": data.labels,
         "max_length": data.max_length,
-        "precision": trainer.precision,
+        "precision": precision,
         "config": shareable(cfg),
         "choices": choices,
         "data": {"fingerprint": data.fingerprint, "fingerprints": data.fingerprints},
         "model": {"name": pretrained.name, "revision": pretrained.revision},
         "versions": versions(),
     }
-    artifact, last = record.folder / "artifact", record.folder / "checkpoints" / LAST
-    bundle.save(artifact, network, tokenizer, facts)
-    record.data["paths"] |= {
-        "artifact": str(artifact),
-        "best_checkpoint": best or None,
-        "last_checkpoint": str(last) if last.is_file() else None,
-    }
-    return artifact
 
 
 def _steps(trainer: pl.Trainer, data: DataModule) -> int:

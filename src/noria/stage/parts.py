@@ -68,7 +68,9 @@ def make_loggers(nodes: DictConfig | None, info: RunInfo) -> list[Logger]:
     return [logger(info) if isinstance(logger, partial) else logger for logger in made]
 
 
-def load_weights(network: nn.Module, checkpoint: str) -> None:
-    """Loads a task checkpoint's network weights, running nothing that the file may hold."""
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
+def load_weights(network: nn.Module, checkpoint: str) -> int:
+    """Loads a task checkpoint's network weights, running nothing that the file may hold; the step that they are of."""
+    held = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    state = held["state_dict"]
     network.load_state_dict({k.removeprefix("network."): v for k, v in state.items() if k.startswith("network.")})
+    return int(held["global_step"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,7 @@ from noria.inference.generator import Generator
 from noria.inference.language_model import LanguageModel
 from noria.inference.sampling import Sampling
 from noria.metric.base import Metric
+from noria.tracking.beside import beside
 from noria.tracking.looks import look
 from noria.tracking.record import Record, first_rank
 from noria.tracking.record_file import PREDICTIONS, TRAIN_KEYS
@@ -88,14 +88,14 @@ def evaluate_and_record(
     pq.write_table(predictions, path)
     record.data["paths"]["predictions"] = str(path)
     if "test" in splits:
-        record.data["test_looks"] = look(Path(cfg.paths.runs), data.fingerprints["test"], record.folder)
+        with beside("The count of looks at this test set"):
+            record.data["test_looks"] = look(Path(cfg.paths.runs), data.fingerprints["test"], record.folder)
     record.write()
     log_summary({f"final/{name}": estimate.value for name, estimate in estimates.items()})
     shown = [name for name in ("id", "split", "label", "prediction", "loss") if name in predictions.column_names]
     sample = predictions.select(shown).slice(0, SAMPLE)
     log_tables({"predictions": (shown, list(zip(*(sample.column(c).to_pylist() for c in shown), strict=True)))})
-    if prompts := data.prompts(splits[0], ANSWERS):
-        _show_answers(opened, precision, device, prompts, record)
+    _show_answers(opened, precision, device, data, splits[0], record)
 
 
 def measure_before(
@@ -129,18 +129,44 @@ def _evaluate(
     return done
 
 
+def answerer(artifact: Artifact, precision: str, device: torch.device) -> Generator:
+    """What answers the samples; in a short context its answers are shorter, so that prompts have room too."""
+    context = getattr(artifact.network.config.get_text_config(), "max_position_embeddings", None)  # type: ignore[operator, union-attr]
+    length = ANSWER_LENGTH if context is None else max(1, min(ANSWER_LENGTH, int(context) // 2))
+    return Generator(artifact, precision, device, Sampling(max_new_tokens=length))
+
+
+def answerable(generator: Generator, prompts: list[tuple[Any, str]]) -> tuple[list[tuple[Any, str]], list[str]]:
+    """The prompts that the model has room for, and of each of the others why it has none."""
+    kept, refused = [], []
+    for prompt, reference in prompts:
+        try:
+            generator.encode(prompt)
+        except UserError as error:
+            refused.append(str(error))
+        else:
+            kept.append((prompt, reference))
+    return kept, refused
+
+
+@beside("The samples")
 def _show_answers(
-    artifact: Artifact, precision: str, device: torch.device, prompts: list[tuple[Any, str]], record: Record
+    artifact: Artifact, precision: str, device: torch.device, data: DataModule, split: str, record: Record
 ) -> None:
     """What a decoder says to a few prompts: in the run folder, in W&B, and the first of it on the terminal."""
-    generator = Generator(artifact, precision, device, Sampling(max_new_tokens=ANSWER_LENGTH))
-    rows = []
-    for prompt, reference in prompts:
-        with suppress(UserError):  # a prompt that the model has no room for
-            rows.append({"prompt": prompt, "reference": reference, "response": generator.generate([prompt], 1)[0]})
+    if not (prompts := data.prompts(split, ANSWERS)):
+        return
+    generator = answerer(artifact, precision, device)
+    kept, refused = answerable(generator, prompts)
+    rows = [
+        {"prompt": prompt, "reference": reference, "response": generator.generate([prompt], 1)[0]}
+        for prompt, reference in kept
+    ]
     path = record.folder / "samples.jsonl"
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
     record.data["paths"]["samples"] = str(path)
+    if refused:
+        get_console().print(f"{len(refused)} of {len(prompts)} samples are left out: {refused[0]}", style="yellow")
     record.write()
     said = [row["prompt"] if isinstance(row["prompt"], str) else row["prompt"][-1]["content"] for row in rows]
     names = ("prompt", "reference", "response")

@@ -15,6 +15,7 @@ from noria.common.cluster import job
 from noria.common.errors import Pruned, Terminated
 from noria.config.hashing import config_hash
 from noria.config.masking import masked, masked_text
+from noria.tracking.beside import take_notes
 from noria.tracking.record import Record, first_rank, link_latest
 from noria.tracking.record_file import DONE, FAILED, FILE, INTERRUPTED, PREDICTIONS, PRUNED, TERMINATED, read_record
 from noria.tracking.run_folder import claim, release
@@ -114,6 +115,8 @@ def recording(record: Record) -> Iterator[Record]:
         record.finish(status, error)
         save_files(record.folder, (FILE, PREDICTIONS))
         finish(exit_code)
+        if missed := take_notes():
+            record.update(warnings=[*record.data.get("warnings", []), *map(masked_text, missed)])
         release(record.folder)
 
 

@@ -85,17 +85,26 @@ def end(record: Record, table: EpochTable) -> None:
         console.print(
             f"{price['writes']:,} times the last checkpoint was written, {each:.2f} s each: {share:.1%} of the fit"
         )
-    names = ["epoch", *table.columns]
+    names = ["epoch", "step", *table.columns]
     log_tables({"epochs": (names, [[row.get(name) for name in names] for row in table.rows])})
     artifact = near(record.folder) / "artifact"
     log_artifact(artifact, {"metrics": record.data["metrics"]})
     console.print(f"artifact: {artifact}", highlight=False)
+    console.print(f"          {_kept(record.data['kept'])}", highlight=False)
     where(record)
     console.print(
         f"next:     noria stage=predict artifact={artifact} input=-\n"
         f"          noria stage=evaluate artifact={artifact}",
         highlight=False,
     )
+
+
+def _kept(kept: dict[str, Any]) -> str:
+    """Which weights the artifact has."""
+    step, steps, metric = kept["step"], kept["steps"], kept.get("metric")
+    if metric is None:
+        return f"the last weights, after step {steps:,}: no validation has chosen among them"
+    return f"the weights after step {step:,} of {steps:,}, with the best {metric} ({kept['value']:.4f})"
 
 
 def near(path: Path) -> Path:

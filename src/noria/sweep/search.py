@@ -22,6 +22,7 @@ from noria.config.masking import masked_text
 from noria.sweep.claim import is_taken
 from noria.sweep.space import Space
 from noria.sweep.trial import STOPPED, Trial
+from noria.tracking.beside import beside
 from noria.tracking.record_file import DONE, PRUNED
 
 log = logging.getLogger(__name__)
@@ -236,10 +237,11 @@ def draw(study: optuna.Study, folder: Path, names: Sequence[str]) -> list[Path]:
                     log.info("no picture of the %s of %s: %s", kind, name, error)
                     plt.close("all")
                     continue
-            path = folder / f"{name.replace('/', '_')}_{kind}.png"
-            figure = plt.gcf()
-            figure.set_size_inches(max(8, figure.get_figwidth()), 5)
-            plt.savefig(path, dpi=120, bbox_inches="tight")
+            with beside(f"The picture of the {kind} of {name}"):
+                path = folder / f"{name.replace('/', '_')}_{kind}.png"
+                figure = plt.gcf()
+                figure.set_size_inches(max(8, figure.get_figwidth()), 5)
+                plt.savefig(path, dpi=120, bbox_inches="tight")
+                drawn.append(path)
             plt.close("all")
-            drawn.append(path)
     return drawn

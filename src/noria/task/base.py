@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -18,6 +20,10 @@ from noria.data.encoded import Encoded
 from noria.metric.base import Metric
 from noria.model.shard import shard
 
+log = logging.getLogger(__name__)
+
+NOTHING_COUNTS = "all rows of the validation set have weight 0"
+
 
 class Task(pl.LightningModule, ABC):
     """A network, its loss, and how it is optimised.
@@ -25,6 +31,13 @@ class Task(pl.LightningModule, ABC):
     The loss of an optimiser step is the sum over its examples divided by what counts in them (examples, or the
     tokens to be predicted), over all its micro-batches and ranks. The loss of an epoch is the same quotient over
     the whole epoch. Neither is ever a mean of means, so that neither depends on how a run is executed.
+
+    A step in which nothing counts (the weights of all its examples, over all ranks, are 0) changes nothing: no
+    weight moves, not by momentum or weight decay either, and no loss is logged. The schedule goes on, for the step
+    is one of the run's.
+
+    After each validation `no_value` says of every number that has none there (by its name, `val/…`) why that is.
+    It is not logged then.
 
     Args:
         network: takes the tensors of a batch, gives logits.
@@ -48,12 +61,15 @@ class Task(pl.LightningModule, ABC):
         self._make_optimizer = make_optimizer
         self._make_scheduler = make_scheduler
         self._metrics = dict(metrics)
-        self._total_steps = total_steps
+        self.total_steps = total_steps
         # (loss, weight), summed over the running epoch and over the running optimiser step. The first is in the
         # checkpoint, for Lightning does not restore the averages of an interrupted epoch.
         self._train_sums = torch.zeros(2, dtype=torch.float64)
         self._step_sums = torch.zeros(2, dtype=torch.float64)
+        self._counts = True  # whether anything counts in the running optimiser step
+        self._told = False  # that there are steps in which nothing does
         self._seen: list[tuple[Tensor, ...]] = []
+        self.no_value: dict[str, str] = {}
         self.execution: dict[str, Any] = {}  # how the network is executed; a resumed run goes on with it
 
     @abstractmethod
@@ -70,10 +86,14 @@ class Task(pl.LightningModule, ABC):
 
     def configure_optimizers(self) -> Any:
         optimizer = self._make_optimizer(self.network)
-        scheduler = self._make_scheduler(optimizer, self._total_steps)
+        scheduler = self._make_scheduler(optimizer, self.total_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
-    def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
+    def on_train_batch_start(self, batch: dict[str, Any], batch_index: int) -> None:
+        # The same number on all ranks and for all batches of a step; it lies on the host, so no GPU is waited for.
+        self._counts = float(batch["step_weight"]) > 0
+
+    def training_step(self, batch: dict[str, Any], batch_index: int) -> Tensor:
         _, _, losses, weights = self.step(batch)
         weights = weights * (batch["index"] >= 0)  # a filler counts nowhere
         total = (losses * weights).sum()
@@ -81,10 +101,19 @@ class Task(pl.LightningModule, ABC):
         self._train_sums += sums
         self._step_sums += sums
         # Lightning divides by the micro-batches, DDP and FSDP by the ranks; the step's own weight takes their place.
-        return total * (self.trainer.accumulate_grad_batches * self.trainer.world_size / batch["step_weight"])
+        parts = self.trainer.accumulate_grad_batches * self.trainer.world_size
+        return total * (parts / float(batch["step_weight"]) if self._counts else 0.0)
 
     def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
-        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        if self._counts:
+            super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        else:
+            optimizer_closure()  # all ranks do the step's forward and backward, and leave the weights as they are
+            # Lightning would log the loss and the gradients' norm of the step before once more.
+            self.trainer._results.reset(fx="on_before_optimizer_step")  # type: ignore[union-attr]
+            if not self._told:
+                log.warning("All rows of step %d have weight 0: such steps change nothing.", self.trainer.global_step)
+            self._told = True
         optimizer.zero_grad()  # Lightning keeps the gradients until the next backward: memory beside its forward
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
@@ -101,24 +130,35 @@ class Task(pl.LightningModule, ABC):
     def on_train_epoch_start(self) -> None:  # not called when an epoch is taken up in its middle
         self._train_sums.zero_()
 
-    def train_loss(self) -> float:
-        """The loss of the training epoch so far, over all ranks."""
-        sums = _over_ranks(self._train_sums)
-        return float(sums[0] / sums[1])
+    def train_loss(self) -> float | None:
+        """The loss of the training epoch so far, over all ranks; None where nothing has counted yet."""
+        loss, weight = _over_ranks(self._train_sums).tolist()
+        return loss / weight if weight else None
 
     def on_validation_epoch_start(self) -> None:
         self._seen.clear()
+        shown = self.trainer.callback_metrics  # Lightning keeps what earlier validations have measured
+        for name in [name for name in shown if name.startswith("val/")]:
+            del shown[name]
 
     def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
         self._seen.append(tuple(t.cpu() for t in (batch["index"], *self.step(batch))))
 
     def on_validation_epoch_end(self) -> None:
         scores, labels, losses, weights = self._gather_seen()
-        # Every rank has measured the same examples, so there is nothing to synchronise.
-        self.log("val/loss", (losses * weights).sum() / weights.sum(), prog_bar=True)
-        for name, metric in self._metrics.items():
-            self.log(f"val/{name}", metric(scores, labels), prog_bar=True)
         self._seen.clear()
+        self.no_value = {}
+        # Every rank has measured the same examples, so there is nothing to synchronise.
+        if (weight := weights.sum()) == 0:
+            self.no_value["val/loss"] = NOTHING_COUNTS
+        else:
+            self.log("val/loss", (losses * weights).sum() / weight, prog_bar=True)
+        for name, metric in self._metrics.items():
+            value = metric(scores, labels)
+            if math.isnan(value) and (why := metric.undefined(scores, labels)):
+                self.no_value[f"val/{name}"] = why
+            else:
+                self.log(f"val/{name}", value, prog_bar=True)
 
     def _gather_seen(self) -> list[Tensor]:
         parts = [self._seen]

@@ -12,7 +12,7 @@ from typing import Any
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from noria.tracking.environment import code, hardware, versions
-from noria.tracking.record_file import FILE, RUNNING, write_json
+from noria.tracking.record_file import FILE, RUNNING, jsonable, write_json
 
 FORMAT = 1
 
@@ -66,7 +66,7 @@ class Record:
         elapsed = self._seconds_before + time.perf_counter() - self._clock
         self.data["timings"]["total_seconds"] = round(elapsed, 3)
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_json(self.folder / FILE, self.data)
+        write_json(self.folder / FILE, jsonable(self.data))
 
 
 def first_rank() -> bool:

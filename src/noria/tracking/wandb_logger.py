@@ -1,4 +1,4 @@
-"""The W&B run, through Lightning's logger: never a prompt, never a network error that ends a run.
+"""The W&B run, through Lightning's logger: never a prompt, never an error that ends a run once it has started.
 
 wandb takes most of a second to import: only a run that it logs does.
 """
@@ -17,6 +17,7 @@ from urllib.parse import urlparse
 
 from lightning.pytorch.loggers import WandbLogger
 
+from noria.tracking.beside import beside
 from noria.tracking.record import first_rank
 from noria.tracking.run_info import RunInfo
 
@@ -101,6 +102,7 @@ def live_run() -> wandb.Run | None:
     return None if wandb is None else wandb.run
 
 
+@beside("W&B's tables")
 def log_tables(tables: dict[str, tuple[Sequence[str], Sequence[Sequence[Any]]]]) -> None:
     """Logs tables, each as (columns, rows), to the live run."""
     if run := live_run():
@@ -111,6 +113,7 @@ def log_tables(tables: dict[str, tuple[Sequence[str], Sequence[Sequence[Any]]]])
         )
 
 
+@beside("W&B's entry of the model")
 def log_artifact(
     folder: Path, metadata: Mapping[str, Any], name: str | None = None, aliases: Sequence[str] | None = None
 ) -> None:
@@ -123,6 +126,7 @@ def log_artifact(
         run.log_artifact(_model(name or f"model-{run.id}", folder, metadata), aliases=list(aliases or []) or None)
 
 
+@beside("W&B's link to the model")
 def use_artifact(name: str, folder: Path) -> None:
     """Links a model that the live run began from. W&B knows it again by its reference; offline it keeps no links."""
     if (run := live_run()) and not run.settings._offline:
@@ -137,6 +141,7 @@ def _model(name: str, folder: Path, metadata: Mapping[str, Any]) -> wandb.Artifa
     return artifact
 
 
+@beside("The copy of the record in W&B")
 def save_files(folder: Path, names: Sequence[str]) -> None:
     """Gives files of the run folder to the live run: what a comparison elsewhere reads."""
     if run := live_run():
@@ -145,6 +150,7 @@ def save_files(folder: Path, names: Sequence[str]) -> None:
                 run.save(str(folder.resolve() / name), base_path=str(folder.resolve()), policy="end")
 
 
+@beside("W&B's pictures")
 def log_images(pictures: Mapping[str, Path]) -> None:
     """Logs pictures by name to the live run."""
     if pictures and (run := live_run()):
@@ -153,12 +159,14 @@ def log_images(pictures: Mapping[str, Path]) -> None:
         run.log({name: wandb.Image(str(path)) for name, path in pictures.items()})
 
 
+@beside("W&B's summary")
 def log_summary(values: dict[str, float]) -> None:
     """Sets final numbers in the run's summary."""
     if run := live_run():
         run.summary.update(values)
 
 
+@beside("The end of the W&B run")
 def finish(exit_code: int) -> None:
     """Ends the live run, if there is one, with the status that the command will end with."""
     if run := live_run():

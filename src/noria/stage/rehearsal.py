@@ -1,0 +1,153 @@
+"""Tries, before the first step, what comes after the last one, so that no training is lost to it.
+
+Knows what a fit leaves; trains nothing and measures nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import shutil
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from lightning.pytorch.utilities.seed import isolate_rng
+from torch import nn
+
+from noria.artifact import bundle
+from noria.callback.monitored import no_value
+from noria.common.errors import RunError, UserError
+from noria.data.encoded_text import EncodedText
+from noria.data.module import DataModule
+from noria.metric.base import Metric, trial_scores
+from noria.stage.exits import no_room
+from noria.stage.report import ANSWERS, answerable, answerer
+from noria.task.base import NOTHING_COUNTS, Task
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+log = logging.getLogger(__name__)
+
+
+def rehearse(
+    folder: Path,
+    data: DataModule,
+    task: Task,
+    splits: Sequence[str],
+    metrics: Mapping[str, Metric],
+    monitored: str | None,
+    tokenizer: PreTrainedTokenizerBase,
+    facts: dict[str, Any],
+    resumed: bool,
+) -> None:
+    """Everything that this file tries, for a fit that is about to begin.
+
+    Args:
+        folder: of the run.
+        splits: those that will be measured at the end.
+        monitored: the number that chooses the best weights, `val/…`; None: nothing does.
+        facts: what `noria.yaml` will say.
+        resumed: an earlier part of the run has saved an artifact on trial.
+
+    Raises:
+        UserError, RunError, OSError: what cannot be done, as the functions below say it.
+    """
+    assert data.row_weights is not None
+    try_weights(data.row_weights)
+    try_metrics(data, task, splits, metrics, monitored)
+    if resumed:
+        return
+    prompts = data.prompts(splits[0], ANSWERS) if splits else []
+    try_artifact(folder, task.network, tokenizer, facts, prompts)
+
+
+def try_weights(weights: np.ndarray) -> None:
+    """Refuses training rows (weights of each) that all count with nothing.
+
+    Raises:
+        UserError: so that there is nothing to learn, or a weight is no number.
+    """
+    if not np.isfinite(weights).all():
+        raise UserError("A training row has a weight that is no finite number: task.class_weights must be numbers.")
+    if not weights.sum() > 0:
+        raise UserError(
+            f"All {len(weights):,} training rows count with weight 0, so there is nothing to learn: give a class that "
+            "stands in train a weight above 0 (task.class_weights)."
+        )
+
+
+def try_metrics(
+    data: DataModule, task: Task, splits: Sequence[str], metrics: Mapping[str, Metric], monitored: str | None
+) -> None:
+    """Reads and encodes each split, and computes every metric on its labels with scores that are made up.
+
+    Args:
+        monitored: the number that chooses the best weights, `val/…`; None: nothing does.
+
+    Raises:
+        UserError: a split cannot be read, or the monitored number has no value on these labels whatever the model is.
+    """
+    for split in splits:
+        encoded = data.encoded(split)
+        held = encoded.targets if isinstance(encoded, EncodedText) else encoded.labels
+        if held is None:
+            continue
+        labels = torch.from_numpy(held)
+        lacking = {f"{split}/loss": NOTHING_COUNTS} if split == "val" and not task.row_weights(encoded).any() else {}
+        for name, metric in metrics.items():
+            scores = trial_scores(data.kind, labels, data.num_labels)
+            if math.isnan(metric(scores, labels)) and (why := metric.undefined(scores, labels)):
+                lacking[f"{split}/{name}"] = why
+        if monitored in lacking:
+            names = [f"{split}/{name}" for name in ("loss", *metrics)]
+            raise UserError(no_value(monitored, lacking[monitored], [name for name in names if name not in lacking]))
+        for name, why in lacking.items():
+            log.warning("%s has no value on these rows, and is left out: %s.", name, why)
+
+
+def try_artifact(
+    folder: Path,
+    network: nn.Module,
+    tokenizer: PreTrainedTokenizerBase,
+    facts: dict[str, Any],
+    prompts: list[tuple[Any, str]],
+) -> None:
+    """Saves an artifact of the untrained network inside the run folder, opens it again, and takes it away.
+
+    Args:
+        prompts: what a decoder is asked at the end: those that it has no room for are said.
+
+    Raises:
+        UserError: what was saved cannot be opened.
+        RunError: it cannot be saved.
+        OSError: the folder cannot be written, or has no room for it.
+    """
+    place = folder / ".rehearsal"
+    try:
+        with isolate_rng():  # opening draws random numbers; no run is to depend on that
+            bundle.save(place / "artifact", network, tokenizer, facts)
+            opened = bundle.open_artifact(place / "artifact")
+            if prompts:
+                generator = answerer(opened, "32-true", torch.device("cpu"))
+                _, refused = answerable(generator, prompts)
+                for why in refused:
+                    log.warning("A sample will be left out: %s.", why)
+    except (UserError, RunError, OSError):
+        raise
+    except Exception as error:  # out of transformers, or of a component of the user's
+        if reason := no_room(error):
+            raise RunError(f"The run folder {folder} cannot be written ({reason}), so nothing was trained.") from error
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        raise RunError(
+            "This model cannot be saved as an artifact and opened again, so nothing was trained "
+            f"({type(error).__name__}: {' '.join(str(error).split())[:300]}; {Path(where.filename).name}, line "
+            f"{where.lineno}). A network saves itself by its save_pretrained, and transformers' auto classes have to "
+            "open what that has written."
+        ) from error
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
