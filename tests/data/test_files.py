@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import bz2
+import gzip
 import json
 
 import pyarrow as pa
@@ -7,8 +9,10 @@ import pyarrow.parquet
 import pytest
 
 from noria.common.errors import UserError
-from noria.data import files
-from noria.data.files import read_table
+from noria.data import delimited
+from noria.data.conversations import Columns, read_conversations
+from noria.data.files import read_rows, read_table
+from noria.data.opening import read_text
 
 COLUMNS = ["text", "label"]
 
@@ -95,7 +99,7 @@ def test_a_missing_file_is_guessed(write):
 
 
 def test_rows_longer_than_a_block(write, monkeypatch):
-    monkeypatch.setattr(files, "BLOCK", 64)
+    monkeypatch.setattr(delimited, "BLOCK", 64)
     lines = [f'"row {i}, with\na break",{i}' for i in range(50)]
     lines[30] = f'"{"long " * 40}",30'
     found = read_table(write("a.csv", ["text,label", *lines]), COLUMNS)
@@ -105,7 +109,7 @@ def test_rows_longer_than_a_block(write, monkeypatch):
 
 @pytest.mark.parametrize("long", [1, 100])
 def test_what_is_wrong_is_said_in_later_blocks_too(write, monkeypatch, long):
-    monkeypatch.setattr(files, "BLOCK", 64)
+    monkeypatch.setattr(delimited, "BLOCK", 64)
     lines = ["text,label", *(f"row {i},1" for i in range(50)), "x" * long + ",1"]
     with pytest.raises(UserError, match=r"row 52 .* has 3 columns, the header has 2: a,b,c"):
         read_table(write("a.csv", [*lines, "a,b,c", "d,1"]), COLUMNS)
@@ -147,3 +151,130 @@ def test_categories_of_several_row_groups(tmp_path):
     assert read_table(tmp_path / "a.parquet", COLUMNS)["label"].to_pylist() == labels
     pa.parquet.write_table(table.slice(0, 0), tmp_path / "b.parquet")
     assert read_table(tmp_path / "b.parquet", COLUMNS).num_rows == 0
+
+
+ROWS = [{"text": "a fine film", "label": "good"}, {"text": "a bore", "label": "bad"}]
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.json.gz"])
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize("shape", ["list", "wrapped", "objects"])
+def test_json_of_every_shape(write, name, indent, shape):
+    content = {
+        "list": json.dumps(ROWS, indent=indent),
+        "wrapped": json.dumps({"version": 1, "authors": ["x"], "data": ROWS}, indent=indent),
+        "objects": "\n".join(json.dumps(row, indent=indent) for row in ROWS),
+    }[shape].encode()
+    path = write(name, gzip.compress(content) if name.endswith("gz") else content)
+    assert read_table(path, COLUMNS).to_pylist() == ROWS
+    assert [row for _, row in read_rows(path, ["text"])] == ROWS
+
+
+def test_an_object_that_is_no_wrapping_is_a_row(write):
+    row = {"text": "one", "spans": [{"from": 1}]}
+    for indent in (None, 1):
+        path = write("a.json", json.dumps(row, indent=indent).encode())
+        assert [found for _, found in read_rows(path, ["text"])] == [row]
+    chat = {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}]}
+    path = write("b.json", json.dumps(chat, indent=1).encode())
+    assert read_conversations(path, Columns("messages", "prompt", "response", None)).ids == ["b.json:1"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"train": ROWS, "test": ROWS}, "one object with several lists of objects: train, test"),
+        (
+            {"data": [{"title": "t", "paragraphs": [{"context": "c"}]}]},
+            "no column 'text'. Its columns: title, paragraphs",
+        ),
+        ({"data": [1, 2]}, "no column 'text'. Its columns: data"),
+    ],
+)
+def test_json_that_holds_no_rows(write, content, message):
+    for indent in (None, 1):
+        with pytest.raises(UserError, match=message):
+            read_table(write("a.json", json.dumps(content, indent=indent).encode()), ["text"])
+
+
+@pytest.mark.parametrize("sign", [";", "\t", "|"])
+def test_another_sign_between_cells(write, sign):
+    path = write(
+        "a.csv", [sign.join(["text", "label"]), sign.join(['"one, two"', "1"]), sign.join(["three, four", "2"])]
+    )
+    assert read_table(path, COLUMNS).to_pydict() == {"text": ["one, two", "three, four"], "label": ["1", "2"]}
+    path = write("b.tsv", ["text,label", "one,1"])
+    assert read_table(path, COLUMNS).to_pydict() == {"text": ["one"], "label": ["1"]}
+    path = write("c.csv", ["text,label;x", "one,1"])
+    assert [row for _, row in read_rows(path, ["text"])] == [{"text": "one", "label;x": "1"}], (
+        "its own sign comes first"
+    )
+
+
+def test_a_file_without_a_header_is_told(write):
+    path = write("a.csv", ['"3","Rain delays the harvest in the valley","Farmers waited"', '"4","A comet","Seen"'])
+    with pytest.raises(UserError, match="The first line must name the columns; here it looks like a row"):
+        read_table(path, COLUMNS)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ['"He said ""fine"" twice"\tgood', "plain\tbad"],
+        [f'"row {number}"\tgood' for number in range(12)],
+    ],
+)
+def test_a_tsv_that_looks_quoted_is_refused_with_the_key_that_decides(write, lines):
+    path = write("a.tsv", ["text\tlabel", *lines])
+    with pytest.raises(UserError, match=r"data.quoted=true takes the quotes off, data.quoted=false leaves them"):
+        read_table(path, COLUMNS)
+    assert '"' not in read_table(path, COLUMNS, quoted=True)["text"][0].as_py().replace('"fine"', "")
+    assert read_table(path, COLUMNS, quoted=False)["text"][0].as_py() == lines[0].split("\t")[0]
+
+
+def test_bare_quotes_in_a_tsv_stay(write):
+    path = write("a.tsv", ["text\tlabel", '"quoted" and so on\tgood', '"""\tbad', '"a title"\tgood'])
+    assert read_table(path, COLUMNS)["text"].to_pylist() == ['"quoted" and so on', '"""', '"a title"']
+
+
+@pytest.mark.parametrize(("name", "pack"), [("a.csv.gz", gzip.compress), ("a.csv.bz2", bz2.compress)])
+def test_packed_files(write, name, pack):
+    plain = "text,label\n" + "".join(f'"row, {number}",{number}\n' for number in range(20_000))
+    path = write(name, pack(plain.encode()))
+    found = read_table(path, COLUMNS)
+    assert found.num_rows == 20_000 and found["text"][19_999].as_py() == "row, 19999"
+    with pytest.raises(UserError, match="cannot be"):
+        read_table(write("b.jsonl.gz", b"not packed at all"), COLUMNS)
+    with pytest.raises(UserError, match="line 2: not UTF-8"):
+        read_table(write(name, pack("text,label\ncaf\xe9,1\n".encode("latin-1"))), COLUMNS)
+    assert read_text(write("t.txt.gz", gzip.compress("\ufeffone\r\ntwo".encode()))) == "one\ntwo"
+
+
+def test_rows_hold_all_columns_as_they_are(write, tmp_path):
+    path = write("a.csv", ["id,text,note", "007,one,", '008,"two, three",x'])
+    first = {"id": "007", "text": "one", "note": ""}
+    assert list(read_rows(path, ["text"])) == [
+        (f"{path}, row 1", first),
+        (f"{path}, row 2", {"id": "008", "text": "two, three", "note": "x"}),
+    ]
+    path = write("a.jsonl", ['{"text": "a", "id": 12345678901234567890}', '{"text": "b", "id": {"x": [1, "y"]}}'])
+    assert [row["id"] for _, row in read_rows(path, ["text"])] == [12345678901234567890, {"x": [1, "y"]}]
+    table = pa.table({"id": [7, 8], "text": ["a", "b"], "stars": [[1.5], None]})
+    pa.parquet.write_table(table, tmp_path / "a.parquet")
+    assert [row for _, row in read_rows(tmp_path / "a.parquet", ["text"])] == table.to_pylist()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", b"text,x,x\na,1,2\n", "has 2 columns named 'x'"),
+        ("a.csv", b"txt,label\na,1\n", "no column 'text'.*Did you mean 'txt'"),
+        ("a.csv", b"text,label\na,1\nb,2,3\n", "row 2 .* has 3 columns"),
+        ("a.parquet", b"PAR1", "not a readable Parquet"),
+        ("a.jsonl", b'{"text": "a"}\n\xff\n', "line 2: not UTF-8"),
+        ("a.txt", b"a", "files that end in '.txt' are not read"),
+    ],
+)
+def test_rows_that_cannot_be_read(write, name, content, message):
+    with pytest.raises(UserError, match=message):
+        list(read_rows(write(name, content), ["text"]))

@@ -50,8 +50,8 @@ def test_pairs_stand_on_both_sides_of_a_tab(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("{broken", "line 2 is not JSON"),
-        ("[1]", "must be a JSON object"),
+        ("{broken", "line 2: not valid JSON"),
+        ("[1]", "line 2: not a JSON object"),
         (json.dumps({"txt": "x"}), "there is no 'text'. Did you mean 'txt'"),
         (json.dumps({"text": 3}), "is no text"),
     ],

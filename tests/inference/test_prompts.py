@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from noria.common.errors import UserError
-from noria.inference.prompts import prompt_of, read_prompts
+from noria.inference.prompts import Fields, prompt_of, read_prompts, reference_of
 
 HI = [{"role": "user", "content": "Hi"}]
 
@@ -61,3 +61,23 @@ def test_a_bad_line_is_named_and_those_before_it_are_read(tmp_path: Path, row: d
     assert next(rows) == {"prompt": "fine"}
     with pytest.raises(UserError, match=f"prompts.jsonl, line 2: .*{words}"):
         next(rows)
+
+
+def test_what_follows_the_last_question_is_its_reference() -> None:
+    answered = [*HI, {"role": "assistant", "content": "Ho"}]
+    for row in (
+        {"messages": answered},
+        {"conversations": [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Ho"}]},
+    ):
+        assert prompt_of(row, chat=True) == HI and reference_of(row) == "Ho"
+    assert reference_of({"messages": HI}) is None and reference_of({"messages": HI, "response": "Ho"}) == "Ho"
+    assert prompt_of({"messages": answered[1:]}, chat=True) is None, "an answer to nothing asks nothing"
+    filled = [{"role": "user", "content": "Hi", "tool_calls": None}]  # as Parquet fills what other rows have
+    assert prompt_of({"messages": filled}, chat=True) == HI
+
+
+def test_the_names_of_data_come_first() -> None:
+    fields = Fields.of({"prompt": "question", "input": "more", "messages": None, "text": ["a", "b"], "limit": 3})
+    assert fields == Fields(prompt="question", input="more")
+    row = {"prompt": "no", "question": "yes", "more": "and"}
+    assert prompt_of(row, False, fields) == "yes\n\nand" and prompt_of(row, False) == "no"

@@ -149,7 +149,7 @@ def test_what_comes_before_a_bad_line_is_answered(noria, fitted, capsys, monkeyp
     assert noria("stage=predict", f"artifact={fitted / 'artifact'}", "input=-", "stage.batch_size=1") == 2
     said = capsys.readouterr()
     assert [json.loads(line)["text"] for line in said.out.splitlines()] == ["fun", "stale", "fine"]
-    assert "standard input, line 4 is not JSON" in said.err
+    assert "standard input, line 4: not valid JSON" in said.err
 
 
 def test_pairs_and_a_number_for_each(similar, noria, tmp_path, capsys):

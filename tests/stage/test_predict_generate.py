@@ -133,3 +133,48 @@ def test_typed_prompts_are_answered_on_the_terminal(noria, chatty, capsys, monke
     assert shown == f"{first}\n\n{last}\n"
     assert "Each line is a prompt of its own" in (said := capsys.readouterr().err)
     assert "the model takes 248 beside" in said.replace("\n", " ")
+
+
+TURNS = [*user("great fun"), {"role": "assistant", "content": "It is."}]
+SHAREGPT = [{"from": "human", "value": "great fun"}, {"from": "gpt", "value": "It is."}]
+
+
+@pytest.mark.parametrize(
+    ("row", "words", "prompt", "reference"),
+    [
+        ({"messages": TURNS}, [], user("great fun"), "It is."),
+        ({"messages": [*TURNS, *user("a bore")]}, [], [*TURNS, *user("a bore")], None),
+        ({"conversations": SHAREGPT}, [], user("great fun"), "It is."),
+        ({"instruction": "great", "input": "fun", "output": "It is."}, [], user("great\n\nfun"), None),
+        ({"instruction": "great", "input": "", "output": "It is."}, ["data.response=output"], user("great"), "It is."),
+        (
+            {"question": "great", "more": "fun"},
+            ["data.prompt=question", "data.input=more"],
+            user("great\n\nfun"),
+            None,
+        ),
+        ({"chat": TURNS}, ["data.messages=chat"], user("great fun"), "It is."),
+    ],
+)
+def test_what_is_there_to_learn_from_can_be_asked(row, words, prompt, reference, predict, chatty, tmp_path):
+    (tmp_path / "a.json").write_text(json.dumps([{"id": 7, **row}]))
+    taught = ["data=instructions", "data.path=a.json", "task=causal_lm", "model.architecture=decoder"]
+    taught += ["metric=[perplexity]", "monitor.metric=val/loss", "monitor.mode=min"]
+    (answer,) = predict("input=a.json", *(taught if words else []), *words)
+    assert answer.pop("response") == by_hand(chatty, prompt)
+    assert answer.pop("reference", None) == reference
+    assert answer == {"id": 7, **row}, "all that the row holds is kept"
+
+
+def test_columns_of_a_table_of_prompts_are_kept(predict, chatty, tmp_path):
+    (tmp_path / "a.csv").write_text("id,prompt,error,response\n007,great fun,none,known\n008,,x,\n")
+    first, second = predict("input=a.csv")
+    known = {"id": "007", "prompt": "great fun", "input_error": "none", "reference": "known"}
+    assert first == {**known, "response": by_hand(chatty, user("great fun"))}
+    assert second == {"id": "008", "prompt": "", "input_error": "x", "reference": "", "error": "no text"}
+
+
+def test_half_a_surrogate_pair_is_an_error_of_its_row(predict, tmp_path):
+    rows = [{"prompt": "fun \ud83d"}, {"messages": user("\ud83d")}]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert all("no valid Unicode" in answer["error"] for answer in predict("input=a.jsonl"))

@@ -24,6 +24,7 @@ DOES_NOT_MATTER = (
     "stage.before",
     "stage.batch_size",
     "stage.output",
+    "stage.overwrite",
     "stage.split",
     # callbacks that only watch
     "callback.progress",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noria.common.errors import UserError
-from noria.data.files import read_text
+from noria.data.opening import read_text
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from noria.common.errors import UserError, did_you_mean
-from noria.data.files import Records, read_records
+from noria.data.json_files import Records, read_records
 from noria.data.rows import Rows, require_columns
 
 NO_PROMPT = "no_prompt"
@@ -48,7 +48,7 @@ def read_conversations(path: str, columns: Columns) -> Rows:
     Raises:
         UserError: the file or a row of it is not built as it must be, or no row is left.
     """
-    records = read_records(path)
+    records = read_records(path, [name for name in (columns.messages, SHAREGPT, columns.prompt) if name])
     read = _reader(records, columns)
     chats = [read(record, records.where(index)) for index, record in enumerate(records.objects)]
     given = ["\n\n".join(m["content"] for m in chat if m["role"] != "assistant") for chat in chats]

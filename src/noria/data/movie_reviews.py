@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from noria.common.paths import packaged
-from noria.data.files import delimited
+from noria.data.delimited import delimited
 from noria.data.mapped import gather
 from noria.data.rows import Rows, from_table
 from noria.data.text import TextData

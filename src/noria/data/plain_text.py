@@ -16,9 +16,10 @@ import pyarrow.compute
 from noria.common.errors import UserError
 from noria.data.encoded import padding_id
 from noria.data.encoded_text import EncodedText
-from noria.data.files import DELIMITERS, JSON, PARQUET, read_table, read_text
+from noria.data.files import TABLES, read_table
 from noria.data.mapped import gather, pieces
 from noria.data.module import DataModule
+from noria.data.opening import ending, read_text
 from noria.data.rows import NO_TEXT, Rows, text_values
 from noria.data.tokens import cached_tokens, length_limit
 
@@ -139,15 +140,14 @@ def _ended(rows: Rows, end: str) -> pa.ChunkedArray:
 def documents(path: str, text: str) -> Iterator[tuple[str, str]]:
     """Each document's name and text: a file, every file of a folder in the order of their names, or a table's rows."""
     place = Path(path).expanduser()
-    suffix = place.suffix.lower()
-    tables = (*DELIMITERS, *JSON, *PARQUET)
+    suffix = ending(place)
     if place.is_dir():
         inner = sorted(file.relative_to(place) for file in place.rglob("*") if file.suffix.lower() in TEXT)
         files = [file for file in inner if not any(part.startswith(".") for part in file.parts)]
         if not files:
             raise UserError(f"The folder '{place}' holds no {' or '.join(TEXT)} file, nor does any folder in it.")
         yield from ((file.as_posix(), read_text(place / file)) for file in files)
-    elif suffix in tables:
+    elif suffix in TABLES:
         column = text_values(read_table(place, [text])[text], text, path)
         cells = (cell for piece in pieces(column) for cell in piece.to_pylist())
         yield from ((f"{place.name}:{row}", cell or "") for row, cell in enumerate(cells, 1))
@@ -155,7 +155,7 @@ def documents(path: str, text: str) -> Iterator[tuple[str, str]]:
         yield place.name, read_text(place)
     else:
         raise UserError(
-            f"'{path}': files that end in '{suffix}' are not read. Known endings: {', '.join((*TEXT, *tables))}."
+            f"'{path}': files that end in '{suffix}' are not read. Known endings: {', '.join((*TEXT, *TABLES))}."
         )
 
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
+
+import torch
 
 from noria.artifact.bundle import Artifact
 from noria.data.encoded import encode_texts
 from noria.inference.classifier import Classifier
 from noria.inference.generator import BadPrompt, Generator
-from noria.inference.prompts import Prompt, prompt_of
+from noria.inference.prompts import USUAL, Fields, Prompt, prompt_of, reference_of
 
 NO_TEXT = "no text"
+NO_UNICODE = "the text is no valid Unicode: half of a pair of surrogates stands in it"
+NO_NUMBER = "the model's scores are not finite numbers"
+
+CLASSIFIED = ("prediction", "probabilities", "error")
+GENERATED = ("response", "error")
 
 
 def classified(
@@ -22,53 +29,95 @@ def classified(
     Args:
         names: the fields of the texts.
     """
-    whole = [row for row in rows if all(str(row[name]).strip() for name in names)]
+    problems = [problem_of([str(row[name]) for name in names]) for row in rows]
+    whole = [row for row, problem in zip(rows, problems, strict=True) if problem is None]
     texts = [str(row[names[0]]) for row in whole]
     pairs = [str(row[names[1]]) for row in whole] if len(names) > 1 else None
     answers: Iterator[dict[str, Any]] = iter(())
     if whole:
         encoded = encode_texts(artifact.tokenizer, texts, pairs, int(artifact.facts["max_length"]))
-        scores = classifier.objective.scores(classifier.logits(encoded, batch_size))
-        predictions = classifier.decide(scores)
-        if artifact.kind == "regression":
-            answers = iter([{"prediction": p} for p in predictions])
+        answers = _answers(classifier, artifact, classifier.logits(encoded, batch_size))
+    for row, problem in zip(rows, problems, strict=True):
+        answer = next(answers) if problem is None else {"error": problem}
+        yield {**own_fields(row, CLASSIFIED), **answer}
+
+
+def _answers(classifier: Classifier, artifact: Artifact, logits: torch.Tensor) -> Iterator[dict[str, Any]]:
+    scores = classifier.objective.scores(logits)
+    finite = scores.reshape(len(scores), -1).isfinite().all(-1).tolist()
+    predictions = classifier.decide(scores)
+    for is_number, prediction, row in zip(finite, predictions, scores.tolist(), strict=True):
+        if not is_number:
+            yield {"error": NO_NUMBER}
+        elif artifact.kind == "regression":
+            yield {"prediction": prediction}
         else:
-            shares = [[round(p, 6) for p in row] for row in scores.tolist()]
-            answers = iter(
-                {"prediction": p, "probabilities": dict(zip(artifact.labels, s, strict=True))}
-                for p, s in zip(predictions, shares, strict=True)
-            )
-    for row in rows:
-        has_text = all(str(row[name]).strip() for name in names)
-        yield {**row, **(next(answers) if has_text else {"error": NO_TEXT})}
+            shares = dict(zip(artifact.labels, (round(share, 6) for share in row), strict=True))
+            yield {"prediction": prediction, "probabilities": shares}
 
 
 def generated(
-    generator: Generator, rows: list[dict[str, Any]], first: int, chat: bool, batch_size: int
+    generator: Generator, rows: list[dict[str, Any]], first: int, chat: bool, batch_size: int, fields: Fields = USUAL
 ) -> Iterator[dict[str, Any]]:
     """Each row with the model's `response`, or with an `error` if it is blank or cannot be answered.
 
-    A `response` that a row came with is kept as its `reference`.
+    What answered a row before (its response, or the answers that its chat ends with) is kept as its `reference`.
 
     Args:
         first: the number of the first row in the whole input.
         chat: plain prompts become messages of a user.
+        fields: where the rows hold what is asked.
     """
-    prompts = [prompt_of(row, chat) for row in rows]
+    prompts = [prompt_of(row, chat, fields) for row in rows]
     problems = [NO_TEXT if prompt is None else _problem(generator, prompt) for prompt in prompts]
     good = [place for place, problem in enumerate(problems) if problem is None]
     numbers = [first + place for place in good]
     found = generator.generate([prompts[place] or "" for place in good], batch_size, numbers=numbers)
     answers = dict(zip(good, found, strict=True))
     for place, (row, problem) in enumerate(zip(rows, problems, strict=True)):
-        if problem is not None:
-            yield {**row, "error": problem}
-            continue
-        kept = {"reference": row["response"]} if "response" in row else {}
-        yield {**kept, **row, "response": answers[place]}
+        answer = {"error": problem} if problem is not None else {"response": answers[place]}
+        yield {**own_fields(_with_reference(row, fields), GENERATED), **answer}
+
+
+def _with_reference(row: dict[str, Any], fields: Fields) -> dict[str, Any]:
+    known = reference_of(row, fields)
+    if known is None or "reference" in row:
+        return row
+    rest = {name: value for name, value in row.items() if name != "response" or value is not known}
+    return {"reference": known, **rest}
+
+
+def own_fields(row: dict[str, Any], taken: Iterable[str]) -> dict[str, Any]:
+    """A row's fields, those under another name that an answer has too: `error` is kept as `input_error`."""
+    taken = {*taken}
+    kept: dict[str, Any] = {}
+    for name, value in row.items():
+        new = name
+        while new in taken or (new != name and new in row):
+            new = f"input_{new}"
+        kept[new] = value
+    return kept
+
+
+def problem_of(texts: list[str]) -> str | None:
+    """Why these texts cannot be read by a model; None where they can."""
+    if not all(text.strip() for text in texts):
+        return NO_TEXT
+    return None if _is_unicode(texts) else NO_UNICODE
+
+
+def _is_unicode(texts: list[str]) -> bool:
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _problem(generator: Generator, prompt: Prompt) -> str | None:
+    texts = [prompt] if isinstance(prompt, str) else [str(message["content"]) for message in prompt]
+    if not _is_unicode(texts):
+        return NO_UNICODE
     try:
         generator.encode(prompt)
     except BadPrompt as problem:

@@ -1,34 +1,34 @@
-"""Reads what is to be predicted: a table, JSON lines, or plain lines. Knows no model."""
+"""Reads what is to be predicted: a table, JSON, or plain lines, as the data room reads files. Knows no model."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, TextIO
-
-import pyarrow as pa
+from typing import Any
 
 from noria.common.errors import UserError, did_you_mean
-from noria.data.files import read_table
+from noria.data.files import Row, read_rows
+from noria.data.json_files import parsed
+from noria.data.opening import ending, find, lines_of, open_bytes
 
 PLAIN = (".txt", "")
 
 
-def read_inputs(source: str, names: list[str]) -> Iterator[dict[str, Any]]:
-    """One dict an input, in order, holding at least the text columns.
+def read_inputs(source: str, names: list[str], quoted: bool | None = None) -> Iterator[dict[str, Any]]:
+    """One dict an input, in order: all of its columns, the text columns among them.
 
     Args:
-        source: a file (CSV, TSV, JSONL, Parquet by suffix; else plain lines), or `-` for standard input.
+        source: a file (CSV, TSV, JSON, Parquet by its ending; else plain lines), or `-` for standard input.
         names: the text columns: one, or two for pairs. A plain line of a pair holds a tab between them; a
             plain line that is a JSON object is read as one.
+        quoted: whether cells of CSV and TSV files may stand in double quotes; None: in CSV files only.
 
     Raises:
         UserError: an unreadable file, a line that is no JSON, a missing column.
     """
-    for where, found in read_records(source, names, lambda path: read_table(path, names)):
+    for where, found in read_records(source, lambda path: read_rows(path, names, quoted=quoted)):
         if isinstance(found, dict):
             _require(list(found), names, where)
             yield _texts(found, names, where)
@@ -41,52 +41,37 @@ def read_inputs(source: str, names: list[str]) -> Iterator[dict[str, Any]]:
             yield {names[0]: first, names[1]: second}
 
 
-def read_records(
-    source: str, names: list[str], table: Callable[[Path], pa.Table]
-) -> Iterator[tuple[str, str | dict[str, Any]]]:
+def read_records(source: str, table: Callable[[Path], Iterator[Row]]) -> Iterator[tuple[str, str | dict[str, Any]]]:
     """Where it stands, and a plain line or the fields of a record, for each input in order.
 
     Args:
         source: as `read_inputs` takes it.
-        names: fields that a record may have, for messages.
-        table: reads a file whose suffix is none of plain or JSON lines.
+        table: reads a file that is none of plain lines.
 
     Raises:
         UserError: an unreadable file, or a line that is no JSON object.
     """
     if source == "-":
-        yield from _lines(sys.stdin, "standard input", names, json_only=False)
+        yield from _lines(_standard_input(), "standard input")
         return
-    path = Path(source).expanduser()
-    if path.suffix in (".jsonl", ".ndjson") or path.suffix.lower() in PLAIN:
-        try:
-            with path.open(encoding="utf-8") as file:
-                yield from _lines(file, source, names, json_only=path.suffix not in PLAIN)
-        except UnicodeDecodeError as error:
-            raise UserError(f"input={source} is not UTF-8 text ({error.reason} at byte {error.start}).") from error
+    path = find(source)
+    if ending(path) in PLAIN:
+        with open_bytes(path) as file:
+            yield from _lines(file, source)
         return
-    rows = chain.from_iterable(batch.to_pylist() for batch in table(path).to_batches())
-    for number, row in enumerate(rows, 1):
-        yield f"{source}, row {number}", row
+    yield from table(path)
 
 
-def _lines(
-    file: TextIO, source: str, names: list[str], *, json_only: bool
-) -> Iterator[tuple[str, str | dict[str, Any]]]:
-    for number, line in enumerate(file, 1):
-        where, line = f"{source}, line {number}", line.rstrip("\n")
-        is_json = line.lstrip().startswith("{") or (json_only and line.strip())
-        yield where, _json(line, where, names) if is_json else line
+def _standard_input() -> Iterable[bytes]:
+    """Its bytes, whatever encoding the machine's language settings would read them with."""
+    binary: Iterable[bytes] | None = getattr(sys.stdin, "buffer", None)
+    return binary if binary is not None else (line.encode("utf-8", "surrogatepass") for line in sys.stdin)
 
 
-def _json(line: str, where: str, names: list[str]) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except ValueError as error:
-        raise UserError(f"{where} is not JSON: {error}.") from error
-    if not isinstance(row, dict):
-        raise UserError(f"{where}: each line must be a JSON object such as {json.dumps(dict.fromkeys(names, '…'))}.")
-    return row
+def _lines(file: Iterable[bytes], source: str) -> Iterator[tuple[str, str | dict[str, Any]]]:
+    for number, line in enumerate(lines_of(file, source), 1):
+        where = f"{source}, line {number}"
+        yield where, parsed(line, where) if line.lstrip().startswith("{") else line
 
 
 def _texts(row: dict[str, Any], names: list[str], where: str) -> dict[str, Any]:

@@ -1,59 +1,146 @@
-"""Reads what is to be answered: chat messages or plain prompts. Knows neither models nor tokens."""
+"""Reads what is to be answered: chat messages or plain prompts, also out of files that are there to learn from.
+
+Knows neither models nor tokens.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-import pyarrow as pa
-
 from noria.common.errors import UserError, did_you_mean
-from noria.data.files import read_table
+from noria.data.conversations import SHAREGPT, SHAREGPT_ROLES
+from noria.data.files import read_rows
 from noria.inference.inputs import read_records
 
-FIELDS = ("messages", "prompt", "text")
+INSTRUCTION = "instruction"  # the column of Alpaca-like files, which has a column `input` beside it
 
 Messages = list[dict[str, Any]]
 Prompt = str | Messages  # a text to go on from, or a conversation to answer
 
 
-def read_prompts(source: str) -> Iterator[dict[str, Any]]:
-    """One dict an input, in order, holding `messages`, `prompt` or `text`; where it has several, the first counts.
+@dataclass(frozen=True)
+class Fields:
+    """The names of the fields that hold what is asked, as `data` names its columns; the usual names are known as well.
 
     Args:
-        source: a file (JSON, JSONL, CSV, TSV, Parquet by suffix; else plain lines), or `-` for standard input. A
-            plain line is a prompt; one that is a JSON object is read as one.
+        messages: a chat; answers that it ends with are cut off.
+        prompt: what is asked.
+        input: what goes below the prompt, after a blank line.
+        response: what answered the prompt before.
+        text: a text to go on from.
+    """
+
+    messages: str = "messages"
+    prompt: str = "prompt"
+    input: str | None = None
+    response: str = "response"
+    text: str = "text"
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Fields:
+        """Those that a config of data names."""
+        names = ("messages", "prompt", "input", "response", "text")
+        return cls(**{name: data[name] for name in names if isinstance(data.get(name), str)})
+
+    @property
+    def chats(self) -> list[str]:
+        """The fields that may hold a chat."""
+        return list(dict.fromkeys([self.messages, "messages", SHAREGPT]))
+
+    @property
+    def all(self) -> list[str]:
+        """Every field that may hold what is asked; where a row has several, the first that holds something counts."""
+        return list(dict.fromkeys([*self.chats, self.prompt, "prompt", INSTRUCTION, self.text, "text"]))
+
+    def find(self, row: Mapping[str, Any]) -> str | None:
+        """The first of them that holds something, or else that is there."""
+        there = [name for name in self.all if name in row]
+        return next((name for name in there if row[name] is not None), there[0] if there else None)
+
+
+USUAL = Fields()
+
+
+def read_prompts(source: str, fields: Fields = USUAL, quoted: bool | None = None) -> Iterator[dict[str, Any]]:
+    """One dict an input, in order, with all of its fields, one of `fields` among them.
+
+    Args:
+        source: a file (JSON, CSV, TSV, Parquet by its ending; else plain lines), or `-` for standard input. A plain
+            line is a prompt; one that is a JSON object is read as one.
+        quoted: as `read_inputs` takes it.
 
     Raises:
-        UserError: an unreadable file, a line that is no JSON, neither of the fields, or messages that are none.
+        UserError: an unreadable file, a line that is no JSON, none of the fields, or messages that are none.
     """
-    for where, found in read_records(source, ["prompt"], _table):
+    names = ["messages", "prompt", "text", *(name for name in fields.all if name not in ("messages", "prompt", "text"))]
+    for where, found in read_records(source, lambda path: read_rows(path, [], names, quoted)):
         row = {"prompt": found} if isinstance(found, str) else found
-        name = _field(row)
+        name = fields.find(row)
         if name is None:
             raise UserError(
                 f"{where}: there is no 'prompt' and there are no 'messages'. {did_you_mean('prompt', row)}".rstrip()
             )
-        if row[name] is not None and name == "messages":
-            check_messages(row[name], where)
+        if row[name] is not None and name in fields.chats:
+            check_messages(_asked(row[name]), where)
         elif not isinstance(row[name], str | None):
             raise UserError(f"{where}: '{name}' is {json.dumps(row[name], default=str)}, which is no text.")
         yield row
 
 
-def prompt_of(row: dict[str, Any], chat: bool) -> Prompt | None:
+def prompt_of(row: dict[str, Any], chat: bool, fields: Fields = USUAL) -> Prompt | None:
     """What a row asks, None where it is blank.
 
     Args:
         chat: a plain prompt becomes the message of a user.
     """
-    value = row[_field(row) or "prompt"]
-    said = value[-1]["content"] if isinstance(value, list) and value else value
-    if not said or not said.strip():
+    name = fields.find(row) or "prompt"
+    value = row[name]
+    if name in fields.chats:
+        messages: Messages = _asked(value or [])
+        return messages if messages and str(messages[-1]["content"]).strip() else None
+    if not value or not value.strip():
         return None
-    return [{"role": "user", "content": value}] if chat and isinstance(value, str) else value
+    below = row.get(fields.input or ("input" if name == INSTRUCTION else ""))
+    text = f"{value}\n\n{below}" if isinstance(below, str) and below.strip() else value
+    return [{"role": "user", "content": text}] if chat else text
+
+
+def reference_of(row: dict[str, Any], fields: Fields = USUAL) -> Any:
+    """What answered a row before: the answers that its chat ends with, or its response; None where there is none."""
+    name = fields.find(row)
+    if name in fields.chats and isinstance(row[name], list):
+        cut = _messages(row[name])[len(_asked(row[name])) :]
+        return "\n\n".join(str(message["content"]) for message in cut) if cut else row.get(fields.response)
+    return row.get(fields.response)
+
+
+def _asked(value: Any) -> Any:
+    """Messages up to the last that is not the assistant's; what is no list of messages stays as it is."""
+    messages = _messages(value)
+    if not isinstance(messages, list):
+        return messages
+    stop = len(messages)
+    while stop and isinstance(messages[stop - 1], dict) and messages[stop - 1].get("role") == "assistant":
+        stop -= 1
+    return messages[:stop]
+
+
+def _messages(value: Any) -> Any:
+    """Messages of {role, content}, also from ShareGPT's {from, value}; a field that is null is no field."""
+    if not isinstance(value, list):
+        return value
+    return [_message(given) if isinstance(given, dict) else given for given in value]
+
+
+def _message(given: dict[str, Any]) -> dict[str, Any]:
+    message = {name: value for name, value in given.items() if value is not None}
+    if not {"from", "value"} <= {*message}:
+        return message
+    role, content = message.pop("from"), message.pop("value")
+    return {"role": SHAREGPT_ROLES.get(role, role) if isinstance(role, str) else role, "content": content, **message}
 
 
 def check_messages(messages: object, where: str) -> None:
@@ -74,22 +161,3 @@ def check_messages(messages: object, where: str) -> None:
                 raise UserError(f"{where}: the '{key}' of message {number} {what}. Messages look like {example}.")
     if messages and messages[-1]["role"] == "assistant":
         raise UserError(f"{where}: the last message is the assistant's own. Leave it out, and it will be written anew.")
-
-
-def _field(row: dict[str, Any]) -> str | None:
-    """The first of the fields that holds something, or else that is there."""
-    there = [name for name in FIELDS if name in row]
-    return next((name for name in there if row[name] is not None), there[0] if there else None)
-
-
-def _table(path: Path) -> pa.Table:
-    """The column of the prompts."""
-    problems = []
-    for name in FIELDS:
-        try:
-            return read_table(path, [name])
-        except UserError as error:
-            problems.append(str(error))
-    if len(set(problems)) == 1:  # it is not about the column
-        raise UserError(problems[0])
-    raise UserError(f"'{path}' has none of the columns {', '.join(FIELDS)}.")

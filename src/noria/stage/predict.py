@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any
 
 from annotated_types import Gt
 from hydra.utils import instantiate
@@ -18,12 +17,13 @@ from noria.artifact import bundle
 from noria.common.console import PlainConsole, set_up_logging
 from noria.common.errors import UserError
 from noria.common.visible import visible
-from noria.inference.answers import NO_TEXT, classified, generated
+from noria.inference.answers import CLASSIFIED, GENERATED, NO_TEXT, classified, generated
 from noria.inference.classifier import Classifier
 from noria.inference.device import pick_device
 from noria.inference.generator import BadPrompt, Generator
 from noria.inference.inputs import read_inputs
-from noria.inference.prompts import prompt_of, read_prompts
+from noria.inference.outputs import Output
+from noria.inference.prompts import Fields, prompt_of, read_prompts
 from noria.inference.sampling import Sampling
 from noria.stage.parts import precision_of
 
@@ -40,27 +40,43 @@ def predict(
     *,
     batch_size: Annotated[int, Gt(0)] | None = None,
     output: str | None = None,
+    overwrite: bool = False,
     chat: bool = True,
     generation: dict[str, Any] | None = None,
 ) -> None:
     """Reads `input` (a file, or `-`), writes JSON lines to `output` or to standard output.
 
-    Each line is the input's fields and `prediction`, with `probabilities` by label for a classifier; a decoder's is
-    the input's fields and `response`. A line without a text, or whose prompt is too long for the model, keeps its
-    place, with an `error` in it; how many there were is said at the end. Whoever closes the output (`| head`) has
-    had enough: that is no error.
+    Each line is the input's fields, all of them, and `prediction`, with `probabilities` by label for a classifier; a
+    decoder's is the input's fields and `response`. A line without a text, or whose prompt is too long for the model,
+    keeps its place, with an `error` in it; how many there were is said at the end. An own field of the input that is
+    called so is kept as `input_error` and so on. Whoever closes the output (`| head`) has had enough: that is no error.
+
+    A file to learn from can be asked as well: of a chat, the answers that it ends with are left out.
 
     What is typed is answered line by line, and a decoder's words are shown as they come. Each line is a prompt of its
     own: nothing is remembered of the lines before.
 
     Args:
         batch_size: how many at once; None: 64 for a classifier, 16 for a decoder.
+        overwrite: write `output` anew where it holds something already; False refuses that.
         chat: send a decoder each plain prompt as the message of a user, where it has a chat template.
         generation: the `Sampling` of a decoder.
 
     Raises:
-        UserError: an input that cannot be read; what came before it has been answered.
+        UserError: an input that cannot be read (what came before it has been answered), or an output that is there.
     """
+    with Output(output, cfg.input, overwrite) as out:
+        _predict(cfg, batch_size, output, chat, generation, out)
+
+
+def _predict(
+    cfg: DictConfig,
+    batch_size: int | None,
+    output: str | None,
+    chat: bool,
+    generation: dict[str, Any] | None,
+    out: Output,
+) -> None:
     people = PlainConsole(stderr=True)  # standard output belongs to the predictions
     set_up_logging(people)
     artifact = bundle.open_artifact(Path(cfg.artifact))
@@ -74,46 +90,65 @@ def predict(
         if typed and output is None and sys.stdout.isatty():
             _converse(generator, chat, people)
             return
-        inputs = read_prompts(cfg.input)
+        fields = Fields.of(cfg.data)
+        inputs = read_prompts(cfg.input, fields, cfg.data.get("quoted"))
 
         def answer(rows: Rows, first: int) -> Iterator[dict[str, Any]]:
-            return generated(generator, rows, first, chat, size)
+            return generated(generator, rows, first, chat, size, fields)
     else:
         classifier = Classifier(artifact, precision, device)
         columns = cfg.data.get("text", "text")
         names = [columns] if isinstance(columns, str) else list(columns)
-        inputs = read_inputs(cfg.input, names)
+        inputs = read_inputs(cfg.input, names, cfg.data.get("quoted"))
 
         def answer(rows: Rows, first: int) -> Iterator[dict[str, Any]]:
             return classified(classifier, artifact, rows, names, size)
 
+    tally = _Tally(GENERATED if verb == "generate" else CLASSIFIED)
     try:
-        with ExitStack() as stack:
-            out: TextIO = sys.stdout if output is None else stack.enter_context(_open(output, cfg.input))
-            said = _write(_chunks(inputs, 1 if typed else size * CHUNK[verb]), answer, out)
+        for chunk in _chunks(inputs, 1 if typed else size * CHUNK[verb]):
+            for row, line in zip(chunk, answer(chunk, tally.answered), strict=True):
+                out.write(line)
+                tally.count(row, line)
+            out.flush()
     except BrokenPipeError:
         if output is None:  # or Python would try once more to write what is left, when it ends
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return
-    people.print(said)
+    except BaseException:
+        if tally.answered:
+            people.print(f"{tally}; then it ended", highlight=False, markup=False)
+        raise
+    people.print(str(tally), highlight=False, markup=False)
     if output:
-        people.print(f"predictions: {output}", highlight=False)
+        people.print(f"predictions: {output}", highlight=False, markup=False)
 
 
-def _write(chunks: Iterator[Rows], answer: Callable[[Rows, int], Iterator[dict[str, Any]]], out: TextIO) -> str:
-    """Writes what is answered to each chunk; returns a sentence that counts it."""
-    answered = without_text = failed = 0
-    for chunk in chunks:
-        for line in answer(chunk, answered):
-            without_text += line.get("error") == NO_TEXT
-            failed += line.get("error", NO_TEXT) != NO_TEXT
-            text = json.dumps(line, ensure_ascii=False)
-            out.write((visible(text) if out.isatty() else text) + "\n")
-        answered += len(chunk)
-        out.flush()
-    said = f"{answered:,} lines answered"
-    said += f", {without_text:,} of them had no text" if without_text else ""
-    return said + (f", {failed:,} of them could not be: each says why in its error" if failed else "")
+@dataclass
+class _Tally:
+    """How many lines were answered, and what was wrong with the others; as a string it is a sentence for people."""
+
+    ours: tuple[str, ...]
+    answered: int = 0
+    without_text: int = 0
+    failed: int = 0
+    renamed: dict[str, None] = field(default_factory=dict)
+
+    def count(self, row: dict[str, Any], line: dict[str, Any]) -> None:
+        """Notes what came in and what goes out."""
+        self.answered += 1
+        for name in self.ours:
+            if name in row and (new := f"input_{name}") in line and new not in row:
+                self.renamed[name] = None
+        self.without_text += line.get("error") == NO_TEXT
+        self.failed += line.get("error", NO_TEXT) != NO_TEXT
+
+    def __str__(self) -> str:
+        said = f"{self.answered:,} lines answered"
+        said += f", {self.without_text:,} of them had no text" if self.without_text else ""
+        said += f", {self.failed:,} of them could not be: each says why in its error" if self.failed else ""
+        kept = ", ".join(f"{name} is kept as input_{name}" for name in self.renamed)
+        return said + (f". Of the input's own fields, {kept}" if kept else "")
 
 
 def _converse(generator: Generator, chat: bool, people: PlainConsole) -> None:
@@ -145,13 +180,3 @@ def _chunks(rows: Iterator[dict[str, Any]], size: int) -> Iterator[list[dict[str
         yield chunk
     if problem:
         raise problem
-
-
-def _open(output: str, source: str) -> TextIO:
-    path = Path(output).expanduser()
-    if path.exists() and Path(source).exists() and path.samefile(source):
-        raise UserError(f"stage.output={output} is the input itself: name another file.")
-    try:
-        return path.open("w", encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"stage.output={output} cannot be written: {error.strerror}.") from error
