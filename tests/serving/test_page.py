@@ -159,6 +159,37 @@ def test_on_a_phone_in_light_and_dark(browser, served, scheme):
     context.close()
 
 
+MANY = """([names, label]) => show("a version", {
+  label, probabilities: Object.fromEntries(names.map((name, place) => [name, 1 / (place + 2)])), truncated: false,
+})"""
+
+
+@pytest.mark.parametrize("width", [320, 390, 1000])
+def test_many_and_long_labels_break_nothing(browser, served, width):
+    """The page's own `show` with the answer of a model of 77 labels."""
+    names = ["averylonglabelwithoutanyspace" * 10, "a label of very many words " * 12]
+    names += [f"why_is_my_card_payment_not_recognised_{place}" for place in range(75)]
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    page.goto(served.url)
+    page.get_by_text("serving ").wait_for()
+    for label in (names[0], names[1], names[:30]):
+        page.evaluate(MANY, [names, label])
+        assert page.locator("#bars li").count() == 5, "the likely ones, and the buttons in reach"
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, "nothing sticks out"
+        card = page.locator("#answer").bounding_box()
+        for box in (page.locator(place).bounding_box() for place in ("#other", "#say", "#all", "#right", "#label")):
+            assert box["x"] >= card["x"] and box["x"] + box["width"] <= card["x"] + card["width"]
+        assert page.locator("#label").bounding_box()["height"] < 200
+    page.get_by_role("button", name="Show all 77 labels").click()
+    assert page.locator("#bars li").count() == 77
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.get_by_role("button", name="Show the first 5").click()
+    assert page.locator("#bars li").count() == 5
+    page.evaluate(MANY, [names[:6], names[0]])
+    assert page.locator("#bars li").count() == 6 and page.locator("#all").is_hidden()
+    page.close()
+
+
 # The first background behind an element that is not see-through.
 GROUND = """e => { for (; e; e = e.parentElement) {
   const colour = getComputedStyle(e).backgroundColor;
