@@ -19,11 +19,12 @@ from noria.serving.door import HEAD_BYTES, Hall, most_waiting, protocol
 
 ASK = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
 UPLOAD = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n"
+LONG = 32 << 20  # bytes
 Place = tuple[str, int]
 
 
 async def app(scope, receive, send) -> None:
-    """Reads the body of a POST, then answers; of /slow, after a while."""
+    """Reads the body of a POST, then answers; of /slow, after a while; of /long, with much."""
     more = scope["method"] == "POST"
     while more:
         message = await receive()
@@ -31,8 +32,11 @@ async def app(scope, receive, send) -> None:
             return
         more = message["more_body"]
     await asyncio.sleep(0.6 if scope["path"] == "/slow" else 0)
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
-    await send({"type": "http.response.body", "body": b"fine"})
+    body = b"x" * LONG if scope["path"] == "/long" else b"fine"
+    await send(
+        {"type": "http.response.start", "status": 200, "headers": [(b"content-length", str(len(body)).encode())]}
+    )
+    await send({"type": "http.response.body", "body": body})
 
 
 @contextmanager
@@ -149,3 +153,16 @@ def test_files_are_left_for_others(monkeypatch) -> None:
     for files, most in ((1024, 512), (64, 32), (1 << 20, door.MOST), (door.resource.RLIM_INFINITY, door.MOST)):
         monkeypatch.setattr(door.resource, "getrlimit", lambda what, files=files: (files, files))
         assert most_waiting() == most
+
+
+def test_an_answer_that_nobody_takes_is_given_up(base) -> None:
+    """A long answer fills what the system holds for a client that does not read: the rest is not kept for ever."""
+    hall = Hall(100, seconds=0.3)
+    with (
+        serving(hall, base) as place,
+        opened(place, ASK.replace(b"/ ", b"/long ", 1) + b"Connection: close\r\n\r\n") as slow,
+    ):
+        time.sleep(1)
+        taken = len(answer(slow))
+        assert 0 < taken < LONG
+        assert ask(place).endswith(b"fine")

@@ -142,9 +142,11 @@ def _label(given: Any, kind: str, labels: list[str]) -> str:
             raise Problem(422, "label must be a number: that is what this model gives.")
         return as_text(number)
     if kind == "multi_label":
-        if not isinstance(given, list) or not all(name in labels for name in given):
+        names = set(labels)  # a body may hold a million names
+        if not isinstance(given, list) or not all(isinstance(name, str) and name in names for name in given):
             raise Problem(422, f"label must be a list of the model's labels: {_named(labels)}.")
-        return as_text([name for name in labels if name in given])
+        said = set(given)
+        return as_text([name for name in labels if name in said])
     if given not in labels:
         raise Problem(422, f"label must be one of the model's: {_named(labels)}.")
     return as_text(given)

@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import resource
 from asyncio import TimerHandle
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 HEAD_SECONDS = 10.0  # from the opening of a connection, or the end of an answer, to the end of the next head
+TAKE_SECONDS = 60.0  # from the end of a connection to when its client has taken the answer
 HEAD_BYTES = 64 * 1024  # of a head that has not ended
 MOST = 1000  # connections that a server may wait for, or half of the files that a process may open if that is less
 
@@ -29,6 +31,7 @@ class Hall:
 
     most: int
     seconds: float = HEAD_SECONDS
+    take_seconds: float = TAKE_SECONDS
     waiting: dict[Patient, None] = field(default_factory=dict)  # in the order in which they came
 
     def enter(self, one: Patient) -> None:
@@ -60,6 +63,7 @@ class Patient(asyncio.Protocol):
     cycle: Any = None
     transport: Any = None
     _timer: TimerHandle | None = None
+    _then: Callable[[], None] | None = None
     _unread = 0  # bytes of a head that has not ended
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -92,8 +96,8 @@ class Patient(asyncio.Protocol):
 
     def turn_out(self) -> None:
         """Closes the connection without a word: there is no place."""
-        self._stop()
-        self.transport.abort()
+        self.transport.close()
+        self._look()
 
     def _unsupported_upgrade_warning(self) -> None:
         """Nothing: who asks for WebSockets is answered without them, and uvicorn's advice is for nobody here."""
@@ -103,20 +107,25 @@ class Patient(asyncio.Protocol):
         return self.cycle is None or self.cycle.response_complete
 
     def _look(self) -> None:
-        """Whether the client owes something now, and a head by when."""
-        if self.transport is None or self.transport.is_closing():
+        """Whether the client owes something now, and a head by when; or that it takes the end of an answer."""
+        if self.transport.is_closing():
             self.hall.leave(self)
-            self._stop()
+            self._start(self.hall.take_seconds, self.transport.abort)
             return
         if self._awaits_next():
-            if self._timer is None:
-                self._timer = asyncio.get_running_loop().call_later(self.hall.seconds, self._is_late)
+            self._start(self.hall.seconds, self._is_late)
         else:
             self._stop()
         if self._awaits_next() or self.cycle.more_body:
             self.hall.enter(self)
         else:
             self.hall.leave(self)
+
+    def _start(self, seconds: float, then: Callable[[], None]) -> None:
+        """Has that done when the time is up; a time that runs already goes on."""
+        if self._timer is None or self._then != then:
+            self._stop()
+            self._timer, self._then = asyncio.get_running_loop().call_later(seconds, then), then
 
     def _stop(self) -> None:
         if self._timer is not None:

@@ -18,7 +18,7 @@ from litserve.utils import wrap_litserve_start
 from noria.common.errors import RunError, Terminated, UserError
 from noria.feedback.rows import Scrub
 from noria.feedback.store import Store
-from noria.serving.door import HEAD_SECONDS, Hall, most_waiting, protocol
+from noria.serving.door import Hall, most_waiting, protocol
 from noria.serving.follow import Event, Taken
 from noria.serving.line import Line
 from noria.serving.metrics import Counted, Metrics
@@ -105,7 +105,7 @@ class Server:
             ready(url(opened))
             config = uvicorn.Config(
                 self._lit.app, log_config=None, access_log=False, server_header=False, lifespan="on", ws="none",
-                http=protocol(Hall(most_waiting(), min(HEAD_SECONDS, self.settings.timeout))),
+                http=protocol(Hall(most_waiting())),
                 timeout_graceful_shutdown=int(self.settings.timeout + GRACE),
             )  # fmt: skip
             with suppress(KeyboardInterrupt, Terminated):  # uvicorn raises the signal again once all is answered
