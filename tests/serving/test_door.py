@@ -157,7 +157,7 @@ def test_files_are_left_for_others(monkeypatch) -> None:
 
 def test_an_answer_that_nobody_takes_is_given_up(base) -> None:
     """A long answer fills what the system holds for a client that does not read: the rest is not kept for ever."""
-    hall = Hall(100, seconds=0.3)
+    hall = Hall(100, take_seconds=0.3)
     with (
         serving(hall, base) as place,
         opened(place, ASK.replace(b"/ ", b"/long ", 1) + b"Connection: close\r\n\r\n") as slow,
