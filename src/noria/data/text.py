@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ from noria.data.tokens import cached_tokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+log = logging.getLogger(__name__)
 
 
 class TextData(DataModule):
@@ -74,6 +77,12 @@ class TextData(DataModule):
         rows = self.splits[split]
         tokens = cached_tokens(self.tokenizer, *texts_of(rows), self.max_length)
         self.report["truncated"][split] = tokens.truncated
+        if tokens.plain:
+            said = sorted({str(token) for token in (self.tokenizer.pad_token, self.tokenizer.eos_token) if token})
+            log.warning(
+                "%s: %s of the texts hold %s, which is read as text: to a model it would mean where a row ends.",
+                split, f"{tokens.plain:,}", " or ".join(said),
+            )  # fmt: skip
         return Encoded.of(self.tokenizer, tokens, self._targets[split])
 
     def contents(self, rows: Rows) -> list[Iterable[str]]:

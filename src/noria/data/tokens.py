@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from noria.common.errors import UserError
 from noria.common.paths import cache_dir
+from noria.data.ends import Ends
 from noria.data.mapped import CHUNK
 from noria.data.rows import digest
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 STEP = 1024  # rows that are Python objects at a time: enough for all cores
 SANE_LENGTH = 1_000_000  # tokenizers without a limit say 1e30
 
@@ -41,7 +42,8 @@ Spans = Sequence[Sequence[tuple[int, int]]]  # for each text where its targets s
 class Tokens:
     """The token ids of rows, in memory or in a mapped file.
 
-    `lengths` (int32, one a row) counts tokens, special ones included; `truncated` counts the rows cut short.
+    `lengths` (int32, one a row) counts tokens, special ones included; `truncated` counts the rows cut short, `plain`
+    those in which the names of padding or of the end of a row stood and were read as text.
     """
 
     def __init__(self, batches: Sequence[pa.RecordBatch]) -> None:
@@ -53,6 +55,7 @@ class Tokens:
         lengths = [np.diff(offsets) for _, offsets in self._ids]
         self.lengths = np.concatenate([np.empty(0, np.int32), *lengths]).astype(np.int32)
         self.truncated = sum(batch.column("truncated").true_count for batch in batches)
+        self.plain = sum(batch.column("plain").true_count for batch in batches if "plain" in batch.schema.names)
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -71,7 +74,7 @@ class Tokens:
 
 
 def tokenise(tokenizer: PreTrainedTokenizerBase, texts: Texts, pairs: Texts | None, max_length: int) -> Tokens:
-    """Tokens of texts or pairs, made anew and kept in memory.
+    """Tokens of texts or pairs, made anew and kept in memory. No text holds padding or the end of a row.
 
     Raises:
         UserError: the tokenizer is not a fast one.
@@ -95,7 +98,8 @@ def cached_tokens(
     Args:
         max_length: rows are cut off there, and at the tokenizer's own limit; None: nowhere.
         spans: makes `targets`.
-        special: the tokenizer adds the special tokens; False: only those that stand in the texts.
+        special: the tokenizer adds the special tokens, and none of those by which a model finds the end of a row is
+            read out of a text; False: only those that stand in the texts.
 
     Raises:
         UserError: the tokenizer is not a fast one.
@@ -176,18 +180,17 @@ def _batches(
     _backend(tokenizer)
     assert spans is None or (pairs is None and len(spans) == len(texts))
     limit = length_limit(tokenizer, max_length)
+    given = {
+        "add_special_tokens": special, "truncation": limit is not None, "max_length": limit, "padding": False,
+        "return_attention_mask": False, "verbose": False,
+    }  # fmt: skip
+    ends = Ends(tokenizer, pairs is not None) if special else None
 
     def step(start: int, stop: int) -> pa.RecordBatch:
-        made = tokenizer(
-            _strings(texts[start:stop]),
-            None if pairs is None else _strings(pairs[start:stop]),
-            add_special_tokens=special,
-            truncation=limit is not None,
-            max_length=limit,
-            padding=False,
-            return_attention_mask=False,
-            verbose=False,
-        )
+        firsts = _strings(texts[start:stop])
+        seconds = None if pairs is None else _strings(pairs[start:stop])
+        made = tokenizer(firsts, seconds, **given)
+        plain = ends.read_as_text(made, firsts, seconds, given) if ends else []
         columns = {"input_ids": pa.array(made["input_ids"], pa.list_(pa.int32()))}
         if "token_type_ids" in made:
             columns["token_type_ids"] = pa.array(made["token_type_ids"], pa.list_(pa.int8()))
@@ -195,6 +198,7 @@ def _batches(
             inside = [_inside(e.offsets, each) for e, each in zip(made.encodings, spans[start:stop], strict=True)]
             columns["targets"] = pa.array(inside, pa.list_(pa.int8()))
         columns["truncated"] = pa.array([bool(encoding.overflowing) for encoding in made.encodings])
+        columns["plain"] = pa.array(np.isin(np.arange(stop - start), plain))
         return pa.RecordBatch.from_pydict(columns)
 
     for first in range(0, len(texts), CHUNK):
