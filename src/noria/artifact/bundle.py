@@ -129,7 +129,7 @@ def open_artifact(folder: Path) -> Artifact:
     if facts["kind"] == CAUSAL_LM:
         network = pretrained.causal_lm(padding_id(tokenizer))
     else:
-        network = pretrained.classifier(list(facts["labels"]), str(facts["kind"]), padding_id(tokenizer))
+        network = pretrained.classifier(list(facts["labels"]), str(facts["kind"]), padding_id(tokenizer), tokenizer)
     return Artifact(folder, facts, network.eval().requires_grad_(False), tokenizer)
 
 

@@ -21,7 +21,7 @@ class Ends:
         self._unknown: int | None = self._tokenizer.unk_token_id
         ids = {self._tokenizer.pad_token_id, self._tokenizer.eos_token_id} - {None, self._unknown}
         self._ids = ids
-        self._added = self._count(self._tokenizer("", "" if pairs else None)["input_ids"])
+        self._added = self._count(self._tokenizer([""], [""] if pairs else None)["input_ids"][0])
 
     def read_as_text(self, made: Any, firsts: list[str], seconds: list[str] | None, given: dict[str, Any]) -> list[int]:
         """Tokenises, in place, those rows again that have more of these tokens than the tokenizer adds.

@@ -60,6 +60,11 @@ class Tokens:
     def __len__(self) -> int:
         return len(self.lengths)
 
+    @property
+    def highest(self) -> int:
+        """The highest id of all rows; -1 where there is none."""
+        return max((int(values.max()) for values, _ in self._ids if len(values)), default=-1)
+
     def ids(self, row: int) -> np.ndarray:
         """A row's token ids, int32 (length,), a view."""
         return _row(self._ids, row)

@@ -22,6 +22,7 @@ from noria.data.encoded import padding_id
 from noria.inference.device import autocast, placed
 from noria.inference.prompts import Prompt, check_messages
 from noria.inference.sampling import Sampling, processors
+from noria.model.limits import embeddings
 from noria.model.padding import generates_beside_longer
 
 
@@ -60,6 +61,7 @@ class Generator:
                 f"stage.generation.max_new_tokens={sampling.max_new_tokens} leaves no room for a prompt: the model "
                 f"reads {context} tokens in all."
             )
+        self._known = embeddings(self._network)
         self._stops = _stops(self._tokenizer, self._network)
         pad = padding_id(self._tokenizer)
         self._config = GenerationConfig(
@@ -92,6 +94,9 @@ class Generator:
         )["input_ids"]
         if not ids:
             raise BadPrompt("no text")
+        if self._known is not None and max(ids) >= self._known:
+            token = self._tokenizer.convert_ids_to_tokens(max(ids))
+            raise BadPrompt(f"the model has no embedding for '{token}', which the prompt holds")
         if self._room is not None and len(ids) > self._room:
             raise BadPrompt(
                 f"the prompt has {len(ids):,} tokens; the model takes {self._room:,} beside an answer of up to "

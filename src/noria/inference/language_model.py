@@ -13,6 +13,7 @@ from noria.artifact.bundle import Artifact
 from noria.data.batches import epoch_batches
 from noria.data.encoded_text import EncodedText
 from noria.inference.device import autocast, placed
+from noria.model.limits import refuse_unknown_tokens
 from noria.task.causal_lm import row_losses
 
 MAX_LOGITS = 1 << 27  # numbers in the logits of one forward: 512 MB in fp32
@@ -32,6 +33,7 @@ class LanguageModel:
         self._precision = precision
         self._network: Any = placed(artifact.network, precision, device)
         self._vocabulary = int(self._network.config.get_text_config().vocab_size)
+        self._tokenizer = artifact.tokenizer
 
     @torch.inference_mode()
     def losses(
@@ -43,7 +45,11 @@ class LanguageModel:
 
         Args:
             advance: told the number of rows after each batch, for a progress bar.
+
+        Raises:
+            UserError: there are tokens for which the model has no embedding.
         """
+        refuse_unknown_tokens(self._network, self._tokenizer, encoded.tokens.highest, "The texts")
         sums = torch.zeros(len(encoded), dtype=torch.float64)
         targets = torch.zeros(len(encoded), dtype=torch.int64)
         for whole in epoch_batches(np.asarray(encoded.lengths), batch_size, seed=0, epoch=0, shuffle=False):

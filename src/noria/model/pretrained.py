@@ -18,7 +18,9 @@ from transformers.utils import logging as transformers_logging
 from noria.common.console import say_once
 from noria.common.errors import UserError
 from noria.common.paths import PACKAGE_PREFIX, packaged
+from noria.model.head import own_labels, settle_head
 from noria.model.layers import BLOCK
+from noria.model.limits import embed_all
 from noria.model.padding import drop_unknown_padding, refuse_unfit_decoder, suit_padding
 from noria.model.plausible import refuse_implausible
 from noria.model.unpadded import NAME as UNPADDED
@@ -44,7 +46,9 @@ class Pretrained:
         architecture: what the model is; says which tasks it can do.
         revision: a branch, tag or commit on the hub.
         trust_remote_code: run Python that came with the model. Refused unless asked for.
-        new_head: replace a head whose shape does not fit the labels.
+        new_head: replace a head that was made for other labels.
+        head_labels: what the rows of the model's own head are, in the words of the data, where it has other names for
+            them.
         freeze: what is not trained: `embeddings`, the whole `backbone`, or a number: the embeddings
             and that many of the first layers.
         peft: trains an adapter in place of the network's own weights.
@@ -61,6 +65,7 @@ class Pretrained:
         revision: str | None = None,
         trust_remote_code: bool = False,
         new_head: bool = False,
+        head_labels: list[str] | None = None,
         freeze: Literal["none", "embeddings", "backbone"] | Annotated[int, Ge(0)] = "none",
         peft: Adapter | None = None,
         attn_implementation: Literal["auto", "eager", "sdpa", "flash_attention_2", "unpadded"] = "auto",
@@ -69,6 +74,7 @@ class Pretrained:
         self.name = name
         self.architecture = architecture
         self.new_head = new_head
+        self.head_labels = None if head_labels is None else list(head_labels)
         self.freeze = freeze
         self.peft = peft
         self.attn_implementation = attn_implementation
@@ -76,6 +82,7 @@ class Pretrained:
         self.source = str(packaged(name.removeprefix(PACKAGE_PREFIX))) if name.startswith(PACKAGE_PREFIX) else name
         self._options = {"revision": revision, "trust_remote_code": trust_remote_code}
         self._config: PretrainedConfig | None = None
+        self._own_labels: list[str] = []
 
     @property
     def config(self) -> PretrainedConfig:
@@ -83,6 +90,7 @@ class Pretrained:
         if self._config is None:
             self._config = self._open(AutoConfig)
             drop_unknown_padding(self._config)
+            self._own_labels = own_labels(self._config)  # a classifier's config gets those of the data
         return self._config
 
     @property
@@ -100,7 +108,13 @@ class Pretrained:
         tokenizer.pad_token = next(known, tokenizer.pad_token)
         return tokenizer
 
-    def classifier(self, labels: list[str], kind: str, pad_token_id: int | None = None) -> Any:
+    def classifier(
+        self,
+        labels: list[str],
+        kind: str,
+        pad_token_id: int | None = None,
+        tokenizer: PreTrainedTokenizerBase | None = None,
+    ) -> Any:
         """The network in fp32, with the head that its own library defines for sequences.
 
         Its forward takes input_ids and attention_mask (batch, seq) and gives logits (batch, labels); a
@@ -109,6 +123,7 @@ class Pretrained:
         Args:
             kind: `single_label`, `multi_label` or `regression`.
             pad_token_id: what rows are padded with, at the right; None: the model's own, or else 0.
+            tokenizer: each of its tokens gets an embedding.
 
         Raises:
             UserError: the model has no such head, or its weights do not fit.
@@ -121,6 +136,10 @@ class Pretrained:
         config.problem_type = PROBLEM_TYPES[kind]
         network, loading = self._network(AutoModelForSequenceClassification, "sequence classification")
         self._check_weights(network, loading)
+        if labels and not _lacks_head(network, loading):
+            settle_head(network, self._own_labels, labels, self.head_labels, self.new_head, self.name)
+        if tokenizer is not None:
+            embed_all(network, tokenizer)
         if suit_padding(network, self._pad(pad_token_id)) in ("lengths", "rows"):
             say_once(
                 f"A '{config.model_type}' model takes padding for text, so only texts of one length run together: "
@@ -271,6 +290,13 @@ def quiet() -> Iterator[None]:
         yield
     finally:
         transformers_logging.set_verbosity(verbosity)
+
+
+def _lacks_head(network: PreTrainedModel, loading: dict[str, Any]) -> bool:
+    """Whether some of the head did not come with the weights, or was drawn anew for its shape."""
+    backbone = network.base_model_prefix + "."
+    keys = [*loading["missing_keys"], *(key for key, *_ in loading["mismatched_keys"])]
+    return any(not key.startswith(backbone) for key in keys)
 
 
 def _new_modules(network: PreTrainedModel, missing: Collection[str]) -> list[str]:

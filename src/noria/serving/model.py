@@ -13,6 +13,7 @@ import torch
 from noria.artifact import bundle
 from noria.common.errors import UserError
 from noria.data.encoded import Encoded, encode_texts
+from noria.data.tokens import length_limit
 from noria.feedback.text import LABEL_LIMIT
 from noria.inference.classifier import Classifier
 from noria.serving.source import Named
@@ -114,7 +115,8 @@ class Model:
 
     def _cut(self, encoded: Encoded, firsts: list[str], seconds: list[str] | None) -> list[bool]:
         """Which texts were cut. Tokens count them all together: a doubtful one is looked at alone."""
-        full = (encoded.lengths >= self.description.max_length).tolist()
+        limit = length_limit(self._artifact.tokenizer, self.description.max_length)
+        full = (encoded.lengths >= limit).tolist()
         if encoded.tokens.truncated in (0, sum(full)):
             return [is_full and encoded.tokens.truncated > 0 for is_full in full]
 

@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from noria.artifact import bundle
 from noria.common.console import get_console
 from noria.common.errors import UserError
+from noria.model.limits import limit_length
 from noria.stage import show
 from noria.stage.parts import make_loggers, make_metrics, precision_of, summary_modes
 from noria.stage.report import data_facts, evaluate_and_record, trained_on
@@ -45,6 +46,8 @@ def evaluate(
         data.setup()
         if split not in data.splits:
             raise UserError(f"stage.split={split}: this data has no such split, only {', '.join(data.splits)}.")
+        if data.max_length > facts["max_length"]:
+            limit_length(bundle.open_artifact(artifact).network, tokenizer, data.max_length)
         data.encoded(split)  # it finds rows that are too long
         show.data(data)
         _say_what_differs(cfg, facts)

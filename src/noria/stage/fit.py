@@ -26,6 +26,7 @@ from noria.common.errors import UserError
 from noria.common.heap import give_back_freed_memory
 from noria.data.batches import batch_count
 from noria.data.module import DataModule
+from noria.model.limits import limit_length, refuse_unknown_tokens
 from noria.model.pretrained import Pretrained
 from noria.stage import show
 from noria.stage.execution import settle_execution
@@ -69,10 +70,16 @@ def fit(cfg: DictConfig, choices: dict[str, Any], multirun: bool, *, test: bool 
         tokenizer = pretrained.tokenizer()
         kind = task_kind(cfg)
         data = instantiate(cfg.data, kind, tokenizer, cfg.seed)
+        data.setup()
+        network = make_network(pretrained, data, tokenizer)
+        limit_length(network, tokenizer, data.max_length)
         data.prepare_data()  # all tokens are made before there is a group of processes that could wait for them
         splits = [split for split in (["val", "test"] if test and not multirun else ["val"]) if split in data.splits]
         for split in splits:  # also those of the test set: what it holds is known before the first step
             data.encoded(split)
+        if kind == bundle.CAUSAL_LM:
+            for split in {"train", *splits}:
+                refuse_unknown_tokens(network, tokenizer, data.encoded(split).tokens.highest, data.splits[split].where)
         show.data(data)
         keep_train_keys(data, record)
         record.update(data=data_facts(data), model={"revision": pretrained.revision})
@@ -100,7 +107,7 @@ def fit(cfg: DictConfig, choices: dict[str, Any], multirun: bool, *, test: bool 
         train = data.encoded("train")
         task = instantiate(
             cfg.task,
-            make_network(pretrained, data, tokenizer),
+            network,
             instantiate(cfg.optimizer, _partial_=True),
             instantiate(cfg.scheduler, _partial_=True),
             metrics,

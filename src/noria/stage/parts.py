@@ -34,7 +34,7 @@ def make_network(pretrained: Pretrained, data: DataModule, tokenizer: PreTrained
     """The network that the data's kind asks for."""
     if data.kind == "causal_lm":
         return pretrained.causal_lm(padding_id(tokenizer))
-    return pretrained.classifier(data.labels, data.kind, padding_id(tokenizer))
+    return pretrained.classifier(data.labels, data.kind, padding_id(tokenizer), tokenizer)
 
 
 def precision_of(cfg: DictConfig) -> str:
