@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import os
 import shutil
+import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,7 @@ import torch
 import yaml
 
 from noria.artifact import bundle
+from noria.common import swap
 from noria.common.errors import UserError
 from noria.model.peft import Lora
 from noria.model.pretrained import Pretrained
@@ -52,6 +56,49 @@ def test_saving_again_replaces_the_folder_whole(artifact: Path, tiny_model: Path
     assert bundle.read_facts(artifact)["max_length"] == 64
     assert not (artifact / "left_over.txt").exists()
     assert [path.name for path in artifact.parent.iterdir() if path.name.startswith(".artifact")] == []
+
+
+@pytest.mark.parametrize("exchanges", [True, False])
+def test_a_kill_at_any_moment_leaves_the_artifact_of_before_or_the_new_one(
+    exchanges: bool, artifact: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before it makes, moves or removes its first file or folder, its second, and so on, until one save ends."""
+    if not exchanges:  # as on a file system that cannot exchange two folders
+        monkeypatch.setattr(swap, "_exchanged", lambda *_: False)
+    pretrained = Pretrained(name=str(tiny_model))
+    parts = pretrained.classifier(["bad", "good"], "single_label"), pretrained.tokenizer()
+    whole = {path.name: path.stat().st_size for path in artifact.iterdir()}
+    places = [artifact] if exchanges else [artifact, artifact.with_name("artifact.old")]
+    left, status, step = [], signal.SIGKILL, 0
+    while status == signal.SIGKILL:
+        step += 1
+        child = os.fork()
+        if not child:
+            _die_at(step)
+            bundle.save(artifact, *parts, {**FACTS, "max_length": 10 + step % 80})
+            os._exit(0)
+        status = os.waitpid(child, 0)[1]
+        found = next(place for place in places if place.is_dir())
+        assert {path.name: path.stat().st_size for path in found.iterdir()} == whole, step
+        left.append(bundle.read_facts(found)["max_length"] == 10 + step % 80)
+    assert status == 0 and step > 10 and left[-1] and not left[0]
+    assert True in left[:-1], "killed after the change, the new one is there"
+    assert [path.name for path in artifact.parent.iterdir()] == ["artifact"], "what the kills have left is gone"
+
+
+def _die_at(step: int) -> None:
+    """Kills this process before it makes, moves or removes its nth file or folder."""
+    changes = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree")
+    count = 0
+
+    def look(event: str, given: tuple[Any, ...]) -> None:
+        nonlocal count
+        if event in changes:
+            count += 1
+            if count == step:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(look)
 
 
 def rewrite(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 
+RUN = Path(__file__).resolve().parents[2] / "scripts" / "run.py"
 STEPS = 46  # an epoch of the steady fit
 LARGEST = 2 << 20  # bytes: more than any small file of a run, less than a checkpoint of the tiny model
 
@@ -69,7 +70,8 @@ def soon(run: Path) -> str:
 def test_a_notice_saves_first(told: tuple[Path, int, str]) -> None:
     run, status, said = told
     assert status == 143, said
-    assert said.splitlines()[-1] == f"Terminated. To go on from the last checkpoint: resume=runs/default/{run.name}"
+    way_on = f"python {RUN} resume=runs/default/{run.name}"
+    assert said.splitlines()[-1] == f"Terminated. To go on from the last checkpoint: {way_on}"
     assert "Traceback" not in said
     assert record(run)["status"] == "terminated" and record(run)["error"] is None
     assert record(run)["checkpoints"]["writes"] == 1

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -192,6 +194,39 @@ def test_a_challenger_that_is_no_better_is_kept_and_not_promoted(turn, hear, tmp
     assert not record["decision"]["promote"] and "not shown to be better" in record["decision"]["said"]
     assert registry.champion().name == "0001"
     assert [version.facts.get("promoted") for version in registry.versions()] == [None, False]
+
+
+def test_a_turn_on_two_devices(hear, fitted, tmp_path) -> None:
+    """The other rank is one of the fit: it reads no feedback, asks for no registry, judges nothing."""
+    hear("0001", count=60)
+    words = ["stage=cycle", f"artifact={fitted / 'artifact'}", "logger=csv", "stage.rows=50", "stage.replay=20"]
+    words += ["strategy=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "data.batch_size=8"]
+    environment = {name: value for name, value in os.environ.items() if name not in ("LOCAL_RANK", "WORLD_SIZE")}
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).parents[2] / "scripts/run.py"), *words],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    (turn,) = tmp_path.glob("runs/cycle/*/record.json")
+    fit = json.loads((turn.parent / "fit/record.json").read_text())
+    assert fit["devices"] == 2 and fit["status"] == "done" and "test_looks" not in fit
+    assert json.loads(turn.read_text())["status"] == "done"
+    assert [version.name for version in Registry(tmp_path / "registry").versions()] == ["0001", "0002"]
+
+
+def test_a_cluster_may_not_start_a_turn_several_times(turn, monkeypatch, capsys) -> None:
+    for name, value in {"SLURM_JOB_ID": "1", "SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "2"}.items():
+        monkeypatch.setenv(name, value)
+    assert turn()[0] == 2 and "run it without srun and torchrun" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_champion_that_was_made_from_a_gguf_file(hear, noria, tiny, tiny_gguf, tmp_path) -> None:
+    hear("0001", count=60)
+    words = [word for word in tiny if not word.startswith("model")]
+    assert noria(*words, "model=smollm2", f"model.name={tiny_gguf}", "stage.test=false") == 0
+    assert noria("stage=cycle", "artifact=runs/latest/artifact", "logger=csv", "stage.rows=50", "stage.replay=20") == 0
+    (made,) = tmp_path.glob("runs/cycle/*/fit/artifact")
+    assert json.loads((made / "config.json").read_text())["model_type"] == "llama"
 
 
 def test_mistakes(turn, noria, tmp_path, capsys, fitted) -> None:

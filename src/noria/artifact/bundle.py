@@ -15,6 +15,7 @@ from torch import nn
 
 from noria.common.errors import UserError
 from noria.common.mapping_file import read_mapping
+from noria.common.swap import replace_folder
 from noria.data.encoded import padding_id
 from noria.model.peft import is_adapted
 from noria.model.pretrained import PROBLEM_TYPES, Pretrained
@@ -62,22 +63,22 @@ class Artifact:
 
 
 def save(folder: Path, network: nn.Module, tokenizer: PreTrainedTokenizerBase, facts: dict[str, Any]) -> None:
-    """Writes the folder beside its place and moves it there whole.
+    """Writes the folder beside its place and moves it there whole: a kill leaves the artifact of before, or this one.
 
     Args:
         network: a transformers model (it saves itself as safetensors with its config). One with an adapter in it
             leaves its weights with the adapter merged in, and the adapter alone in `adapter/`; it stays as it is.
         facts: what `noria.yaml` holds besides the format: kind, labels, max_length, config, metrics, data, versions.
     """
+    for half in folder.parent.glob(f".{folder.name}.*"):  # a kill has left it
+        shutil.rmtree(half, ignore_errors=True)
     building = folder.with_name(f".{folder.name}.{os.getpid()}")
-    shutil.rmtree(building, ignore_errors=True)
     if is_adapted(network):
         network = _save_adapter(network, building / ADAPTER)
     network.save_pretrained(building)  # type: ignore[operator]
     tokenizer.save_pretrained(building)
     write_facts(building, {"format": FORMAT, **facts})
-    shutil.rmtree(folder, ignore_errors=True)
-    os.replace(building, folder)
+    replace_folder(building, folder)
 
 
 def _save_adapter(network: Any, folder: Path) -> nn.Module:

@@ -18,6 +18,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from noria.cli.kept import Kept
+from noria.common.command import own_folders, own_words
 from noria.common.errors import UserError
 from noria.common.mapping_file import read_mapping
 from noria.common.paths import conf_dir
@@ -26,6 +27,8 @@ from noria.config.masking import lost, without_passwords
 # Not taken over: they belong to the machine and the moment, or say where a run keeps its own files.
 OF_THE_MOMENT = ("stage", "paths", "resume", "artifact", "input", "sweep")
 OF_A_FIT = ("logger", "callback")
+FIT = "noria.stage.fit.fit"
+LOCAL = "optional local"
 SAVED = "_saved_"  # the choice in each group that stands for what was saved of it
 OVER = "_over_"  # the config that comes after all choices
 
@@ -86,9 +89,9 @@ def find_start(argv: list[str]) -> Start:
         config, choices, where = read_mapping(resume / "config.yaml"), _choices(resume), str(resume / "config.yaml")
     else:  # the check says what is wrong with a folder that is neither
         return Start(conf_dir(), "config", argv)
-    from noria.config.trust import refuse_addresses, refuse_malformed, refuse_untrusted  # slow, and needed only here
+    from noria.config import trust  # slow, and needed only here
 
-    refuse_malformed(config, choices, _groups(), where)
+    trust.refuse_malformed(config, choices, _groups(), where)
     config = without_passwords(config)
     dropped = (*OF_THE_MOMENT, *(OF_A_FIT if artifact is not None else ()))
     replaced = [group for group in _groups() if group in typed]
@@ -99,9 +102,12 @@ def find_start(argv: list[str]) -> Start:
         parent, _, name = group.partition("/")
         if name and isinstance(base.get(parent), dict):
             base[parent] = {key: value for key, value in base[parent].items() if key != name}
-    refuse_untrusted(base, where)
+    stage = config.get("stage")
+    if resume is not None and "stage" not in typed and isinstance(stage, dict) and stage.get("_target_") == FIT:
+        base["stage"] = stage  # what it was to do besides training holds for the rest of it
+    trust.refuse_untrusted(base, where, trust.own_targets([conf_dir(), *own_folders(argv)], own_words(argv)))
     if artifact is not None and typed.get("stage", "evaluate") == "evaluate":  # the other stages read no data of it
-        refuse_addresses(base, {word.lstrip("+") for word in typed}, where)
+        trust.refuse_addresses(base, {word.lstrip("+") for word in typed}, where)
     _refuse_lost(base, typed, where)
     if (base.get("model") or {}).get("trust_remote_code") and "model.trust_remote_code" not in typed:
         raise UserError(
@@ -112,7 +118,7 @@ def find_start(argv: list[str]) -> Start:
         argv = [*argv, f"paths.run_dir={_quoted(resume)}"]
     logger = "wandb" if "wandb" in (config.get("logger") or {}) else None
     over = kept.config() if kept is not None else {}
-    folder = _write_primary(base, logger, "fit" if resume is not None else "evaluate", over)
+    folder = _write_primary(base, logger, over, resumes=resume is not None)
     return Start(folder, "saved", argv, choices, config if resume is not None else None, kept)
 
 
@@ -157,10 +163,11 @@ def _groups() -> list[str]:
     return sorted(path.name for path in conf_dir().iterdir() if path.is_dir() and path.name not in ("hydra", "local"))
 
 
-def _write_primary(base: dict[str, Any], logger: str | None, stage: str, over: dict[str, Any]) -> Path:
+def _write_primary(base: dict[str, Any], logger: str | None, over: dict[str, Any], *, resumes: bool) -> Path:
     """A primary config in which what was saved of a group is a choice like any other.
 
-    So what is typed, or what an experiment chooses, takes the place of the whole group, as everywhere.
+    So what is typed, or what an experiment chooses, takes the place of the whole group, as everywhere. What belongs
+    to the machine (`local`) goes over an artifact's values, and not over those of a run that goes on.
 
     Args:
         over: what goes over every choice.
@@ -171,20 +178,21 @@ def _write_primary(base: dict[str, Any], logger: str | None, stage: str, over: d
     for group, content in saved.items():
         _write(folder / group / f"{SAVED}.yaml", content, "# @package _global_\n")
     _write(folder / f"{OVER}.yaml", over, "# @package _global_\n")
-    chosen: list[Any] = ["_self_"]
+    groups = [(next(iter(entry)) if isinstance(entry, dict) else entry, entry) for entry in shipped["defaults"]]
+    first = [entry for group, entry in groups if group == "paths" or (resumes and group.startswith(LOCAL))]
+    chosen: list[Any] = [*first, "_self_"]
     overrides: list[Any] = []  # Hydra wants them last
-    for entry in shipped["defaults"]:
-        group = next(iter(entry)) if isinstance(entry, dict) else entry
+    for group, entry in groups:
         parent, nested, _ = group.partition("/")
         if group.startswith("override "):
             overrides.append(entry)
-        elif group.startswith("optional ") or group == "paths" or (nested and parent not in base):
-            chosen.append(entry)
-        elif group == "stage":
-            chosen.append({"stage": stage})
+        elif group.startswith("optional ") or (nested and parent not in base):
+            chosen += [entry] if entry not in first else []
+        elif group == "stage" and "stage" not in base:
+            chosen.append({"stage": "fit" if resumes else "evaluate"})
         elif group == "logger" and "logger" not in base:
             chosen.append({"logger": logger})
-        elif group != "_self_":
+        elif group not in ("_self_", "paths"):
             chosen.append({group: SAVED if group in saved else None})
     primary = {key: value for key, value in shipped.items() if key in OF_THE_MOMENT}
     primary |= {key: value for key, value in base.items() if key not in saved}

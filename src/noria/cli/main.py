@@ -31,7 +31,7 @@ from noria.common.paths import conf_dir, remove_if_empty
 from noria.common.process import keep_sockets_short
 from noria.config.check import check
 from noria.config.messages import explain
-from noria.config.rules.facts import trains
+from noria.config.rules.facts import at, trains
 from noria.tracking.run_folder import refuse_taken
 
 
@@ -101,7 +101,7 @@ class Command:
         """The checked config of a run, with the folder that it goes on in."""
         config = check(cfg, choices)
         if self.start.resumed is not None:
-            refuse_finished(Path(config["resume"]))
+            refuse_finished(Path(config["resume"]), at(config, "model.architecture"))
             refuse_changes(self.start.resumed, config)
         again = cluster.job() if cluster.restarts() and trains(config) else None
         if cfg.resume == "auto" or (cfg.resume is None and again):

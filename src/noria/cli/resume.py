@@ -13,17 +13,21 @@ from noria.tracking.record_file import DONE
 from noria.tracking.run_folder import LAST, is_held
 
 
-def refuse_finished(folder: Path) -> None:
+def refuse_finished(folder: Path, architecture: str | None = None) -> None:
     """Refuses to go on with a run that is done: it has looked at its test set.
+
+    Args:
+        architecture: of its model.
 
     Raises:
         UserError: says what to do instead.
     """
     path = folder / "record.json"
     if path.is_file() and json.loads(path.read_text(encoding="utf-8")).get("status") == "done":
+        kind = "" if architecture in (None, "encoder") else f" model.architecture={architecture}"
         raise UserError(
             f"resume={folder}: this run is done. For a longer one start anew with trainer.max_epochs=…, or go on "
-            f"from its weights with model=hub model.name={folder / 'artifact'}."
+            f"from its weights with model=hub model.name={folder / 'artifact'}{kind}."
         )
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gc
 import importlib
-import json
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,11 +14,12 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from noria.common.cluster import is_first_rank
+from noria.common.cluster import CHILD, is_first_rank
+from noria.common.command import command, word
 from noria.common.errors import RunError, Terminated, UserError
-from noria.config.masking import masked_words, secrets
+from noria.config.masking import masked_words
 
-CHILD = "NORIA_CHILD"  # set for the other ranks of a run: the run's folder and choices, as JSON
+__all__ = ["CHILD", "run_checked", "run_child"]
 
 
 class StageFailed(Exception):
@@ -28,11 +27,8 @@ class StageFailed(Exception):
 
 
 def run_checked(config: dict[str, Any], choices: dict[str, Any], *, multirun: bool) -> None:
-    """Runs the stage of a checked config; other ranks that it starts find it in their environment."""
+    """Runs the stage of a checked config."""
     sys.argv = masked_words(sys.argv)  # W&B keeps the command line
-    os.environ[CHILD] = json.dumps(
-        {"run_dir": config["paths"]["run_dir"], "choices": choices, "secrets": secrets(config)}
-    )
     try:
         _run_stage(config, choices, multirun=multirun)
     except (KeyboardInterrupt, Terminated) as stop:
@@ -40,12 +36,10 @@ def run_checked(config: dict[str, Any], choices: dict[str, Any], *, multirun: bo
         raise
     except (HydraException, OmegaConfBaseException) as error:
         raise _unwrapped(error) from error
-    finally:
-        del os.environ[CHILD]
 
 
 def run_child(run: dict[str, Any]) -> None:
-    """Another rank of a run that is under way: its config is resolved, checked and saved."""
+    """Another rank of a fit that is under way: its config is resolved, checked and saved."""
     config = OmegaConf.load(Path(run["run_dir"]) / "config.yaml")
     for key, text in run["secrets"].items():  # they stand in no file
         OmegaConf.update(config, key, text)
@@ -90,7 +84,7 @@ def _way_on(verb: str, run_dir: str) -> str:
         return ""
     if not (Path(run_dir) / "checkpoints" / "last.ckpt").is_file():
         return " There is no checkpoint to go on from."
-    return f" To go on from the last checkpoint: resume={run_dir}"
+    return f" To go on from the last checkpoint: {command(word('resume', run_dir))}"
 
 
 def _unwrapped(error: Exception) -> Exception:

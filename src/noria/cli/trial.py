@@ -11,6 +11,7 @@ from typing import Any
 from hydra.conf import HydraConf
 from omegaconf import DictConfig, OmegaConf
 
+from noria.cli.base import FIT
 from noria.cli.ending import ending, say
 from noria.cli.names import register_resolvers
 from noria.cli.stages import run_checked
@@ -66,6 +67,8 @@ def _run(cfg: DictConfig, choices: dict[str, Any], place: Place) -> None:
     cfg.paths.run_dir = folder
     cfg.resume = folder if place.resumes else None
     cfg.sweep = place.folder.parent.name
+    if OmegaConf.select(cfg, "stage._target_") == FIT:
+        cfg.stage.test = False  # nor does it when it is resumed by itself
     run_checked(check(cfg, choices), choices, multirun=True)
 
 

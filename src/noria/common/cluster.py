@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 TORCHRUN = "TORCHELASTIC_RUN_ID"
+CHILD = "NORIA_CHILD"  # set for the ranks that a fit starts: its folder, choices and secrets, as JSON
 RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")
 
 

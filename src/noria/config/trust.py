@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
+import yaml
 from omegaconf.errors import GrammarParseError
 from omegaconf.grammar.gen.OmegaConfGrammarParser import OmegaConfGrammarParser
 from omegaconf.grammar_parser import parse
@@ -59,16 +61,33 @@ def untrusted_interpolations(config: dict[str, Any]) -> list[tuple[str, str]]:
     return [(key, text) for key, text in texts if not set(_resolvers(text)) <= set(RESOLVERS)]
 
 
-def refuse_untrusted(config: dict[str, Any], where: str) -> None:
+def own_targets(folders: Iterable[Path], words: Iterable[str]) -> frozenset[str]:
+    """The components that somebody trusts by naming them: in the YAMLs of their config folders, or on the command line.
+
+    Args:
+        words: a command line; `optimizer._target_=mine.optimizer` names one.
+    """
+    found = {text.rpartition("_target_=")[2].strip("'\"") for text in words if "_target_=" in text}
+    for file in (file for folder in folders for file in sorted(folder.rglob("*.yaml"))):
+        try:
+            content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError):  # composing says it better
+            continue
+        found |= {str(value) for key, value in _leaves(content, "") if key.rpartition(".")[2] == "_target_"}
+    return frozenset(target for target in found if not target.startswith(f"{HOUSE}."))  # for these the list holds
+
+
+def refuse_untrusted(config: dict[str, Any], where: str, own: frozenset[str] = frozenset()) -> None:
     """Checks a config, not yet resolved, that someone else may have written.
 
     Args:
         where: the file or artifact it came from.
+        own: components that are trusted besides Noria's (`own_targets`).
 
     Raises:
         UserError: it names the key and what stands there.
     """
-    named = [f"{key} = {target!r}" for key, target in untrusted_targets(config)]
+    named = [f"{key} = {target!r}" for key, target in untrusted_targets(config) if target not in own]
     called = [f"{key} = {text!r}" for key, text in untrusted_interpolations(config)]
     if not named and not called:
         return
@@ -77,8 +96,9 @@ def refuse_untrusted(config: dict[str, Any], where: str) -> None:
         what = "would read what lies outside the config"
     group = [*named, *called][0].partition(" ")[0].partition(".")[0]
     raise UserError(
-        f"{where} is not trusted: {'; '.join([*named, *called])} {what}. If it is your own, type "
-        f"{group}=… anew, or write a component of Noria or a plain value there."
+        f"{where} is not trusted: {'; '.join([*named, *called])} {what}. If it is your own, name "
+        f"the folder of configs that you have it from (--config-dir <folder>), or type {group}=… anew. Else write a "
+        "component of Noria or a plain value there."
     )
 
 

@@ -18,6 +18,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from noria.artifact import bundle
+from noria.common.command import command
 from noria.common.console import get_console
 from noria.common.errors import UserError
 from noria.cycle.gate import Decision, decide
@@ -31,7 +32,7 @@ from noria.registry.registry import Registry, Version
 from noria.stage import cycle_report, show
 from noria.stage.fit import fit
 from noria.stage.parts import precision_of
-from noria.stage.run import inside, open_record, plain, recording
+from noria.stage.run import inner_fit, inside, open_record, plain, recording, refuse_many_processes
 from noria.tracking.looks import look
 from noria.tracking.record import Record
 from noria.tracking.record_file import jsonable
@@ -78,6 +79,7 @@ def cycle(
     Raises:
         UserError: no feedback can be learnt from, or another process turns this registry.
     """
+    refuse_many_processes("cycle")
     versions = Registry(Path(registry).expanduser())
     if action != "turn":
         _look(versions, action)
@@ -207,12 +209,19 @@ def _trained(
     cfg: DictConfig, choices: dict[str, Any], champion: Version, record: Record, data: partial[FeedbackData]
 ) -> Path:
     """A challenger, fine-tuned from the champion on the feedback, in a run folder inside the turn's."""
-    again: Any = inside(cfg, record.folder / "fit")
+    again: Any = inner_fit(cfg, record.folder / "fit")
     again.data = _node(*data.args)
-    again.model.name, again.model.revision = str(champion.folder), None
-    again.artifact = None
+    again.model = _from(champion, plain(cfg.model))
     fit(again, {**choices, "data": "feedback", "model": "hub"}, True, test=False)
     return record.folder / "fit" / "artifact"
+
+
+def _from(champion: Version, model: dict[str, Any]) -> dict[str, Any]:
+    """The config of the champion as a model to train on from: a folder of transformers, whatever it was made from."""
+    kept = {name: value for name, value in model.items() if name not in ("revision", "new_head")}
+    if str(model["_target_"]).startswith("noria."):
+        kept["_target_"] = "noria.model.pretrained.Pretrained"
+    return {**kept, "name": str(champion.folder)}
 
 
 def _judged(
@@ -271,5 +280,6 @@ def _look(versions: Registry, action: str) -> None:
         return
     champion = versions.champion()
     if champion is None:
-        raise UserError(f"{versions.folder} has no champion yet: noria stage=cycle artifact=runs/latest/artifact")
+        first = command("stage=cycle", "artifact=runs/latest/artifact", *cycle_report.named(versions.folder))
+        raise UserError(f"{versions.folder} has no champion yet: {first}")
     {"status": cycle_report.status, "history": cycle_report.history}[action](versions, champion)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 from rich.table import Table
 
+from noria.common.command import command, word
 from noria.common.console import get_console
 from noria.cycle.gate import Decision
 from noria.cycle.reasons import Reason
@@ -57,7 +59,13 @@ def turn(
         aliases = [kept.name, "champion"] if decision.promote else [kept.name]
         log_artifact(kept.folder, kept.facts, name=versions.folder.name, aliases=aliases)
     show.where(record)
-    console.print("next:     noria stage=cycle stage.action=history", highlight=False)
+    history = command("stage=cycle", "stage.action=history", *named(versions.folder))
+    console.print(f"next:     {history}", highlight=False, soft_wrap=True)
+
+
+def named(registry: Path) -> list[str]:
+    """What names a registry in a command; nothing where it is the one that is meant by default."""
+    return [] if registry == Path("registry") else [word("stage.registry", registry)]
 
 
 def status(versions: Registry, champion: Version) -> None:

@@ -29,7 +29,7 @@ from noria.stage import show
 from noria.stage.cycle import cycle, first_champion, right_rows
 from noria.stage.fit import fit
 from noria.stage.parts import make_loggers
-from noria.stage.run import inside, open_record, recording, shareable
+from noria.stage.run import inner_fit, inside, open_record, recording, refuse_many_processes, shareable
 from noria.statistics.estimate import Estimate
 from noria.statistics.paired import mcnemar, proportion_difference
 from noria.statistics.proportion import wilson
@@ -83,6 +83,7 @@ def feedback_loop(
         held_out: rows of the domain's test set to measure on.
         poisoned: shares of malicious users, for one turn each.
     """
+    refuse_many_processes("feedback_loop")
     record = open_record(cfg, "feedback_loop", choices)
     with recording(record):
         base = _base(cfg, choices, record.folder)
@@ -217,7 +218,7 @@ class _World:
 
 def _base(cfg: DictConfig, choices: dict[str, Any], folder: Path) -> Path:
     """The first model, trained on the original data alone."""
-    fit(inside(cfg, folder / "base"), choices, True, test=False)
+    fit(inner_fit(cfg, folder / "base"), choices, True, test=False)
     return folder / "base" / "artifact"
 
 

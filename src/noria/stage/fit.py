@@ -42,7 +42,7 @@ from noria.stage.parts import (
 )
 from noria.stage.rehearsal import rehearse
 from noria.stage.report import data_facts, evaluate_and_record, keep_train_keys, measure_before
-from noria.stage.run import open_record, recording, shareable
+from noria.stage.run import known_to_other_ranks, open_record, recording, shareable
 from noria.task.base import Task
 from noria.tracking.environment import versions
 from noria.tracking.epoch_table import EpochTable
@@ -131,7 +131,9 @@ def fit(cfg: DictConfig, choices: dict[str, Any], multirun: bool, *, test: bool 
         started = time.perf_counter()
         try:
             products = cfg.trainer.get("float32_matmul_precision", "high")
-            with one_exit(), own_group(), matmul_precision(products, trainer.strategy.root_device.type):
+            device = trainer.strategy.root_device.type
+            ranks = known_to_other_ranks(cfg, choices)
+            with ranks, one_exit(), own_group(), matmul_precision(products, device):
                 trainer.fit(task, data, ckpt_path=checkpoint, weights_only=True)
         finally:
             record.time("fit_seconds", time.perf_counter() - started)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 from collections.abc import Iterator
@@ -11,10 +12,11 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from noria.common.cluster import job
-from noria.common.errors import Pruned, Terminated
+from noria.common.cluster import CHILD, job, shared_launch
+from noria.common.errors import Pruned, Terminated, UserError
 from noria.config.hashing import config_hash
 from noria.config.masking import masked, masked_text
+from noria.config.masking import secrets as secrets_of
 from noria.tracking.beside import take_notes
 from noria.tracking.record import Record, first_rank, link_latest
 from noria.tracking.record_file import DONE, FAILED, FILE, INTERRUPTED, PREDICTIONS, PRUNED, TERMINATED, read_record
@@ -48,6 +50,39 @@ def inside(cfg: DictConfig, folder: Path) -> DictConfig:
         return value
 
     return OmegaConf.create(moved(plain(cfg)))
+
+
+def inner_fit(cfg: DictConfig, folder: Path) -> DictConfig:
+    """The config of a fit in a folder inside this run's. It leaves the test set alone, also where it is resumed."""
+    made = inside(cfg, folder)
+    made.stage = {"_target_": "noria.stage.fit.fit", "test": False, "before": False}
+    made.artifact = None
+    return made
+
+
+def refuse_many_processes(stage: str) -> None:
+    """Refuses a stage that does more than a fit where a cluster has started it several times: each would do it all.
+
+    Raises:
+        UserError: says to start it once.
+    """
+    if shared_launch() is not None or not first_rank():
+        raise UserError(
+            f"stage={stage} is one process, which starts the others for its fits itself: run it without srun and "
+            "torchrun, with trainer.devices=<how many>."
+        )
+
+
+@contextmanager
+def known_to_other_ranks(cfg: DictConfig, choices: dict[str, Any]) -> Iterator[None]:
+    """Lets the processes that Lightning starts for a fit find it: they take its saved config, and no command line."""
+    config = plain(cfg)
+    facts = {"run_dir": config["paths"]["run_dir"], "choices": choices, "secrets": secrets_of(config)}
+    os.environ[CHILD] = json.dumps(facts)
+    try:
+        yield
+    finally:
+        del os.environ[CHILD]
 
 
 def open_record(cfg: DictConfig, stage: str, choices: dict[str, Any]) -> Record:

@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import DictConfig
 from rich.table import Table
 
+from noria.common.command import command, word
 from noria.common.console import get_console
 from noria.data.module import DataModule
 from noria.tracking.epoch_table import EpochTable
@@ -89,13 +90,16 @@ def end(record: Record, table: EpochTable) -> None:
     log_tables({"epochs": (names, [[row.get(name) for name in names] for row in table.rows])})
     artifact = near(record.folder) / "artifact"
     log_artifact(artifact, {"metrics": record.data["metrics"]})
-    console.print(f"artifact: {artifact}", highlight=False)
+    console.print(f"artifact: {artifact}", highlight=False, soft_wrap=True)
     console.print(f"          {_kept(record.data['kept'])}", highlight=False)
     where(record)
+    opened = word("artifact", artifact)
+    split = next(name for name in ("test", "val", "train") if name in record.data["data"]["rows"])
+    of = [f"stage.split={split}"] if split != "test" else []
     console.print(
-        f"next:     noria stage=predict artifact={artifact} input=-\n"
-        f"          noria stage=evaluate artifact={artifact}",
+        f"next:     {command('stage=predict', opened, 'input=-')}\n          {command('stage=evaluate', opened, *of)}",
         highlight=False,
+        soft_wrap=True,
     )
 
 
@@ -115,7 +119,8 @@ def near(path: Path) -> Path:
 def where(record: Record) -> None:
     """Where the record and the W&B run are, and how to upload one that is offline."""
     console = get_console()
-    console.print(f"record:   {near(record.folder) / FILE}", highlight=False)
+    console.print(f"record:   {near(record.folder) / FILE}", highlight=False, soft_wrap=True)
     if run := live_run():
         sync = how_to_sync()
-        console.print(f"W&B:      {f'offline; to upload: {sync}' if sync else run.url}", highlight=False)
+        said = f"offline; to upload: {sync}" if sync else run.url
+        console.print(f"W&B:      {said}", highlight=False, soft_wrap=True)

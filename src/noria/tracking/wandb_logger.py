@@ -9,6 +9,7 @@ import logging
 import netrc
 import os
 import re
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -178,4 +179,4 @@ def how_to_sync() -> str | None:
     run = live_run()
     if run is None or not run.settings._offline:
         return None
-    return f"wandb sync {os.path.relpath(Path(run.settings.sync_dir))}"
+    return f"wandb sync {shlex.quote(os.path.relpath(Path(run.settings.sync_dir)))}"
