@@ -147,9 +147,8 @@ def test_no_file_of_a_sweep_and_its_runs_holds_a_secret(noria, tiny, locked, tmp
     assert SECRET not in said.out + said.err
 
     # What a saved config lacks is asked for again.
-    assert noria(*locked, "stage=evaluate", f"artifact={trial / 'artifact'}", "logger=csv") == 2
-    said = capsys.readouterr().err
-    assert "data._target_ = 'locked_data.Locked'" in said or "Type them again: data.api_key=…" in said
+    assert noria(*locked, "stage=evaluate", f"artifact={trial / 'artifact'}", "logger=csv", typed) == 2
+    assert "Type them again: data.api_key=…" in capsys.readouterr().err
 
 
 def test_the_other_ranks_of_a_run_get_the_secrets(tmp_path, monkeypatch):
