@@ -5,14 +5,26 @@ Knows no files and no tokens.
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from noria.common.errors import UserError
+from noria.data.messages import REASONING, BadConversationError, Message
 from noria.data.opening import read_text
+from noria.data.template import Part, Refused, Runaway, filled
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+Tools = Sequence[dict[str, Any]] | None
+
+MARK = "noria"  # of the words that stand in for what a template is given, to see what it writes
+IDENTITY = "noria0000"  # of a call; Mistral's templates want nine letters or digits
+ANOTHER = "Give another one: data.chat_template=<file>."
 
 
 def need_template(tokenizer: PreTrainedTokenizerBase, path: str | None) -> None:
@@ -32,30 +44,70 @@ def need_template(tokenizer: PreTrainedTokenizerBase, path: str | None) -> None:
         )
 
 
+def words_of(tokenizer: PreTrainedTokenizerBase) -> frozenset[str]:
+    """All words of the chat template: a key of a message that is none of them is not read by it."""
+    template = tokenizer.chat_template
+    texts = template.values() if isinstance(template, dict) else [template or ""]
+    return frozenset(word for text in texts for word in re.findall(r"\w+", str(text)))
+
+
+def asked(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], tools: Tools = None) -> str:
+    """The text of a conversation that waits for an answer, up to where the answer begins.
+
+    Raises:
+        UserError: the template refuses the conversation, or runs away.
+    """
+    try:
+        return filled(tokenizer, _given(tokenizer, messages, tools), tools, [(len(messages), True)])[0]
+    except Refused as said:
+        raise BadConversationError(f"the chat template refuses these messages: {said}") from None
+
+
 def render(
-    tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, str]], where: str
+    tokenizer: PreTrainedTokenizerBase,
+    messages: Sequence[Message],
+    where: str,
+    tools: Tools = None,
+    named: str = "the tokenizer's own",
 ) -> tuple[str, list[tuple[int, int]]]:
-    """A conversation as text, and the [start, end) of each answer in it.
+    """A conversation as text, and the [start, end) of each answer in it that is to be learnt.
 
     An answer is all that the model would have to write: what follows the prompt that asks for it, with the token
     that ends its turn but not the white space after that.
 
+    Args:
+        messages: in one form (`data/messages.py`); one with `weight` 0 is written and not learnt.
+        tools: descriptions of what may be called.
+        named: what messages call the template.
+
     Raises:
-        UserError: the template refuses the conversation, or does not write it as its beginning and the rest.
+        BadConversationError: the template refuses the conversation, leaves something of it out, or does not write it
+            as its beginning and the rest.
+        Runaway: the template does not come to an end.
     """
-    whole = _written(tokenizer, messages, False, where)
+    given = _given(tokenizer, messages, tools)
+    learnt = [n for n, one in enumerate(messages) if one["role"] == "assistant" and one.get("weight", 1)]
+    parts: list[Part] = [(len(given), False), *(part for n in learnt for part in ((n, True), (n + 1, False)))]
+    try:
+        whole, *texts = filled(tokenizer, given, tools, parts)
+    except Refused as said:
+        raise BadConversationError(
+            f"{where}: the chat template refuses this conversation: {said} (template: {named})"
+        ) from None
+    except Runaway as said:
+        raise Runaway(f"{where}: {said} (template: {named})") from None
     answers = []
-    for place, message in enumerate(messages):
-        if message["role"] != "assistant":
-            continue
-        before = _written(tokenizer, messages[:place], True, where)
-        after = whole if place + 1 == len(messages) else _written(tokenizer, messages[: place + 1], False, where)
+    for n, before, after in zip(learnt, texts[::2], texts[1::2], strict=True):
         if not (whole.startswith(before) and whole.startswith(after) and len(before) < len(after)):
-            raise UserError(
-                f"{where}: the chat template writes the first {place} messages in another way when more follow, so "
-                "the answers cannot be told from the prompts. Give another one: data.chat_template=<file>."
+            raise BadConversationError(
+                f"{where}: the chat template writes the first {n} messages in another way when more follow, so "
+                f"the answers cannot be told from the prompts. {ANOTHER}"
             )
         answers.append((len(before), len(after.rstrip())))
+    spans = dict(zip(learnt, answers, strict=True))
+    left_out = _left_out(tokenizer, given, tools, learnt) or next(_unwritten(given, whole, spans), None)
+    if left_out is not None:
+        raise BadConversationError(f"{where}: the chat template ({named}) does not write {left_out}. {ANOTHER}")
     return whole, answers
 
 
@@ -65,10 +117,122 @@ def ends_turns(tokenizer: PreTrainedTokenizerBase, text: str, answers: list[tupl
     return text[: answers[-1][1]].endswith(tuple(special))
 
 
-def _written(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, str]], ask: bool, where: str) -> str:
-    from jinja2 import TemplateError
+def _given(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], tools: Tools) -> list[Message]:
+    """The messages as this template reads them: what is thought under its name, arguments as text or as objects."""
+    words = words_of(tokenizer)
+    thoughts = next((key for key in REASONING if key in words), REASONING[0])
+    given = []
+    for one in messages:
+        message = {key: value for key, value in one.items() if key not in ("weight", "reasoning_content")}
+        if "reasoning_content" in one:
+            message[thoughts] = one["reasoning_content"]
+        if "tool_calls" in one and not _takes_objects(*_key(tokenizer, tools)):
+            message["tool_calls"] = [_with_text(call) for call in one["tool_calls"]]
+        given.append(message)
+    return given
 
+
+def _with_text(call: dict[str, Any]) -> dict[str, Any]:
+    """A call with its arguments in JSON, as some templates write them out."""
+    function = call["function"]
+    return {**call, "function": {**function, "arguments": json.dumps(function["arguments"], ensure_ascii=False)}}
+
+
+class _Template:
+    """A template and its special tokens alone, for questions that are asked once."""
+
+    def __init__(self, template: str, special: str) -> None:
+        self.template, self.special_tokens_map = template, json.loads(special)
+
+    def get_chat_template(self, tools: Any = None) -> str:
+        return self.template
+
+
+def _key(tokenizer: PreTrainedTokenizerBase, tools: Tools) -> tuple[str, str]:
     try:
-        return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=ask))
-    except TemplateError as error:
-        raise UserError(f"{where}: the chat template refuses this conversation: {error}") from error
+        template = tokenizer.get_chat_template(tools=list(tools) if tools else None)
+    except ValueError as error:
+        raise BadConversationError(str(error)) from None
+    return template, json.dumps(tokenizer.special_tokens_map, default=str)
+
+
+@lru_cache(maxsize=16)
+def _takes_objects(template: str, special: str) -> bool:
+    """Whether the template writes the arguments of a call as JSON when it is given an object.
+
+    transformers' documentation says so; some templates join them to a text, or write what Python shows of them.
+    """
+    call = {"type": "function", "function": {"name": "f", "arguments": {MARK: MARK}}}
+    messages = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "", "tool_calls": [call]}]
+    written = _written(template, special, json.dumps(messages), "null")
+    return written is not None and f"'{MARK}': '{MARK}'" not in written
+
+
+@lru_cache(maxsize=1024)
+def _written(template: str, special: str, messages: str, tools: str) -> str | None:
+    """What the template makes of messages in JSON; None where it refuses them."""
+    asked: Any = _Template(template, special)
+    given = json.loads(messages)
+    try:
+        return filled(asked, given, json.loads(tools), [(len(given), False)])[0]
+    except Refused:
+        return None
+
+
+def _left_out(
+    tokenizer: PreTrainedTokenizerBase, given: Sequence[Message], tools: Tools, learnt: Sequence[int]
+) -> str | None:
+    """What the template has no place for in a conversation of this shape, if there is such a thing.
+
+    A word that stands nowhere else takes the place of each text; it has to turn up.
+    """
+    marks: dict[str, str] = {}
+
+    def mark(what: str) -> str:
+        word = f"{MARK}{len(marks)}x"
+        marks[word] = what
+        return word
+
+    messages = []
+    for number, one in enumerate(given, 1):
+        name = f"message {number} ({one['role']})"
+        message = dict(one)
+        if one["content"].strip():
+            message["content"] = mark(f"the content of {name}")
+        for key in REASONING:
+            if key in one:
+                message[key] = mark(f"the {key} of {name}") if number - 1 in learnt else MARK
+        if "tool_calls" in one:
+            message["tool_calls"] = [
+                _marked_call(call, mark(f"the tool_calls of {name}")) for call in one["tool_calls"]
+            ]
+        messages.append(message | {key: IDENTITY for key in ("tool_call_id", "name") if key in one})
+    shown = [_marked_tool(tool, mark("the tools")) for tool in tools or []]
+    written = _written(*_key(tokenizer, tools), json.dumps(messages), json.dumps(shown or None))
+    return next((what for word, what in marks.items() if word not in written), None) if written is not None else None
+
+
+def _marked_call(call: dict[str, Any], word: str) -> dict[str, Any]:
+    arguments = call["function"]["arguments"]
+    some: dict[str, str] = {MARK: MARK} if arguments not in ({}, "{}") else {}
+    told: Any = json.dumps(some) if isinstance(arguments, str) else some
+    identity = {"id": IDENTITY} if "id" in call else {}
+    return {**identity, "type": "function", "function": {"name": word, "arguments": told}}
+
+
+def _marked_tool(tool: dict[str, Any], word: str) -> dict[str, Any]:
+    function = tool.get("function")
+    if isinstance(function, dict):
+        return {**tool, "function": {**function, "name": word}}
+    return {**tool, "name": word}
+
+
+def _unwritten(given: Sequence[Message], whole: str, spans: dict[int, tuple[int, int]]) -> Iterator[str]:
+    """What of these very messages does not stand in the text: templates cut out what looks like thoughts, say."""
+    for number, one in enumerate(given):
+        if one["role"] == "assistant" and number not in spans:
+            continue  # what is not learnt may be cut as it is when the model is asked
+        text = whole[slice(*spans[number])] if number in spans else whole
+        for key in ("content", *REASONING):
+            if one.get(key, "").strip() not in text:
+                yield f"the {key} of message {number + 1} ({one['role']}) as it is"
