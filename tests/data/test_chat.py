@@ -85,3 +85,79 @@ def test_a_template_from_a_file_is_saved_with_the_tokenizer(tokenizer, write, tm
     need_template(tokenizer, write("chat.jinja", SMOLLM2.encode()))
     tokenizer.save_pretrained(tmp_path / "saved")
     assert AutoTokenizer.from_pretrained(tmp_path / "saved").chat_template == SMOLLM2
+
+
+# as Qwen3 has it, in short
+TOOLED = (
+    "{% if tools %}{{ '<|im_start|>system\n' }}{% for tool in tools %}{{ tool | tojson }}{% endfor %}{{ '<|im_end|>' }}"
+    "{% endif %}{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' }}"
+    "{% if m.reasoning_content %}{{ '<think>' + m.reasoning_content + '</think>' }}{% endif %}{{ m.content }}"
+    "{% for call in m.tool_calls or [] %}{{ call.function.name }}({{ ARGUMENTS }}){% endfor %}{{ '<|im_end|>\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": {}}}]
+CALL = {"id": "7", "type": "function", "function": {"name": "weather", "arguments": {"city": "Oslo"}}}
+USES = [
+    {"role": "user", "content": "Rain?"},
+    {"role": "assistant", "content": "", "reasoning_content": "Hm.", "tool_calls": [CALL]},
+    {"role": "tool", "content": "No", "tool_call_id": "7"},
+    {"role": "assistant", "content": "No rain."},
+]
+
+
+@pytest.mark.parametrize(
+    "arguments", ["call.function.arguments | tojson", "'' + call.function.arguments", "call.function.arguments"]
+)
+def test_thoughts_calls_and_tools_are_written_and_learnt(tokenizer, arguments):
+    tokenizer.chat_template = TOOLED.replace("ARGUMENTS", arguments)
+    text, spans = render(tokenizer, USES, "row 1", TOOLS)
+    learnt = [text[start:end] for start, end in spans]
+    assert learnt == ['<think>Hm.</think>weather({"city": "Oslo"})<|im_end|>', "No rain.<|im_end|>"]
+    assert '"name": "weather"' in text[: spans[0][0]] and "tool\nNo<|im_end|>" in text
+    tokenizer.chat_template = tokenizer.chat_template.replace("reasoning_content", "thinking")
+    assert render(tokenizer, USES, "row 1", TOOLS)[0] == text, "it is called what the template calls it"
+
+
+@pytest.mark.parametrize(
+    ("part", "left_out"),
+    [
+        ("tool | tojson", "the tools"),
+        ("'<think>' + m.reasoning_content + '</think>'", r"the reasoning_content of message 2 \(assistant\)"),
+        ("call.function.name", r"the tool_calls of message 2 \(assistant\)"),
+        ("m.content", r"the content of message 1 \(user\)"),
+    ],
+)
+def test_what_the_template_has_no_place_for_is_refused(tokenizer, part, left_out):
+    tokenizer.chat_template = TOOLED.replace("ARGUMENTS", "call.function.arguments | tojson").replace(part, "''")
+    with pytest.raises(UserError, match=rf"row 1: the chat template \(mine\) does not write {left_out}"):
+        render(tokenizer, USES, "row 1", TOOLS, "mine")
+
+
+def test_a_role_that_the_template_leaves_out_is_missed_whatever_it_says(tokenizer):
+    """What the tool says stands in the answer too: that it is there does not show that it was written."""
+    talk = [USES[0], {"role": "assistant", "content": "Wait."}, {"role": "tool", "content": "rain"}, USES[3]]
+    tokenizer.chat_template = tokenizer.chat_template.replace(
+        "message['content']", "(message['content'] if message['role'] != 'tool' else '')"
+    )
+    with pytest.raises(UserError, match=r"the content of message 3 \(tool\)"):
+        render(tokenizer, talk, "row 1")
+
+
+def test_what_the_template_cuts_out_of_an_answer_is_missed(tokenizer):
+    tokenizer.chat_template = tokenizer.chat_template.replace(
+        "message['content']", "message['content'].split('</think>')[-1]"
+    )
+    with pytest.raises(UserError, match=r"the content of message 2 \(assistant\) as it is"):
+        render(tokenizer, [TALK[0], {"role": "assistant", "content": "<think>a</think>b"}], "row 1")
+
+
+def test_what_has_no_weight_is_read_and_not_learnt(tokenizer):
+    talk = [*TALK[:1], {**TALK[1], "weight": 0}, *TALK[2:]]
+    text, spans = render(tokenizer, talk, "row 1")
+    assert text == render(tokenizer, TALK, "row 1")[0] and [text[a:b] for a, b in spans] == ["Two\n<|im_end|>"]
+
+
+def test_a_template_is_named_with_the_row(tokenizer):
+    tokenizer.chat_template = "{% for m in messages %}{{ m['content'].split('|')[5] + 'x' }}{% endfor %}"
+    with pytest.raises(UserError, match=r"row 1: the chat template refuses .* no element 5 \(template: data.chat_te"):
+        render(tokenizer, TALK, "row 1", None, "data.chat_template=x.jinja")

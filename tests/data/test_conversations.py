@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import json
+import logging
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from noria.common.errors import UserError
-from noria.data.conversations import Columns, messages_of, read_conversations
+from noria.data.conversations import Columns, Reading, messages_of, read_conversations
+from noria.data.messages import Understood
 
 DEFAULT = Columns("messages", "prompt", "response", None)
 ALPACA = Columns("messages", "instruction", "output", "input")
@@ -124,3 +128,69 @@ def test_what_is_wrong_with_messages_is_said(value, message):
 def test_what_is_wrong_with_a_file_is_said(write, name, content, message):
     with pytest.raises(UserError, match=message):
         read_conversations(write(name, content), DEFAULT)
+
+
+def test_system_and_history_stand_before_the_turns(write):
+    row = {"instruction": "Who?", "input": "", "output": "Bo.", "system": "Be brief.", "history": [["I am Bo.", "Hi."]]}
+    expected = [[{"role": "system", "content": "Be brief."}, *chat("I am Bo.", "Hi.", "Who?", "Bo.")]]
+    assert chats(read_conversations(write("a.json", [json.dumps([row])]), ALPACA)) == expected
+    turns = [{"from": "human", "value": "Who?"}, {"from": "gpt", "value": "Bo."}]
+    talk = {"conversations": turns, "system": "Be brief.", "history": json.dumps(row["history"])}
+    assert chats(read_conversations(write("b.jsonl", [json.dumps(talk)]), DEFAULT)) == expected
+    unread = Columns("messages", "prompt", "response", None, system=None, history=None)
+    assert chats(read_conversations(write("b.jsonl", [json.dumps(talk)]), unread)) == [chat("Who?", "Bo.")]
+    talk["conversations"] = [{"from": "system", "value": "Be long."}, *turns]
+    with pytest.raises(UserError, match="are two system messages"):
+        read_conversations(write("c.jsonl", [json.dumps(talk)]), DEFAULT)
+
+
+CALL = {"type": "function", "function": {"name": "w", "arguments": {"city": "Oslo"}}}
+
+
+def test_a_table_has_what_the_lines_have(write, tmp_path):
+    """In a Parquet file every message has every key, and so has every object in it."""
+    other = {"type": "function", "function": {"name": "v", "arguments": {"day": "today"}}}
+    tools = [{"type": "function", "function": {"name": "w", "description": "Weather"}}]
+    rows = [
+        {"messages": [*chat("a"), {"role": "assistant", "content": None, "tool_calls": [CALL, other]},
+                      {"role": "tool", "content": "sunny"}, *chat("", "It is sunny.")[1:]], "tools": tools},
+        {"messages": [{**message, "weight": place % 2 or None} for place, message in enumerate(chat("c", "d"))]},
+    ]  # fmt: skip
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
+    table = read_conversations(str(tmp_path / "a.parquet"), DEFAULT)
+    lines = read_conversations(write("a.jsonl", map(json.dumps, rows)), DEFAULT)
+    assert chats(table) == chats(lines) and table.table["tools"].to_pylist() == lines.table["tools"].to_pylist()
+    assert chats(table)[0][1] == {"role": "assistant", "content": "", "tool_calls": [CALL, other]}
+    assert json.loads(table.table["tools"][0].as_py()) == tools and table.table["tools"][1].as_py() == ""
+
+
+def test_bad_rows_are_left_out_up_to_a_share_and_named(write, caplog):
+    lines = [json.dumps({"messages": chat("a", str(number))}) for number in range(48)]
+    lines[5] = json.dumps({"messages": [{"role": "asistant", "content": "x"}]})
+    lines[7] = json.dumps({"messages": [USER]})
+    path = write("a.jsonl", lines)
+    with caplog.at_level(logging.WARNING):
+        rows = read_conversations(path, DEFAULT, Reading(max_bad_share=0.05))
+    assert len(rows) == 46 and rows.dropped == {"bad_row": 2} and rows.ids[5] == "a.jsonl:7"
+    assert "2 of 48 rows cannot be used and are left out" in caplog.text and "line 6, message 1: unknown" in caplog.text
+    with pytest.raises(UserError, match=r"(?s)2 of 48 rows .*max_bad_share=0.04.*line 6, message 1.*line 8: the last"):
+        read_conversations(path, DEFAULT, Reading(max_bad_share=0.04))
+
+
+@pytest.mark.parametrize("name", ["images", "chosen", "weight", "system_prompt", "functions"])
+def test_a_column_that_says_what_is_learnt_is_not_passed_over(name, write, caplog):
+    path = write("a.jsonl", [json.dumps({"messages": chat("a", "b"), name: "x", "source": "web"})])
+    with pytest.raises(UserError, match=rf"there is a '{name}'.*data.ignore=\[{name}\]"):
+        read_conversations(path, DEFAULT)
+    with caplog.at_level(logging.WARNING):
+        rows = read_conversations(path, DEFAULT, Reading(Understood(ignored={name})))
+    assert chats(rows) == [chat("a", "b")] and "nothing is made of source." in caplog.text
+
+
+def test_answers_of_which_none_is_to_be_learnt_are_counted(write, caplog):
+    rows = [chat("a", "b"), [USER, {**ANSWER, "weight": 0}], [ANSWER, *chat("c", "d", "e")]]
+    with caplog.at_level(logging.WARNING):
+        read = read_conversations(write("a.jsonl", [json.dumps({"messages": row}) for row in rows]), DEFAULT)
+    assert read.ids == ["a.jsonl:1", "a.jsonl:3"] and read.dropped == {"no_answer_is_to_be_learnt": 1}
+    assert "in 1 conversations the assistant speaks before" in caplog.text
+    assert "in 1 conversations nobody answers what is asked last" in caplog.text

@@ -172,3 +172,38 @@ def test_real_alpaca_rows(shared_data, decoder):
     encoded = data.encoded("val")
     assert all(learnt.endswith("<|im_end|>") for learnt in targets(data, decoder, "val"))
     assert np.all(encoded.targets < encoded.lengths) and np.all(encoded.targets > 0)
+
+
+def test_what_has_no_weight_is_no_target(build, decoder):
+    talk = [{"role": "user", "content": "Try."}, {"role": "assistant", "content": "wrong", "weight": 0}]
+    talk += [{"role": "user", "content": "Again."}, {"role": "assistant", "content": "right", "weight": 1}]
+    data = build([json.dumps({"messages": talk})] * 2, val_fraction=0, test_fraction=0, max_length=64)
+    assert targets(data, decoder) == ["right<|im_end|>"] * 2
+    assert "wrong" in decoder.decode(data.encoded("train")[[0]]["input_ids"][0])
+
+
+def test_a_row_that_the_template_refuses_is_found_before_there_is_a_split(build, decoder):
+    decoder.chat_template = (
+        "{% if messages[1:] and messages[1].role == 'user' %}{{ raise_exception('two users') }}{% endif %}"
+        + decoder.chat_template
+    )
+    two = [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}, {"role": "assistant", "content": "c"}]
+    refused = json.dumps({"messages": two})
+    talks = [
+        json.dumps({"messages": [{"role": "user", "content": f"{n}"}, {"role": "assistant", "content": "x"}]})
+        for n in range(60)
+    ]
+    data = build([*talks, refused])
+    data.setup()
+    assert data.report["dropped"] == {"train": {"bad_row": 1}} and sum(data.report["rows"].values()) == 60
+    with pytest.raises(UserError, match=r"(?s)1 of 61 rows .*line 61: the chat template refuses .*: two users"):
+        build([*talks, refused], max_bad_share=0.01).setup()
+
+
+def test_prompts_bring_their_tools(build, decoder):
+    tools = [{"type": "function", "function": {"name": "w"}}]
+    decoder.chat_template = "{{ tools | tojson }}" + decoder.chat_template
+    talk = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    data = build([json.dumps({"messages": talk, "tools": tools})], val_fraction=0, test_fraction=0)
+    data.setup()
+    assert data.prompts("train", 1) == [({"messages": talk[:1], "tools": tools}, "b")]

@@ -117,6 +117,23 @@ def ends_turns(tokenizer: PreTrainedTokenizerBase, text: str, answers: list[tupl
     return text[: answers[-1][1]].endswith(tuple(special))
 
 
+def end_of_turn(tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """The special token that the chat template writes after an answer, if it writes one.
+
+    Raises:
+        Runaway: the template does not come to an end.
+    """
+    if not tokenizer.chat_template:
+        return None
+    turns = [{"role": "user", "content": "question"}, {"role": "assistant", "content": MARK}]
+    try:
+        after = filled(tokenizer, turns, None, [(len(turns), False)])[0].rpartition(MARK)[2]
+    except Refused:
+        return None
+    ids = tokenizer(after.lstrip(), add_special_tokens=False)["input_ids"]
+    return ids[0] if ids and ids[0] in tokenizer.added_tokens_decoder else None
+
+
 def _given(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], tools: Tools) -> list[Message]:
     """The messages as this template reads them: what is thought under its name, arguments as text or as objects."""
     words = words_of(tokenizer)

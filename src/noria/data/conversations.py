@@ -224,13 +224,8 @@ def _reader(
                     f"{where}: there is a '{name}', and {REFUSED[name]}. To leave it unread: data.ignore=[{name}]"
                 )
         turns = one_form(record.get(named[0]), where, understood) if named else _asked(record, columns, where)
-        system = _cell(record, columns.system, where)
-        if system.strip() and turns[0]["role"] == "system" and turns[0]["content"].strip() != system.strip():
-            raise BadConversationError(f"{where}: '{columns.system}' and the first message are two system messages.")
-        if system.strip() and turns[0]["role"] != "system":
-            turns = [{"role": "system", "content": system}, *turns]
-        begin = int(turns[0]["role"] == "system")
-        turns = [*turns[:begin], *_history(record, columns.history, where), *turns[begin:]]
+        system, history = (record.get(name) if name else None for name in (columns.system, columns.history))
+        turns = begun(turns, system, history, where)
         tools = tools_of(record.get(columns.tools), where) if columns.tools else []
         answered = _answered(turns, where)
         notes = [OPENING] if answered[: len(turns)] != turns[: len(answered)] else []
@@ -247,14 +242,27 @@ def _asked(record: dict[str, Any], columns: Columns, where: str) -> list[Message
     return [{"role": "user", "content": prompt}, {"role": "assistant", "content": response}]
 
 
-def _history(record: dict[str, Any], column: str | None, where: str) -> list[Message]:
-    value = record.get(column) if column else None
-    value = parsed(value, f"{where}: '{column}'") if isinstance(value, str) and value.strip() else value
-    if absent(value):
+def begun(turns: list[Message], system: Any, history: Any, where: str) -> list[Message]:
+    """The turns with what stands beside them put before: a system message, and pairs of a prompt and its answer.
+
+    Raises:
+        BadConversationError: they are none, or the turns begin with another system message.
+    """
+    system = "" if system is None else text_of(system, f"{where}: its system message")
+    history = parsed(history, f"{where}: its history") if isinstance(history, str) and history.strip() else history
+    is_first = turns[0]["role"] == "system"
+    if system.strip() and is_first and turns[0]["content"].strip() != system.strip():
+        raise BadConversationError(f"{where}: the column and the first message are two system messages.")
+    before = [{"role": "system", "content": system}] if system.strip() and not is_first else turns[: int(is_first)]
+    return [*before, *_history(history, where), *turns[int(is_first) :]]
+
+
+def _history(pairs: Any, where: str) -> list[Message]:
+    if absent(pairs):
         return []
-    if not isinstance(value, list) or not all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in value):
-        raise BadConversationError(f"{where}: '{column}' is no list of pairs: [[<prompt>, <answer>], …].")
-    said = [text_of(text, f"{where}: '{column}'") for pair in value for text in pair]
+    if not isinstance(pairs, list) or not all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs):
+        raise BadConversationError(f"{where}: its history is no list of pairs: [[<prompt>, <answer>], …].")
+    said = [text_of(text, f"{where}: its history") for pair in pairs for text in pair]
     return [{"role": ("user", "assistant")[place % 2], "content": text} for place, text in enumerate(said)]
 
 

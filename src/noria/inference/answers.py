@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -115,8 +116,7 @@ def _is_unicode(texts: list[str]) -> bool:
 
 
 def _problem(generator: Generator, prompt: Prompt) -> str | None:
-    texts = [prompt] if isinstance(prompt, str) else [str(message["content"]) for message in prompt]
-    if not _is_unicode(texts):
+    if not _is_unicode([prompt if isinstance(prompt, str) else json.dumps(prompt, ensure_ascii=False, default=str)]):
         return NO_UNICODE
     try:
         generator.encode(prompt)

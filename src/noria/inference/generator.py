@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from jinja2 import TemplateError
 from torch import Tensor
 from transformers import GenerationConfig, PreTrainedTokenizerBase, StoppingCriteria, StoppingCriteriaList
 from transformers.generation.streamers import BaseStreamer
@@ -18,9 +17,11 @@ from transformers.generation.streamers import BaseStreamer
 from noria.artifact.bundle import Artifact
 from noria.common.errors import UserError
 from noria.data.batches import epoch_batches
+from noria.data.chat import asked, end_of_turn
 from noria.data.encoded import padding_id
+from noria.data.messages import BadConversationError
 from noria.inference.device import autocast, placed
-from noria.inference.prompts import Prompt, check_messages
+from noria.inference.prompts import Prompt, conversation
 from noria.inference.sampling import Sampling, processors
 from noria.model.limits import embeddings
 from noria.model.padding import generates_beside_longer
@@ -217,19 +218,17 @@ class Generator:
         assert isinstance(text, str)
         return text
 
-    def _rendered(self, messages: Sequence[dict[str, Any]]) -> str:
-        check_messages(messages, "a prompt")
+    def _rendered(self, prompt: Sequence[dict[str, Any]] | dict[str, Any]) -> str:
         if not self.chats:
             raise UserError(
                 "The artifact's tokenizer has no chat template, so it cannot be sent messages: give a plain 'prompt', "
                 "or take a model that was trained on conversations."
             )
         try:
-            text = self._tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
-        except (TemplateError, TypeError, ValueError) as error:
-            raise BadPrompt(f"the chat template refuses these messages: {error}") from error
-        assert isinstance(text, str)
-        return text
+            messages, tools = conversation(prompt, "a prompt")
+            return asked(self._tokenizer, messages, tools)
+        except BadConversationError as error:
+            raise BadPrompt(str(error)) from error
 
 
 class _Tokens(BaseStreamer):
@@ -263,19 +262,5 @@ class _Closed(StoppingCriteria):
 def _stops(tokenizer: PreTrainedTokenizerBase, network: Any) -> list[int]:
     """The tokens that end an answer: the end of text, what the model declares, and the template's end of a turn."""
     declared = getattr(getattr(network, "generation_config", None), "eos_token_id", None)
-    stops = [tokenizer.eos_token_id, *(declared if isinstance(declared, list) else [declared]), _end_of_turn(tokenizer)]
+    stops = [tokenizer.eos_token_id, *(declared if isinstance(declared, list) else [declared]), end_of_turn(tokenizer)]
     return list(dict.fromkeys(int(token) for token in stops if token is not None))
-
-
-def _end_of_turn(tokenizer: PreTrainedTokenizerBase) -> int | None:
-    """The special token that the chat template writes after an answer, if it writes one."""
-    if not tokenizer.chat_template:
-        return None
-    answer = "ANSWER"
-    turns = [{"role": "user", "content": "question"}, {"role": "assistant", "content": answer}]
-    try:
-        after = str(tokenizer.apply_chat_template(turns, tokenize=False)).rpartition(answer)[2]
-    except (TemplateError, TypeError, ValueError):
-        return None
-    ids = tokenizer(after.lstrip(), add_special_tokens=False)["input_ids"]
-    return ids[0] if ids and ids[0] in tokenizer.added_tokens_decoder else None

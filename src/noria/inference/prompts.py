@@ -6,19 +6,21 @@ Knows neither models nor tokens.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from noria.common.errors import UserError, did_you_mean
-from noria.data.conversations import SHAREGPT, SHAREGPT_ROLES
+from noria.data.conversations import SHAREGPT, begun
 from noria.data.files import read_rows
+from noria.data.messages import ROLES, SAME_ROLES, WEIGHTS, Understood, absent, one_form, tools_of
 from noria.inference.inputs import read_records
 
 INSTRUCTION = "instruction"  # the column of Alpaca-like files, which has a column `input` beside it
 
 Messages = list[dict[str, Any]]
-Prompt = str | Messages  # a text to go on from, or a conversation to answer
+# A text to go on from, or a conversation to answer; with `tools` beside its `messages` where it has any.
+Prompt = str | Messages | dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Fields:
         input: what goes below the prompt, after a blank line.
         response: what answered the prompt before.
         text: a text to go on from.
+        system, history, tools: what stands beside a chat, as `data=instructions` reads it.
     """
 
     messages: str = "messages"
@@ -38,11 +41,14 @@ class Fields:
     input: str | None = None
     response: str = "response"
     text: str = "text"
+    system: str = "system"
+    history: str = "history"
+    tools: str = "tools"
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Fields:
         """Those that a config of data names."""
-        names = ("messages", "prompt", "input", "response", "text")
+        names = ("messages", "prompt", "input", "response", "text", "system", "history", "tools")
         return cls(**{name: data[name] for name in names if isinstance(data.get(name), str)})
 
     @property
@@ -100,12 +106,20 @@ def prompt_of(row: dict[str, Any], chat: bool, fields: Fields = USUAL) -> Prompt
     value = row[name]
     if name in fields.chats:
         messages: Messages = _asked(value or [])
-        return messages if messages and str(messages[-1]["content"]).strip() else None
+        if not messages or not str(messages[-1].get("content") or messages[-1].get("tool_calls") or "").strip():
+            return None
+        return _with_what_is_beside(messages, row, fields)
     if not value or not value.strip():
         return None
     below = row.get(fields.input or ("input" if name == INSTRUCTION else ""))
     text = f"{value}\n\n{below}" if isinstance(below, str) and below.strip() else value
-    return [{"role": "user", "content": text}] if chat else text
+    return _with_what_is_beside([{"role": "user", "content": text}], row, fields) if chat else text
+
+
+def _with_what_is_beside(messages: Messages, row: Mapping[str, Any], fields: Fields) -> Prompt:
+    beside = {"system": fields.system, "history": fields.history, "tools": fields.tools}
+    found = {key: row[name] for key, name in beside.items() if not absent(row.get(name))}
+    return {"messages": messages, **found} if found else messages
 
 
 def reference_of(row: dict[str, Any], fields: Fields = USUAL) -> Any:
@@ -140,7 +154,33 @@ def _message(given: dict[str, Any]) -> dict[str, Any]:
     if not {"from", "value"} <= {*message}:
         return message
     role, content = message.pop("from"), message.pop("value")
-    return {"role": SHAREGPT_ROLES.get(role, role) if isinstance(role, str) else role, "content": content, **message}
+    return {"role": SAME_ROLES.get(role, role) if isinstance(role, str) else role, "content": content, **message}
+
+
+def conversation(prompt: Sequence[dict[str, Any]] | dict[str, Any], where: str) -> tuple[Messages, Messages]:
+    """The messages of a prompt in one form (`data/messages.py`), and the tools that may be called.
+
+    A role that only the template knows is left to it, and so are keys that learning has no use for.
+
+    Raises:
+        UserError: what is no conversation that waits for an answer; it names the message.
+    """
+    beside: dict[str, Any] = prompt if isinstance(prompt, dict) else {"messages": prompt}
+    messages: Messages = beside["messages"]
+    check_messages(messages, where)
+    keys = frozenset(key for message in messages for key in message)
+    if all(message["role"] in (*ROLES, *SAME_ROLES) for message in messages):
+        messages = one_form(messages, where, Understood(keys, frozenset(WEIGHTS)))
+    messages = begun(messages, beside.get("system"), beside.get("history"), where)
+    return messages, tools_of(beside.get("tools"), where)
+
+
+def last_said(prompt: Prompt) -> str:
+    """What a prompt ends with, for people."""
+    if isinstance(prompt, str):
+        return prompt
+    messages = prompt["messages"] if isinstance(prompt, dict) else prompt
+    return str(messages[-1]["content"])
 
 
 def check_messages(messages: object, where: str) -> None:
@@ -156,6 +196,10 @@ def check_messages(messages: object, where: str) -> None:
         if not isinstance(message, dict):
             raise UserError(f"{where}: message {number} is no object such as those in {example}.")
         for key in ("role", "content"):
+            parts = message.get(key)
+            in_parts = isinstance(parts, list) and parts and all(isinstance(part, dict) for part in parts)
+            if key == "content" and (in_parts or (parts is None and message.get("tool_calls"))):
+                continue
             if not isinstance(message.get(key), str):
                 what = "is no text" if message.get(key) is not None else "is missing"
                 raise UserError(f"{where}: the '{key}' of message {number} {what}. Messages look like {example}.")

@@ -28,6 +28,7 @@ from noria.inference.device import pick_device
 from noria.inference.evaluation import Evaluation, evaluate, open_model
 from noria.inference.generator import Generator
 from noria.inference.language_model import LanguageModel
+from noria.inference.prompts import last_said
 from noria.inference.sampling import Sampling
 from noria.metric.base import Metric
 from noria.tracking.beside import beside
@@ -168,7 +169,7 @@ def _show_answers(
     if refused:
         get_console().print(f"{len(refused)} of {len(prompts)} samples are left out: {refused[0]}", style="yellow")
     record.write()
-    said = [row["prompt"] if isinstance(row["prompt"], str) else row["prompt"][-1]["content"] for row in rows]
+    said = [last_said(row["prompt"]) for row in rows]
     names = ("prompt", "reference", "response")
     log_tables(
         {"samples": (names, [(s, row["reference"], row["response"]) for s, row in zip(said, rows, strict=True)])}
