@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from noria.common.errors import UserError
-from noria.inference.prompts import Fields, prompt_of, read_prompts, reference_of
+from noria.inference.prompts import conversation, Fields, prompt_of, read_prompts, reference_of
 
 HI = [{"role": "user", "content": "Hi"}]
 
@@ -81,3 +81,31 @@ def test_the_names_of_data_come_first() -> None:
     assert fields == Fields(prompt="question", input="more")
     row = {"prompt": "no", "question": "yes", "more": "and"}
     assert prompt_of(row, False, fields) == "yes\n\nand" and prompt_of(row, False) == "no"
+
+
+def test_what_stands_beside_a_chat_is_asked_with_it() -> None:
+    tools = [{"type": "function", "function": {"name": "w"}}]
+    row = {"messages": HI, "system": "Be brief.", "history": [["a", "b"]], "tools": tools, "source": "web"}
+    prompt = prompt_of(row, chat=True)
+    before = [("system", "Be brief."), ("user", "a"), ("assistant", "b"), ("user", "Hi")]
+    messages = [{"role": role, "content": text} for role, text in before]
+    assert prompt is not None and conversation(prompt, "x") == (messages, tools)  # type: ignore[arg-type]
+    asked = prompt_of({"prompt": "Hi", "system": "Be brief.", "history": None, "tools": []}, chat=True)
+    assert asked is not None and conversation(asked, "x") == ([messages[0], *HI], [])  # type: ignore[arg-type]
+    assert prompt_of({"prompt": "Hi", "system": "Be brief."}, chat=False) == "Hi", "a text to go on from"
+
+
+def test_a_chat_is_asked_in_the_forms_that_it_is_learnt_in() -> None:
+    call = {"type": "function", "function": {"name": "w", "arguments": '{"city": "Oslo"}'}}
+    talk = [
+        {"role": "developer", "content": [{"type": "text", "text": "Be "}, {"type": "text", "text": "brief."}]},
+        *HI,
+        {"role": "assistant", "content": None, "tool_calls": [call], "weight": 0},
+        {"role": "tool", "content": "sunny", "mood": "glad"},
+    ]
+    messages, _ = conversation(talk, "x")
+    assert messages[0] == {"role": "system", "content": "Be brief."} and "weight" not in messages[2]
+    assert messages[2]["tool_calls"][0]["function"]["arguments"] == {"city": "Oslo"}
+    assert messages[3] == talk[3], "what only the template may know is left to it"
+    with pytest.raises(UserError, match="message 1: its content has a part of the type image"):
+        conversation([{"role": "user", "content": [{"type": "image", "url": "x"}]}], "x")
