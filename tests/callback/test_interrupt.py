@@ -15,7 +15,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from noria.callback.checkpoint import LastCheckpoint
-from noria.callback.interrupt import NOTICES, Interrupt
+from noria.callback.interrupt import Interrupt
 from noria.common.errors import Terminated
 
 NOBODY: Any = None
@@ -85,15 +85,22 @@ class Notice(Callback):
         self.left.append(next(c for c in trainer.callbacks if isinstance(c, Interrupt)).leaving)
 
 
+NOTICES = (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
+
+
+def unheard(number: int, *_: object) -> None:
+    raise AssertionError(f"signal {number} came when no fit listened")
+
+
 @pytest.fixture(autouse=True)
 def handlers() -> Any:
     """Whatever a fit sets, it takes back."""
-    before = {notice: signal.signal(notice, signal.SIG_IGN) for notice in NOTICES}
+    before = {notice: signal.signal(notice, unheard) for notice in NOTICES}
     yield
     left = {notice: signal.getsignal(notice) for notice in NOTICES}
     for notice, handler in before.items():
         signal.signal(notice, handler)
-    assert left == dict.fromkeys(NOTICES, signal.SIG_IGN)
+    assert left == dict.fromkeys(NOTICES, unheard)
 
 
 @pytest.mark.parametrize("notice", NOTICES)
@@ -119,6 +126,22 @@ def test_a_notice_ends_the_fit_at_the_end_of_the_optimiser_step(
     assert saved["global_step"] == step
     progress = saved["loops"]["fit_loop"]["epoch_loop.batch_progress"]["total"]
     assert progress["ready"] == last + 1, "the checkpoint is that of the batch it came in"
+
+
+@pytest.mark.parametrize(("notice", "status"), [(signal.SIGTERM, 143), (signal.SIGUSR1, 143), (signal.SIGHUP, 129)])
+def test_the_exit_status_tells_the_notice(train: Callable, notice: signal.Signals, status: int) -> None:
+    with pytest.raises(Terminated) as told:
+        train(Interrupt(), Notice(notice, 0), max_epochs=2)
+    assert told.value.status == status
+
+
+def test_a_fit_under_nohup_does_not_hear_the_terminal_go(train: Callable) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    told = Notice(signal.SIGHUP, 0)
+    train(Interrupt(), told, max_epochs=1)
+    assert not any(told.left) and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    for notice in NOTICES:  # after a fit that ends well Lightning's own handler stays; `one_exit` takes it back
+        signal.signal(notice, unheard)
 
 
 def test_a_resumed_fit_does_not_leave_in_mid_accumulation(

@@ -26,11 +26,11 @@ class Process:
     def __init__(self, folder: Path, words: list[str], largest: int | None = None) -> None:
         self.folder = folder
         self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - lives as long as the process
-        deaf = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        deaf = [each for each in (signal.SIGINT, signal.SIGHUP) if signal.getsignal(each) is signal.SIG_IGN]
 
         def prepare() -> None:
-            if deaf:  # a shell that runs in the background has its children ignore Ctrl-C
-                signal.signal(signal.SIGINT, signal.SIG_DFL)
+            for each in deaf:  # a shell that runs in the background has its children ignore Ctrl-C; so does nohup
+                signal.signal(each, signal.SIG_DFL)
             if largest is not None:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
 

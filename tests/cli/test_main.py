@@ -51,7 +51,9 @@ def write(path: Path, content: str) -> None:
 # Exit statuses
 
 
-STOPS = {signal.SIGINT: (130, "interrupted"), signal.SIGTERM: (143, "terminated")}
+STOPS = {
+    signal.SIGINT: (130, "interrupted"), signal.SIGTERM: (143, "terminated"), signal.SIGHUP: (129, "terminated"),
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -195,13 +195,14 @@ def test_a_dead_worker_is_replaced_by_one_with_the_same_version(server, alice):
     assert reply.status_code == 200 and reply.json()["version"] == before
 
 
-def test_a_signal_to_all_processes_loses_no_answer(server, alice, registry):
+def test_signals_to_all_processes_lose_no_answer(server, alice, registry):
     everyone = server.processes()
     assert len(everyone) >= 3
     with ThreadPoolExecutor(4) as pool:
         with paused(server):
             asked = in_flight(pool, alice, 3)
             os.killpg(server.process.pid, signal.SIGTERM)
+            os.killpg(server.process.pid, signal.SIGHUP)  # as a service manager does
             time.sleep(0.5)
         replies = [each.result() for each in asked]
     assert [reply.status_code for reply in replies] == [200] * 3

@@ -90,6 +90,30 @@ def test_ctrl_c_stops_a_sweep_and_the_same_command_goes_on(tiny, tmp_path):
     assert any(record["resumed"] for record in found)
 
 
+def test_notices_to_all_processes_of_a_sweep_leave_a_checkpoint_in_each_trial(tiny, tmp_path):
+    """As `timeout` and service managers send them: to the whole group, more than once, one of each kind."""
+    (tmp_path / "slow.py").write_text(SLOW)
+    words = [*tiny, "data.batch_size=4", "trainer.log_every_n_steps=1", "+callback.slow._target_=slow.Slow"]
+    words += ["+data.num_workers=1", "seed=1,2,3", "sweep=one", "hydra.launcher.n_jobs=2", "-m"]
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "scripts/run.py"), *words], cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+    )  # fmt: skip
+    until = time.monotonic() + 120
+    while len(list(tmp_path.glob("runs/default/one/*/metrics.csv"))) < 2 and time.monotonic() < until:
+        time.sleep(0.05)
+    for notice in (signal.SIGTERM, signal.SIGTERM, signal.SIGHUP):
+        os.killpg(process.pid, notice)
+        time.sleep(0.1)
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 143, said
+    assert "The same command again runs what is missing" in " ".join(said.split()) and "Traceback" not in said
+    runs = list(tmp_path.glob("runs/default/one/*/record.json"))
+    assert [json.loads(path.read_text())["status"] for path in runs] == ["terminated"] * 2, said
+    assert all((path.parent / "checkpoints/last.ckpt").is_file() for path in runs), said
+
+
 EDITED = """
 from pathlib import Path
 from lightning.pytorch.callbacks import Callback

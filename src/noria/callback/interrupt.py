@@ -1,4 +1,7 @@
-"""Ends a fit when it is told to: Ctrl-C at once, SIGTERM after the optimiser step. Knows nothing of what is trained."""
+"""Ends a fit when it is told to: Ctrl-C at once, SIGTERM, SIGHUP and SIGUSR1 after the optimiser step.
+
+Knows nothing of what is trained.
+"""
 
 from __future__ import annotations
 
@@ -13,15 +16,15 @@ from lightning.pytorch.callbacks import Callback
 
 from noria.callback.moment import validation_follows
 from noria.common.errors import Terminated
+from noria.common.notices import Handlers, forget_notices, hear_notices, note
 
-# What ends a job that is to make room: SIGTERM, and SIGUSR1 where SLURM is asked for a warning (--signal=USR1@60).
-NOTICES = (signal.SIGTERM, signal.SIGUSR1)
+WARNING = signal.SIGUSR1  # where SLURM is asked for one (--signal=USR1@60)
 
 
 class Interrupt(Callback):
     """Raises Terminated once the optimiser step is done, and KeyboardInterrupt even where it was lost.
 
-    SIGTERM is a notice: `leaving` is set at the end of the step, on all ranks after the same one, so that the
+    The others are notices: `leaving` is set at the end of the step, on all ranks after the same one, so that the
     checkpoint can be written before the next batch raises. A validation that is due, or under way, is finished
     first, and in the middle of an epoch one more step made. (Lightning's own handler broadcasts from inside the
     signal, between whatever the ranks are exchanging, and stops in the middle of an accumulation.)
@@ -33,10 +36,10 @@ class Interrupt(Callback):
     def __init__(self) -> None:
         self.leaving = False
         self._interrupted = False
-        self._told = False
+        self._told: int | None = None  # the signal
         self._stepped = 0
         self._asked: tuple[dist.Work, torch.Tensor] | None = None
-        self._before: dict[signal.Signals, Any] = {}
+        self._before: Handlers = {}
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         # Not where somebody else listens, or where the signal is to be ignored (nohup).
@@ -46,12 +49,12 @@ class Interrupt(Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._stepped = trainer.global_step  # a resumed run has made some
         if _may_listen():
-            self._before = {notice: signal.signal(notice, self._tell) for notice in NOTICES}
+            self._before = hear_notices(self._tell) | {WARNING: signal.signal(WARNING, self._tell)}
 
     def on_train_batch_start(self, *_: Any) -> None:
         self._heed()
         if self.leaving:
-            raise Terminated
+            raise self._end()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -67,8 +70,8 @@ class Interrupt(Callback):
         self._heed()
 
     def on_train_end(self, *_: Any) -> None:
-        if self._told or self.leaving:
-            raise Terminated
+        if self._told is not None or self.leaving:
+            raise self._end()
 
     def on_exception(self, *_: Any) -> None:  # after which Lightning calls no teardown
         self._hang_up()
@@ -79,16 +82,19 @@ class Interrupt(Callback):
     def _hang_up(self) -> None:
         if signal.getsignal(signal.SIGINT) == self._interrupt:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-        for notice, handler in self._before.items():
-            signal.signal(notice, handler)
+        forget_notices(self._before)
         self._before = {}
 
     def _interrupt(self, *_: Any) -> None:
         self._interrupted = True
         raise KeyboardInterrupt
 
-    def _tell(self, *_: Any) -> None:
-        self._told = True
+    def _tell(self, number: int, *_: Any) -> None:
+        note(number)
+        self._told = self._told or number
+
+    def _end(self) -> Terminated:
+        return Terminated(signal.SIGHUP) if self._told == signal.SIGHUP else Terminated()
 
     def _heed(self) -> None:
         if self._interrupted:
@@ -97,9 +103,9 @@ class Interrupt(Callback):
     def _all_told(self, trainer: pl.Trainer) -> bool:
         """Whether any rank has been told, by the step before: the answer is fetched one step late, so nobody waits."""
         if trainer.world_size == 1:
-            return self._told
+            return self._told is not None
         before = self._asked
-        flag = torch.tensor([float(self._told)], device=trainer.strategy.root_device)
+        flag = torch.tensor([float(self._told is not None)], device=trainer.strategy.root_device)
         self._asked = dist.all_reduce(flag, dist.ReduceOp.MAX, async_op=True), flag
         if before is None:
             return False

@@ -1,6 +1,6 @@
 """How a command ends: the exit status and the message of whatever was raised.
 
-0 done, 1 failed, 2 a user's mistake, 130 interrupted, 143 terminated.
+0 done, 1 failed, 2 a user's mistake, 130 interrupted, 143 terminated, 129 hung up.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ from noria.config.messages import explain
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 
 
+STOPPED = (129, 130, 143)
+
+
 def ending(error: BaseException) -> tuple[int, str]:
     """The exit status and the message; the traceback of a fault that nobody understands is printed."""
     match error:
@@ -34,7 +37,7 @@ def ending(error: BaseException) -> tuple[int, str]:
         case KeyboardInterrupt():
             return 130, f"Interrupted.{_way_on(error)}"
         case Terminated():
-            return 143, f"Terminated.{_way_on(error)}"
+            return error.status, f"Terminated.{_way_on(error)}"
         case SystemExit():  # Hydra's own --help and the like
             return error.code if isinstance(error.code, int) else 0 if error.code is None else 2, ""
         case OSError() if error.errno in NO_ROOM:
@@ -49,7 +52,7 @@ def ending(error: BaseException) -> tuple[int, str]:
 def say(message: str, status: int) -> None:
     """Prints to standard error, without Rich: importing it takes a tenth of the second that a mistake may cost."""
     if message:
-        color = "\033[33m" if status in (130, 143) else "\033[31m"
+        color = "\033[33m" if status in STOPPED else "\033[31m"
         print(f"{color}{visible(message)}\033[0m" if sys.stderr.isatty() else message, file=sys.stderr)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -26,7 +25,8 @@ from noria.cli.names import register_resolvers
 from noria.cli.resume import find_unfinished, refuse_changes, refuse_finished
 from noria.cli.stages import CHILD, run_checked, run_child
 from noria.common import cluster
-from noria.common.errors import Terminated, UserError
+from noria.common.errors import UserError
+from noria.common.notices import forget_notices, hear_notices, ignore_notices
 from noria.common.paths import conf_dir, remove_if_empty
 from noria.common.process import keep_sockets_short
 from noria.config.check import check
@@ -37,12 +37,19 @@ from noria.tracking.run_folder import refuse_taken
 
 def entry() -> None:
     """What `noria` and `scripts/run.py` call."""
-    sys.exit(main(sys.argv[1:]))
+    hear_notices()
+    status = main(sys.argv[1:], heard=True)
+    ignore_notices()
+    sys.exit(status)
 
 
-def main(argv: list[str]) -> int:
-    """Runs one command line; returns its exit status."""
-    before = signal.signal(signal.SIGTERM, _terminate)
+def main(argv: list[str], heard: bool = False) -> int:
+    """Runs one command line; returns its exit status.
+
+    Args:
+        heard: whether somebody hears the notices to end already, and goes on to.
+    """
+    before = {} if heard else hear_notices()
     try:
         keep_sockets_short()
         if CHILD in os.environ and "LOCAL_RANK" in os.environ:
@@ -55,7 +62,7 @@ def main(argv: list[str]) -> int:
         say(message, status)
         return status
     finally:
-        signal.signal(signal.SIGTERM, before)
+        forget_notices(before)
     return 0
 
 
@@ -162,7 +169,3 @@ def _load_dotenv() -> None:
         from dotenv import load_dotenv
 
         load_dotenv(Path(".env"))
-
-
-def _terminate(*_: Any) -> None:
-    raise Terminated

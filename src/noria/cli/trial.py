@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,8 @@ from noria.cli.base import FIT
 from noria.cli.ending import ending, say
 from noria.cli.names import register_resolvers
 from noria.cli.stages import run_checked
-from noria.common.errors import RunError, Terminated
+from noria.common.errors import RunError
+from noria.common.notices import hear_notices
 from noria.config.check import check
 from noria.sweep.claim import Place, Taken, claimed
 from noria.sweep.compose import key_of
@@ -32,7 +32,7 @@ def run_in_process(job: Job, place: Place) -> tuple[int, str]:
         Its exit status, and how it failed in one line.
     """
     register_resolvers()
-    signal.signal(signal.SIGTERM, _terminate)
+    hear_notices()
     try:
         if load_code(check(job.cfg, job.choices)) != job.code:
             raise RunError(f"A component of yours, or Noria, {CHANGED}")
@@ -70,7 +70,3 @@ def _run(cfg: DictConfig, choices: dict[str, Any], place: Place) -> None:
     if OmegaConf.select(cfg, "stage._target_") == FIT:
         cfg.stage.test = False  # nor does it when it is resumed by itself
     run_checked(check(cfg, choices), choices, multirun=True)
-
-
-def _terminate(*_: Any) -> None:
-    raise Terminated

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import signal
 from collections.abc import Iterable
 
 
@@ -33,7 +34,15 @@ class RunError(Exception):
 
 
 class Terminated(BaseException):
-    """SIGTERM came. Not an Exception, so that nothing on the way takes it for a failure."""
+    """The process was told to end. Not an Exception, so that nothing on the way takes it for a failure.
+
+    Args:
+        number: the signal that told it, SIGTERM or SIGHUP.
+    """
+
+    def __init__(self, number: int = signal.SIGTERM) -> None:
+        super().__init__()
+        self.status = 128 + number  # of the exit, as a shell has it
 
 
 class Pruned(Exception):

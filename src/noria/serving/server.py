@@ -6,9 +6,10 @@ import multiprocessing
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing.queues import SimpleQueue
+from types import FrameType
 from typing import Any, Literal
 
 import uvicorn
@@ -16,6 +17,7 @@ from litserve import LitServer
 from litserve.utils import wrap_litserve_start
 
 from noria.common.errors import RunError, Terminated, UserError
+from noria.common.notices import forget_notices, hear_notices, note
 from noria.feedback.rows import Scrub
 from noria.feedback.store import Store
 from noria.serving.door import Hall, most_waiting, protocol
@@ -37,6 +39,23 @@ Device = Literal["cpu", "cuda", "mps"]
 BACKLOG = 2048
 WATCH: Any = 0.5  # seconds between two looks whether the workers live; LitServe says int, and sleeps so long
 GRACE = 5.0  # seconds beyond the time-out for what was accepted
+
+
+class _Hearing(uvicorn.Server):
+    """Ends at SIGHUP as it does at SIGTERM."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        def heed(number: int, frame: FrameType | None) -> None:
+            note(number)
+            self.handle_exit(number, frame)
+
+        before = hear_notices(heed)
+        try:
+            with super().capture_signals():
+                yield
+        finally:
+            forget_notices(before)
 
 
 class Server:
@@ -65,7 +84,8 @@ class Server:
         self.settings = settings
         self.status = Status(source.follows)
         self._writer = None if store is None else Writer(store, scrub)
-        self._events: SimpleQueue[Event | None] = multiprocessing.get_context("spawn").SimpleQueue()
+        with starting():  # multiprocessing starts a process for its locks
+            self._events: SimpleQueue[Event | None] = multiprocessing.get_context("spawn").SimpleQueue()
         batching = settings.max_batch_size, settings.batch_timeout, settings.timeout
         self._api = Answering(Plan(source, precision, *batching, settings.follow), self._events)
         metrics = Metrics()
@@ -84,7 +104,7 @@ class Server:
         self.status.pass_on(self._remember)
 
     def run(self, ready: Callable[[str], None]) -> None:
-        """Serves until SIGINT or SIGTERM, answers what was accepted, and ends.
+        """Serves until SIGINT, SIGTERM or SIGHUP, answers what was accepted, and ends.
 
         Args:
             ready: is given the server's URL when the model is warm.
@@ -109,7 +129,7 @@ class Server:
                 timeout_graceful_shutdown=int(self.settings.timeout + GRACE),
             )  # fmt: skip
             with suppress(KeyboardInterrupt, Terminated):  # uvicorn raises the signal again once all is answered
-                uvicorn.Server(config).run([opened])
+                _Hearing(config).run([opened])
 
     def _remember(self, event: Event) -> None:
         if isinstance(event, Taken):  # a worker that is started anew falls back on it

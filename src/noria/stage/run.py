@@ -140,8 +140,8 @@ def recording(record: Record) -> Iterator[Record]:
     except KeyboardInterrupt:
         status, exit_code = INTERRUPTED, 130
         raise
-    except Terminated:
-        status, exit_code = TERMINATED, 143
+    except Terminated as notice:
+        status, exit_code = TERMINATED, notice.status
         raise
     except BaseException as problem:
         error = masked_text(f"{type(problem).__name__}: {problem}")

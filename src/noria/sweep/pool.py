@@ -187,7 +187,7 @@ class Pool:
                 KILLED,
                 f"killed by {_name(-status)}" + (", perhaps for want of memory" if -status == signal.SIGKILL else ""),
             )
-        elif self._stopping and status in (130, 143, -signal.SIGKILL, -signal.SIGTERM):
+        elif self._stopping and status in (129, 130, 143, -signal.SIGKILL, -signal.SIGTERM):
             trial.state = STOPPED
         else:
             trial.state, trial.message = FAILED, message or f"exit status {status}"

@@ -17,6 +17,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from noria.common.notices import NOTICES, deaf_processes
 from noria.common.process import die_with_parent
 from noria.sweep.claim import Place, Taken, claimed
 
@@ -68,9 +69,15 @@ class TrialProcess:
         return self._process.exitcode is not None
 
     def signal(self, number: signal.Signals) -> None:
-        """Sends a signal to the trial and to all that it has started."""
+        """Tells the trial to end, or kills it and all that it has started.
+
+        What it has started is not told: it ends that itself, once its checkpoint is written.
+        """
         with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, number)
+            if number == signal.SIGKILL:
+                os.killpg(self.pid, number)
+            else:
+                os.kill(self.pid, number)
 
     def close(self) -> tuple[int, str]:
         """Its exit status, negative for the signal that killed it, and what it said of it; takes what is left of its
@@ -91,18 +98,17 @@ class TrialProcess:
 def warm_up(modules: Sequence[str]) -> None:
     """Starts the server that trials are forked from; it imports the modules and touches no GPU.
 
-    It ignores Ctrl-C, which a terminal sends to it, too: the sweep ends it.
+    It hears neither Ctrl-C nor a notice to end, which reach it, too, where they are sent to all processes of the
+    sweep: its end would be that of its trials. It ends with the sweep.
     """
     multiprocessing.get_context("forkserver").set_forkserver_preload(list(modules))
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
+    with deaf_processes():
         forkserver.ensure_running()
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _child(job: Job, run: Run, writer: Connection) -> None:
     os.setsid()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, *NOTICES))
     threading.Thread(target=_end_with_sweep, daemon=True).start()
     die_with_parent()
     signal.signal(signal.SIGINT, signal.default_int_handler)
