@@ -60,6 +60,7 @@ def test_a_store_of_the_first_version_is_brought_up_to_date(url: str, prediction
     """Feedback had to name a label in it. What is in it stays, and it is as good as a new one."""
     about = prediction(probabilities={"POSITIVE": 0.5, "NEGATIVE": 0.3, "NEUTRAL": 0.2}, created=datetime.now(UTC))
     row = {**vars(about), "probabilities": json.dumps(about.probabilities)}
+    del row["text_pair"]  # a later step's
     engine = connect(parse(url))
     with _alone(engine) as connection:
         command.upgrade(_config(connection)[0], "0001")
@@ -102,8 +103,34 @@ def test_a_word_that_an_older_version_cannot_keep_goes_when_the_step_is_taken_ba
     store.add_feedback(about.id, "ben", correct=False, label="NEUTRAL")
     with store._database.write() as connection:
         command.downgrade(_config(connection)[0], "0001")
-    assert [said.client for said in store.corrections()] == ["ben"]
+        assert connection.exec_driver_sql("SELECT client FROM feedback").scalars().all() == ["ben"]
     store.close()
+    again = Store(url)
+    assert [said.client for said in again.corrections()] == ["ben"]
+    again.close()
+
+
+def test_the_second_text_of_a_pair_has_a_column_and_goes_back_behind_a_tab(url: str, prediction: Make) -> None:
+    pair, alone = prediction("a question", text_pair="an answer"), prediction("a\ttext of columns")
+    store = Store(url)
+    store.add_predictions([pair, alone])
+    for about in (pair, alone):
+        store.add_feedback(about.id, "ann", correct=True, label=None)
+    assert {one.id: (one.text, one.text_pair) for one in store.predictions()} == {
+        pair.id: ("a question", "an answer"), alone.id: ("a\ttext of columns", None),
+    }  # fmt: skip
+    with store._database.write() as connection:
+        command.downgrade(_config(connection)[0], "0002")
+        texts = connection.exec_driver_sql("SELECT id, text FROM predictions").all()
+        assert {tuple(row) for row in texts} == {(pair.id, "a question\tan answer"), (alone.id, "a\ttext of columns")}
+    store.close()
+    again = Store(url)  # the step is made once more; nothing but data=feedback knows which of them were pairs
+    assert [(one.text_pair, one.created) for one in again.predictions()] == [
+        (None, pair.created),
+        (None, alone.created),
+    ]
+    assert again.counts() == {"predictions": 2, "feedback": 2, "preferences": 0}, "the feedback is still there"
+    again.close()
 
 
 def test_a_step_that_fails_changes_nothing(url: str) -> None:

@@ -61,6 +61,19 @@ def test_personal_data_stays_out(url: str, prediction: Make) -> None:
         opened.close()
 
 
+def test_the_texts_of_a_pair_are_kept_and_scrubbed_each_by_itself(url: str, prediction: Make) -> None:
+    across = prediction("Send it to P.O. Box", text_pair="211 films were made")  # no address, but for a joint
+    both = prediction("I am ann@example.org", text_pair="and I am bob@example.org")
+    store, without = Store(url), Store(url, keep_texts=False)
+    store.add_predictions([across, both])
+    without.add_predictions([(hidden := prediction("a secret", text_pair="another"))])
+    kept = {one.id: (one.text, one.text_pair) for one in store.predictions()}
+    assert kept[across.id] == (across.text, across.text_pair)
+    assert kept[both.id] == ("I am <EMAIL>", "and I am <EMAIL>") and kept[hidden.id] == (None, None)
+    store.close()
+    without.close()
+
+
 def test_predictions_come_oldest_first_and_can_be_chosen(store: Store, prediction: Make) -> None:
     hours = [3, 0, 2, 1]
     store.add_predictions(

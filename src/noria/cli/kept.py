@@ -12,6 +12,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from noria.common.errors import UserError
+from noria.config.columns import text_columns
 from noria.config.signature import class_attributes, read
 
 LENGTH = "max_length"
@@ -39,7 +40,7 @@ class Kept:
         length = facts.get(LENGTH)
         data = (facts.get("config") or {}).get("data") if isinstance(facts.get("config"), dict) else None
         keys = frozenset(key.lstrip("+") for key in typed)
-        columns = _columns(data if isinstance(data, dict) else {})
+        columns = len(text_columns(data if isinstance(data, dict) else {}))
         return cls(str(facts.get("kind")), length if isinstance(length, int) else None, columns, keys)
 
     def config(self) -> dict[str, Any]:
@@ -66,17 +67,16 @@ class Kept:
         if isinstance(kinds, tuple) and kinds and self.kind not in kinds and _measures(stage):
             name = str(data["_target_"]).rpartition(".")[2]
             raise UserError(f"data={name} is for {' and '.join(kinds)}, and the artifact's kind is {self.kind}.")
-        if "text" in data and _columns(data) != self.columns:
+        if "text" in data and len(text_columns(data)) != self.columns:
             pair = "data.text=[<first column>,<second column>]"
             raise UserError(
-                f"data.text={data.text} names {_columns(data)} column{'s' if _columns(data) > 1 else ''}, and the "
+                f"data.text={data.text} names {_counted(len(text_columns(data)))}, and the "
                 f"artifact's model reads {'pairs of texts: type ' + pair if self.columns > 1 else 'one text a row'}."
             )
 
 
-def _columns(data: Any) -> int:
-    text = data.get("text", "text")
-    return 1 if text is None or isinstance(text, str) else len(text)
+def _counted(columns: int) -> str:
+    return f"{columns} column{'s' if columns > 1 else ''}"
 
 
 def _measures(stage: Any) -> bool:

@@ -7,8 +7,10 @@ Knows neither who serves nor what becomes of the next model.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import repeat
 from typing import Annotated, Any
 
 import numpy as np
@@ -17,12 +19,13 @@ from annotated_types import Ge, Gt, Interval
 
 from noria.common.errors import UserError
 from noria.data.rows import Rows
-from noria.data.split import keyed, normalise, sample
+from noria.data.split import KEY, keyed, normalise, sample
 from noria.data.text import TextData
-from noria.data.votes import Trust, Vote, settle
-from noria.feedback.records import Correction
+from noria.data.votes import Trust, Vote, place_of, settle
+from noria.feedback.records import Correction, Prediction
 
 SALT = b"noria feedback"
+TAB = "\t"
 
 
 class FeedbackData(TextData):
@@ -82,12 +85,10 @@ class FeedbackData(TextData):
             found = list(store.corrections())
         finally:
             store.close()
-        with_text = [one for one in found if one.prediction.text]
-        votes = [_vote(one) for one in with_text]
-        gold = self._gold()
-        believed, left_out, clients = settle(votes, gold, self.label_names, self.trust, normalise)
-        if missing := len(found) - len(with_text):
-            left_out["no_text"] = missing
+        pairs = self.original.splits["train"].pairs is not None
+        votes, missing = _votes(found, pairs)
+        believed, left_out, clients = settle(votes, self._gold(), self.label_names, self.trust, normalise)
+        left_out |= missing
         self.report["feedback"] = {"corrections": len(found), "rows": len(believed), "left_out": left_out}
         self.report["clients"] = {name: round(share, 3) for name, share in sorted(clients.items())}
         if not believed:
@@ -98,6 +99,7 @@ class FeedbackData(TextData):
             {
                 "id": [f"feedback:{one.id}" for one in believed],
                 "text": [one.text for one in believed],
+                **({"text_pair": [one.pair for one in believed]} if pairs else {}),
                 "label": [one.label for one in believed],
             }
         )
@@ -106,9 +108,7 @@ class FeedbackData(TextData):
 
     def _split(self, rows: Rows) -> dict[str, Rows]:
         """By a hash of its own: users may send texts out of one side of a split that was made by the common one."""
-        digests = (
-            hashlib.blake2b(normalise(text).encode(), digest_size=8, person=SALT).digest() for text in rows.texts
-        )
+        digests = (hashlib.blake2b(place.encode(), digest_size=8, person=SALT).digest() for place in _places(rows))
         place = np.array([int.from_bytes(digest, "big") / 2.0**64 for digest in digests])
         for_test, for_val = place < self.test_fraction, place >= 1 - self.val_fraction
         masks = {"train": ~(for_test | for_val), "val": for_val, "test": for_test}
@@ -118,8 +118,8 @@ class FeedbackData(TextData):
         return {name: keyed(rows.select(mask)) for name, mask in masks.items()}
 
     def _gold(self) -> dict[str, str]:
-        table = self.original.splits["train"].table
-        return dict(zip(map(normalise, table["text"].to_pylist()), table["label"].to_pylist(), strict=True))
+        train = self.original.splits["train"]
+        return dict(zip(_places(train), train.table["label"].to_pylist(), strict=True))
 
     def _beside_original(self, ours: dict[str, Rows]) -> dict[str, Rows]:
         """Original rows beside the feedback in train and val, drawn by hash; test stays feedback alone."""
@@ -128,20 +128,52 @@ class FeedbackData(TextData):
             theirs = self.original.splits.get(split)
             count = self.replay if split == "train" else round(share * len(theirs)) if theirs else 0
             if theirs is not None and count and split in ours:
-                both = [
-                    keyed(rows).table.select(["id", "text", "label", "key"])
-                    for rows in (ours[split], sample(theirs, count))
-                ]
+                names = ["id", *(["text"] if theirs.pairs is None else ["text", "text_pair"]), "label", KEY]
+                both = [keyed(rows).table.select(names) for rows in (ours[split], sample(theirs, count))]
                 ours[split] = replace(ours[split], table=pa.concat_tables([part.cast(both[0].schema) for part in both]))
         self.report["replayed"] = min(self.replay, len(self.original.splits["train"]))
         return ours
 
 
-def _vote(said: Correction) -> Vote:
+def joined(text: str, pair: str | None) -> str:
+    """A text, or both of a pair with a tab between, as stores of before have them."""
+    return text if pair is None else f"{text}{TAB}{pair}"
+
+
+def _places(rows: Rows) -> list[str]:
+    pairs = rows.pairs if rows.pairs is not None else repeat(None)
+    return [place_of(text, pair, normalise) for text, pair in zip(rows.texts, pairs, strict=False)]
+
+
+def _votes(found: Sequence[Correction], pairs: bool) -> tuple[list[Vote], dict[str, int]]:
+    """What was said of answers whose texts are kept, and how much cannot be learnt from, by reason."""
+    votes: list[Vote] = []
+    missing: Counter[str] = Counter()
+    for said in found:
+        first, second = _texts(said.prediction, pairs)
+        if not first:
+            missing["no_text"] += 1
+        elif pairs != (second is not None):  # of a model that read pairs, in the store of one that does not, or so
+            missing["no_second_text" if pairs else "second_text"] += 1
+        else:
+            votes.append(_vote(said, first, second))
+    return votes, dict(missing)
+
+
+def _texts(about: Prediction, pairs: bool) -> tuple[str | None, str | None]:
+    """Of a pair both. Stores of before had one column, in which a tab stands between the two."""
+    text = about.text
+    if pairs and text and about.text_pair is None and text.count(TAB) == 1:
+        first, _, second = text.partition(TAB)
+        return first, second
+    return text, about.text_pair
+
+
+def _vote(said: Correction, text: str, pair: str | None) -> Vote:
     """What a client said; a bare "wrong", where that leaves several labels, is a vote against the predicted one."""
     about, against = said.prediction, said.label is None
     label = about.label if said.label is None else said.label
-    return Vote(about.id, about.text or "", said.client, label, said.created, against)
+    return Vote(about.id, text, said.client, label, said.created, against, pair)
 
 
 def _shown(url: str) -> str:

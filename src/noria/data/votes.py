@@ -17,7 +17,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Vote:
-    """One client's word on one text: that it is `label`, or with `against` that it is anything but that."""
+    """One client's word on one text, or on a pair of texts: that it is `label`, or with `against` anything but that."""
 
     id: str
     text: str
@@ -25,6 +25,7 @@ class Vote:
     label: str
     at: datetime
     against: bool = False
+    pair: str | None = None
 
     def fits(self, label: str) -> bool:
         """Whether the vote is right where this is the true label."""
@@ -40,6 +41,7 @@ class Believed:
     label: str
     probability: float
     votes: int
+    pair: str | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,11 @@ class Trust:
     weigh: bool = True
 
 
+def place_of(text: str, pair: str | None, key: Callable[[str], str]) -> str:
+    """What tells texts apart, or pairs of texts, where `key` tells single texts apart."""
+    return key(text) if pair is None else f"{key(text)}\0{key(pair)}"
+
+
 def settle(
     votes: Sequence[Vote],
     gold: Mapping[str, str],
@@ -79,8 +86,8 @@ def settle(
     right wherever another label is the true one.
 
     Args:
-        gold: known labels by text key.
-        key: what tells texts apart.
+        gold: known labels by `place_of`.
+        key: what tells single texts apart.
 
     Returns:
         The believed texts, the oldest first; counts of what was left out, by reason; how far each client is believed.
@@ -89,7 +96,7 @@ def settle(
     known = set(labels)
     newest: dict[tuple[str, str], Vote] = {}
     for vote in sorted(votes, key=lambda vote: vote.at):
-        place = (key(vote.text), vote.client)
+        place = (place_of(vote.text, vote.pair, key), vote.client)
         if vote.label not in known:
             left_out["unknown_label"] += 1
             continue
@@ -156,4 +163,5 @@ def _believed(said: Sequence[Vote], believed: Mapping[str, float], labels: Seque
     if np.isclose(chances, 1).sum() > 1:  # their order is not what decides
         return None
     newest = max(said, key=lambda vote: vote.at)
-    return Believed(newest.id, newest.text, labels[best], float(chances[best] / chances.sum()), len(said))
+    chance = float(chances[best] / chances.sum())
+    return Believed(newest.id, newest.text, labels[best], chance, len(said), newest.pair)

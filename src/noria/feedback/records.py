@@ -15,11 +15,12 @@ class Prediction:
     Args:
         id: a uuid4 in hex, made by the server.
         version: the name of the model version that answered.
-        text: None where texts are not kept.
+        text: None where texts are not kept; of a pair the first one.
         probabilities: by label.
         latency_ms: milliseconds from the request to the answer.
         client: a name or a hash of who asked; never a key.
         created: aware; the store gives it back in UTC.
+        text_pair: the second text of a pair; None where there is one text, or texts are not kept.
     """
 
     id: str
@@ -30,6 +31,7 @@ class Prediction:
     latency_ms: float
     client: str
     created: datetime
+    text_pair: str | None = None
 
 
 @dataclass(frozen=True)

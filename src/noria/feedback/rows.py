@@ -43,11 +43,11 @@ def prediction_row(prediction: Prediction, keep_text: bool, scrub: Scrub | None)
     numbers = [prediction.latency_ms, *prediction.probabilities.values()]
     if not all(math.isfinite(number) for number in numbers):
         raise UserError(f"The prediction {storable(prediction.id)} has a number that is not finite.")
-    text = prediction.text if keep_text else None
+    texts = kept(prediction, scrub) if keep_text else (None, None)
     return {
         "id": short("id of a prediction", prediction.id),
         "version": short("version", prediction.version, LABEL_LIMIT),
-        "text": None if text is None else clean(text, scrub),
+        "text": texts[0],
         "label": short("label", prediction.label, LABEL_LIMIT),
         "probabilities": {
             short("label", name, LABEL_LIMIT): float(number) for name, number in prediction.probabilities.items()
@@ -55,7 +55,17 @@ def prediction_row(prediction: Prediction, keep_text: bool, scrub: Scrub | None)
         "latency_ms": float(prediction.latency_ms),
         "client": short("client", prediction.client),
         "created": aware("created", prediction.created),
+        "text_pair": texts[1],
     }
+
+
+def kept(prediction: Prediction, scrub: Scrub | None) -> tuple[str | None, str | None]:
+    """Both texts as they are stored, each scrubbed by itself; neither where one of a pair cannot be kept."""
+    given = [text for text in (prediction.text, prediction.text_pair) if text is not None]
+    found = [clean(text, scrub) for text in given]
+    if prediction.text is None or None in found:
+        return None, None
+    return found[0], found[1] if len(found) > 1 else None
 
 
 def preference_row(prompt: str, chosen: str, rejected: str, client: str, scrub: Scrub | None) -> dict[str, Any]:

@@ -48,6 +48,7 @@ predictions = Table(
     Column("latency_ms", Double, nullable=False),
     Column("client", Text, nullable=False),
     Column("created", Utc, nullable=False),
+    Column("text_pair", Text),  # the second text, where the model reads pairs
     Index("predictions_created", "created", "id"),
     Index("predictions_client", "client"),
 )

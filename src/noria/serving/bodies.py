@@ -114,6 +114,12 @@ def read_texts(data: Any, max_texts: int, pairs: bool) -> list[str]:
     return texts
 
 
+def halves(text: str, pairs: bool) -> tuple[str, str | None]:
+    """A text that `read_texts` has passed: alone, or the two of a pair."""
+    first, tab, second = text.partition(PAIR) if pairs else (text, "", "")
+    return first, second if tab else None
+
+
 def read_verdict(data: Any, kind: str, labels: list[str]) -> Verdict:
     """What is said of a prediction: `{"id": "…", "verdict": "right"}`, `"wrong"`, or `{"id": "…", "label": "…"}`.
 

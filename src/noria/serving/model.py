@@ -12,6 +12,7 @@ import torch
 
 from noria.artifact import bundle
 from noria.common.errors import UserError
+from noria.config.columns import text_columns
 from noria.data.encoded import Encoded, encode_texts
 from noria.data.tokens import length_limit
 from noria.feedback.text import LABEL_LIMIT
@@ -58,8 +59,7 @@ def describe(facts: Mapping[str, Any], named: Named) -> Description:
             f"artifact={named.folder} is a language model: stage=serve serves classifiers and regressions. "
             "stage=predict answers prompts."
         )
-    columns = (facts["config"].get("data") or {}).get("text", "text")
-    pairs = not isinstance(columns, str) and len(columns) > 1
+    pairs = len(text_columns(facts["config"].get("data") or {})) > 1
     labels = list(facts["labels"])
     if not all(isinstance(label, str) and label for label in labels):
         raise UserError(f"artifact={named.folder} has a label without a name: the answers could not be told apart.")

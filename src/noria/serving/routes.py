@@ -17,7 +17,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from noria.common.errors import UserError
 from noria.feedback.store import Prediction, UnknownPrediction
-from noria.serving.bodies import read_json, read_texts, read_verdict
+from noria.serving.bodies import halves, read_json, read_texts, read_verdict
 from noria.serving.document import (
     BODY,
     Health,
@@ -103,9 +103,13 @@ class Routes:
         answers = [{"id": uuid.uuid4().hex, **answer} for answer in reply["answers"]]
         if self.writer is not None:
             took = 1000 * (time.perf_counter() - begun)
+            pairs = self._taken.description.pairs
+            both = [halves(text, pairs) for text in texts]
             rows = [
-                Prediction(one["id"], version, text, as_text(one["label"]), one["probabilities"], took, client, now)
-                for text, one in zip(texts, answers, strict=True)
+                Prediction(
+                    *(one["id"], version, first, as_text(one["label"]), one["probabilities"], took, client, now, second)
+                )
+                for (first, second), one in zip(both, answers, strict=True)
             ]
             await self._stored(self.writer.add(rows))
         return {"version": version, "predictions": answers}

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from noria.common.errors import UserError
-from noria.feedback.rows import Scrub
+from noria.feedback.rows import Scrub, kept
 from noria.feedback.store import Prediction, Store, StoreDown, UnknownPrediction
 from noria.serving.bodies import Verdict
 
@@ -95,7 +95,10 @@ class Writer:
 
     def _clean(self, predictions: list[Prediction]) -> list[Prediction]:
         assert self._scrub is not None
-        cleaned = [replace(one, text=None if one.text is None else self._scrub(one.text)) for one in predictions]
+        cleaned = []
+        for one in predictions:
+            text, text_pair = kept(one, self._scrub)
+            cleaned.append(replace(one, text=text, text_pair=text_pair))
         lost = sum(one.text is None for one in cleaned) - sum(one.text is None for one in predictions)
         if lost and not self._warned:
             self._warned = True

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
-from itertools import count
+from itertools import count, islice, repeat
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,7 +23,7 @@ from noria.common.console import get_console
 from noria.common.errors import UserError
 from noria.cycle.gate import Decision, decide
 from noria.cycle.reasons import Reason, Thresholds, reasons, worth_training
-from noria.data.feedback import FeedbackData
+from noria.data.feedback import FeedbackData, joined
 from noria.data.module import DataModule
 from noria.feedback.store import Store, StoreDown
 from noria.inference.device import pick_device
@@ -193,7 +193,7 @@ def _reasons(
     name = champion.name if champion.facts.get("parent") else None
     with closing(Store(url)) as store:
         judged = [one for one in store.corrections() if name is None or one.prediction.version == name]
-        served = [(p.text, p.label) for p in store.predictions(version=name) if p.text]
+        served = [(joined(p.text, p.text_pair), p.label) for p in store.predictions(version=name) if p.text]
     # What a challenger was made of that is not the champion now is nothing new.
     tried = [
         v.facts.get("heard") or v.facts["added"] for v in versions.versions() if v.facts.get("parent") == champion.name
@@ -201,7 +201,9 @@ def _reasons(
     new = len({one.prediction.id for one in judged if not tried or one.created.isoformat() > max(tried)})
     split = "val" if "val" in data.original.splits else "train"
     said = _answers(cfg, champion.folder, data.original, split)["prediction"].to_pylist()[:KNOWN]
-    known = list(zip(data.original.splits[split].texts[:KNOWN], map(str, said), strict=True))
+    rows = data.original.splits[split]
+    texts = map(joined, rows.texts, rows.pairs if rows.pairs is not None else repeat(None))
+    known = list(zip(islice(texts, KNOWN), map(str, said), strict=True))
     return reasons(new, sum(not one.correct for one in judged), len(judged), served, known, thresholds)
 
 

@@ -91,7 +91,7 @@ def history(versions: Registry, champion: Version) -> None:
 
 def _table(kept: Version, decision: Decision) -> Table:
     table = Table("rows", "champion", "challenger", title=f"Turn: {kept.name}")
-    level = next((f"{found.difference.confidence:.4%}" for found in decision.sets.values()), "")
+    level = next((f"{100 * found.difference.confidence:.6g} %" for found in decision.sets.values()), "")
     for heading in (f"difference [{level}]", "p", "p no worse", "n"):
         table.add_column(heading)
     for name, found in decision.sets.items():

@@ -17,6 +17,7 @@ from noria.artifact import bundle
 from noria.common.console import PlainConsole, set_up_logging
 from noria.common.errors import UserError
 from noria.common.visible import visible
+from noria.config.columns import text_columns
 from noria.inference.answers import CLASSIFIED, GENERATED, NO_TEXT, classified, generated
 from noria.inference.classifier import Classifier
 from noria.inference.device import pick_device
@@ -97,8 +98,7 @@ def _predict(
             return generated(generator, rows, first, chat, size, fields)
     else:
         classifier = Classifier(artifact, precision, device)
-        columns = cfg.data.get("text", "text")
-        names = [columns] if isinstance(columns, str) else list(columns)
+        names = text_columns(cfg.data)
         inputs = read_inputs(cfg.input, names, cfg.data.get("quoted"))
 
         def answer(rows: Rows, first: int) -> Iterator[dict[str, Any]]:
