@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -10,13 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 import yaml
 from torch import nn
+from transformers import GenerationConfig
 
 from noria.common.errors import UserError
 from noria.common.mapping_file import read_mapping
 from noria.common.swap import replace_folder
 from noria.data.encoded import padding_id
+from noria.data.stops import stop_tokens
 from noria.model.peft import is_adapted
 from noria.model.pretrained import PROBLEM_TYPES, Pretrained
 
@@ -68,17 +72,50 @@ def save(folder: Path, network: nn.Module, tokenizer: PreTrainedTokenizerBase, f
     Args:
         network: a transformers model (it saves itself as safetensors with its config). One with an adapter in it
             leaves its weights with the adapter merged in, and the adapter alone in `adapter/`; it stays as it is.
-        facts: what `noria.yaml` holds besides the format: kind, labels, max_length, config, metrics, data, versions.
+        facts: what `noria.yaml` holds besides the format: kind, labels, max_length, config, metrics, data, versions;
+            `dtype` is that of the weights in the folder (by default the network's).
     """
     for half in folder.parent.glob(f".{folder.name}.*"):  # a kill has left it
         shutil.rmtree(half, ignore_errors=True)
     building = folder.with_name(f".{folder.name}.{os.getpid()}")
     if is_adapted(network):
         network = _save_adapter(network, building / ADAPTER)
-    network.save_pretrained(building)  # type: ignore[operator]
+    if facts["kind"] == CAUSAL_LM:
+        _name_stops(network, tokenizer)
+    _save_weights(network, building, facts.get("dtype"))
     tokenizer.save_pretrained(building)
     write_facts(building, {"format": FORMAT, **facts})
     replace_folder(building, folder)
+
+
+def _name_stops(network: Any, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Writes into the network's own settings for generation where answers end, and what pads prompts."""
+    config = getattr(network, "generation_config", None)
+    if config is None:
+        return
+    stops = stop_tokens(tokenizer, network)
+    try:
+        config.validate(strict=True)
+    except ValueError:  # it came with settings that transformers reads but does not write
+        config = network.generation_config = GenerationConfig(bos_token_id=config.bos_token_id)
+    config.eos_token_id = stops[0] if len(stops) == 1 else stops or None
+    config.pad_token_id = padding_id(tokenizer)
+
+
+def _save_weights(network: Any, folder: Path, dtype: str | None) -> None:
+    """The network's weights and config, in another type where one is given; the network stays as it is."""
+    if dtype is None or getattr(torch, dtype) == network.dtype:
+        network.save_pretrained(folder)
+        return
+    cast: dict[tuple[int, torch.Size], torch.Tensor] = {}  # weights that are one in the network stay one
+    state = {
+        name: cast.setdefault((x.data_ptr(), x.shape), x.to(getattr(torch, dtype))) if x.is_floating_point() else x
+        for name, x in network.state_dict().items()
+    }
+    network.save_pretrained(folder, state_dict=state)
+    path = folder / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**config, "dtype": dtype}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _save_adapter(network: Any, folder: Path) -> nn.Module:

@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import GenerationConfig, PreTrainedTokenizerBase, StoppingCriteria, StoppingCriteriaList
+from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
 from transformers.generation.streamers import BaseStreamer
 
 from noria.artifact.bundle import Artifact
 from noria.common.errors import UserError
 from noria.data.batches import epoch_batches
-from noria.data.chat import asked, end_of_turn
+from noria.data.chat import asked
 from noria.data.encoded import padding_id
 from noria.data.messages import BadConversationError
+from noria.data.stops import stop_tokens
 from noria.inference.device import autocast, placed
 from noria.inference.prompts import Prompt, conversation
 from noria.inference.sampling import Sampling, processors
@@ -63,7 +64,7 @@ class Generator:
                 f"reads {context} tokens in all."
             )
         self._known = embeddings(self._network)
-        self._stops = _stops(self._tokenizer, self._network)
+        self._stops = stop_tokens(self._tokenizer, self._network)
         pad = padding_id(self._tokenizer)
         self._config = GenerationConfig(
             max_new_tokens=sampling.max_new_tokens, do_sample=False, eos_token_id=self._stops or None, pad_token_id=pad
@@ -257,10 +258,3 @@ class _Closed(StoppingCriteria):
 
     def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:
         return torch.full((len(input_ids),), self.closed.is_set(), dtype=torch.bool, device=input_ids.device)
-
-
-def _stops(tokenizer: PreTrainedTokenizerBase, network: Any) -> list[int]:
-    """The tokens that end an answer: the end of text, what the model declares, and the template's end of a turn."""
-    declared = getattr(getattr(network, "generation_config", None), "eos_token_id", None)
-    stops = [tokenizer.eos_token_id, *(declared if isinstance(declared, list) else [declared]), end_of_turn(tokenizer)]
-    return list(dict.fromkeys(int(token) for token in stops if token is not None))

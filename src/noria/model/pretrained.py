@@ -35,6 +35,7 @@ PROBLEM_TYPES: dict[str, Any] = {
     "multi_label": "multi_label_classification",
     "regression": "regression",
 }
+DTYPES = ("float32", "bfloat16", "float16")
 PADDING = ("pad", "eos", "sep", "cls", "bos", "mask", "unk")  # what rows are padded with: the first that there is
 
 
@@ -83,6 +84,7 @@ class Pretrained:
         self._options = {"revision": revision, "trust_remote_code": trust_remote_code}
         self._config: PretrainedConfig | None = None
         self._own_labels: list[str] = []
+        self._own_dtype = ""
 
     @property
     def config(self) -> PretrainedConfig:
@@ -90,8 +92,15 @@ class Pretrained:
         if self._config is None:
             self._config = self._open(AutoConfig)
             drop_unknown_padding(self._config)
+            self._own_dtype = str(getattr(self._config, "dtype", None)).removeprefix("torch.")
             self._own_labels = own_labels(self._config)  # a classifier's config gets those of the data
         return self._config
+
+    @property
+    def dtype(self) -> str:
+        """The type of the weights as they came: `float32`, `bfloat16` or `float16`; of any other, `float32`."""
+        _ = self.config
+        return self._own_dtype if self._own_dtype in DTYPES else DTYPES[0]
 
     @property
     def revision(self) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import Any, Literal
 
 import lightning.pytorch as pl
 import torch
@@ -52,7 +52,15 @@ from noria.trainer.precision import matmul_precision
 from noria.trainer.steps import refuse_empty, total_steps
 
 
-def fit(cfg: DictConfig, choices: dict[str, Any], multirun: bool, *, test: bool = True, before: bool = False) -> None:
+def fit(
+    cfg: DictConfig,
+    choices: dict[str, Any],
+    multirun: bool,
+    *,
+    test: bool = True,
+    before: bool = False,
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
+) -> None:
     """Trains from the config to the artifact.
 
     Args:
@@ -60,6 +68,7 @@ def fit(cfg: DictConfig, choices: dict[str, Any], multirun: bool, *, test: bool 
         multirun: a trial of a sweep: it reports validation only.
         test: evaluate the test set at the end.
         before: measure the validation set before the first step as well, as `before/val/…`.
+        dtype: the type of the artifact's weights; `auto`: of a decoder that in which it came, else float32.
     """
     record = open_record(cfg, "fit", choices)
     with recording(record):
@@ -118,7 +127,7 @@ def fit(cfg: DictConfig, choices: dict[str, Any], multirun: bool, *, test: bool 
         data.row_weights = task.row_weights(train)
         if first_rank():
             monitored = cfg.monitor.metric if trainer.limit_val_batches else None
-            facts = _facts(cfg, choices, pretrained, data, trainer.precision)
+            facts = _facts(cfg, choices, pretrained, data, trainer.precision, dtype)
             rehearse(record.folder, data, task, splits, metrics, monitored, tokenizer, facts, bool(cfg.resume))
         checkpoint, earlier = _checkpoint(cfg)
         record.update(execution=settle_execution(cfg, pretrained, task, trainer, data, earlier))
@@ -147,7 +156,7 @@ def fit(cfg: DictConfig, choices: dict[str, Any], multirun: bool, *, test: bool 
         _take_best(network, task, trainer, record)
         artifact = record.folder / "artifact"
         with saving(artifact, record.data["paths"]["last_checkpoint"]):
-            bundle.save(artifact, network, tokenizer, _facts(cfg, choices, pretrained, data, trainer.precision))
+            bundle.save(artifact, network, tokenizer, _facts(cfg, choices, pretrained, data, trainer.precision, dtype))
         record.data["paths"]["artifact"] = str(artifact)
         with measuring(artifact):
             evaluate_and_record(cfg, artifact, data, splits, metrics, record, trainer.precision)
@@ -176,14 +185,17 @@ def _take_best(network: nn.Module, task: Task, trainer: pl.Trainer, record: Reco
 
 
 def _facts(
-    cfg: DictConfig, choices: dict[str, Any], pretrained: Pretrained, data: DataModule, precision: str
+    cfg: DictConfig, choices: dict[str, Any], pretrained: Pretrained, data: DataModule, precision: str, dtype: str
 ) -> dict[str, Any]:
     """What `noria.yaml` says of the artifact."""
+    if dtype == "auto":
+        dtype = pretrained.dtype if data.kind == bundle.CAUSAL_LM else "float32"
     return {
         "kind": data.kind,
         "labels": data.labels,
         "max_length": data.max_length,
         "precision": precision,
+        "dtype": dtype,
         "config": shareable(cfg),
         "choices": choices,
         "data": {"fingerprint": data.fingerprint, "fingerprints": data.fingerprints},
