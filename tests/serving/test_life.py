@@ -103,6 +103,20 @@ def test_who_said_what(server, registry, alice):
     assert (asked.client, said.client) == ("alice", "bob")
 
 
+def test_a_database_that_is_gone_is_never_answered_with_200(server, alice, registry):
+    answer = ask(alice).json()["predictions"][0]
+    path = registry.folder.parent / "feedback.db"
+    path.rename(path.with_name("elsewhere.db"))
+    word = {"id": answer["id"], "verdict": "right"}
+    for asked in (ask(alice), ask(alice), alice.post("/feedback", json=word)):
+        assert asked.status_code == 503 and "nothing was kept" in asked.json()["error"]
+        assert asked.headers["retry-after"] == "5"
+    assert server.said().count("was deleted, moved or replaced while it was open") == 1, "said once"
+    path.with_name("elsewhere.db").rename(path)
+    assert alice.post("/feedback", json=word).json() == {"id": answer["id"], "new": True}
+    assert ask(alice).status_code == 200 and "The store works again" in " ".join(server.said().split())
+
+
 def test_limits_are_those_that_were_set(alice):
     assert ask(alice, ["fun"] * 4).status_code == 422
     assert ask(alice, "x" * 600).status_code == 413

@@ -74,6 +74,29 @@ def test_a_label_that_was_predicted_means_right(store):
     assert row.correct and row.label == "good"
 
 
+def test_a_database_that_is_gone_is_said_once_and_that_it_is_back(store, tmp_path, caplog):
+    async def run() -> list[Prediction]:
+        writer, kept = Writer(store), [prediction()]
+        await writer.add(kept)
+        (tmp_path / "feedback.db").rename(tmp_path / "elsewhere.db")
+        for _ in range(5):
+            with pytest.raises(StoreDown, match="not there any more"):
+                await writer.add([prediction()])
+            with pytest.raises(StoreDown, match="not there any more"):
+                await writer.say(Verdict(kept[0].id, True, None), "bob")
+        (tmp_path / "elsewhere.db").rename(tmp_path / "feedback.db")
+        for _ in range(3):
+            kept.append(prediction())
+            await writer.add(kept[-1:])
+        writer.close()
+        return kept
+
+    kept = asyncio.run(run())
+    assert {row.id for row in store.predictions()} == {row.id for row in kept}
+    said = [record.getMessage() for record in caplog.records if record.name == "noria.serving.writer"]
+    assert len(said) == 2 and "503: The feedback store" in said[0] and said[1] == "The store works again."
+
+
 def test_a_store_that_fails_is_told_and_works_again(store, tmp_path):
     def rename(before: str, after: str) -> None:
         with sqlite3.connect(tmp_path / "feedback.db") as database:

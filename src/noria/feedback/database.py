@@ -15,6 +15,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from noria.feedback.engine import BUSY, bare, connect, parse, plain_errors, writing
 from noria.feedback.migrate import migrate
+from noria.feedback.place import Place
+from noria.feedback.records import StoreDown
 
 CHUNK = 1000  # rows fetched at a time
 BRIEFLY = 100  # milliseconds that emptying the log waits for those who use it; writers wait as long
@@ -39,18 +41,32 @@ class Database:
         except BaseException:
             self.engine.dispose()
             raise
+        self._place = Place(str(self.url.database)) if self._is_file else None
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A transaction; it is on the disk when this has ended."""
-        with plain_errors(self.url), self._turn, writing(self.engine).begin() as connection:
-            yield connection
+        """A transaction; it is on the disk, where others find it, when this has ended."""
+        with plain_errors(self.url), self._turn:
+            self._check_place()
+            with writing(self.engine).begin() as connection:
+                yield connection
+            if self._place is not None:
+                try:
+                    self._place.check_written()
+                except StoreDown:
+                    self.engine.dispose()  # what is connected holds files that nobody else can open
+                    raise
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that only reads."""
+        self._check_place()
         with plain_errors(self.url), self.engine.connect() as connection:
             yield connection
+
+    def _check_place(self) -> None:
+        if self._place is not None:  # or a new connection would make an empty file
+            self._place.check_file()
 
     def stream(self, query: Select[*tuple[Any, ...]]) -> Iterator[Row[*tuple[Any, ...]]]:
         """Rows as they were when the first one was asked for, without holding more than some in memory."""

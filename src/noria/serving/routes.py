@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 import uuid
 from collections.abc import Awaitable
@@ -36,8 +35,6 @@ from noria.serving.problem import Problem
 from noria.serving.settings import Keys, Settings, is_loopback
 from noria.serving.status import Status
 from noria.serving.writer import Writer
-
-log = logging.getLogger(__name__)
 
 LOCKED = ("/predict", "/feedback", "/info", "/metrics")
 PATHS = frozenset({"/", "/health", "/ready", "/openapi.json", *LOCKED})
@@ -203,9 +200,9 @@ class Routes:
             raise Problem(404, str(problem)) from None
         except UserError as problem:
             raise Problem(422, str(problem)) from None
-        except Exception as problem:
-            log.error("The store failed: %s", problem)
-            raise Problem(503, "The store of predictions does not answer.", {"Retry-After": "5"}) from None
+        except Exception:  # which the writer has said
+            said = "The store of predictions does not answer, and nothing was kept of this request."
+            raise Problem(503, said, {"Retry-After": "5"}) from None
 
     def _document(self, app: FastAPI, request: Request) -> dict[str, Any]:
         """The document; the names of the labels, as in /info, only for those who may ask."""

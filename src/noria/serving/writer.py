@@ -47,6 +47,7 @@ class Writer:
         self._store, self._scrub = store, scrub
         self._scrubbing = ThreadPoolExecutor(1, thread_name_prefix="scrub")
         self._warned = False
+        self._failing: str | None = None
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._thread.start()
@@ -130,7 +131,7 @@ class Writer:
         while jobs := self._next():
             self._write([job for job in jobs if job.call is None])
             if (call := jobs[-1].call) is not None:
-                _settle(jobs[-1:], call)
+                self._settle(jobs[-1:], call)
 
     def _next(self) -> list[_Job]:
         """What waits, up to a call or to so many predictions; nothing at the end."""
@@ -151,7 +152,28 @@ class Writer:
     def _write(self, jobs: list[_Job]) -> None:
         predictions = [prediction for job in jobs for prediction in job.predictions]
         if predictions:
-            _settle(jobs, lambda: self._store.add_predictions(predictions))
+            self._settle(jobs, lambda: self._store.add_predictions(predictions))
+
+    def _settle(self, jobs: list[_Job], call: Callable[[], Any]) -> None:
+        result, error = None, None
+        try:
+            result = call()
+        except Exception as problem:
+            error = problem
+        self._say(error)
+        for job in jobs:
+            job.done(result, error)
+
+    def _say(self, error: Exception | None) -> None:
+        """That the store fails, and that it works again, once each: it is asked many times a second."""
+        if isinstance(error, UserError):  # of a request, and not of the store
+            return
+        said = None if error is None else str(error) or type(error).__name__
+        if said is not None and said != self._failing:
+            log.error("The store failed, and requests get a 503: %s", said)
+        if said is None and self._failing is not None:
+            log.warning("The store works again.")
+        self._failing = said
 
 
 def _portions(predictions: list[Prediction]) -> Iterator[list[Prediction]]:
@@ -160,19 +182,9 @@ def _portions(predictions: list[Prediction]) -> Iterator[list[Prediction]]:
     length = 0
     for one in predictions:
         part.append(one)
-        length += len(one.text or "")
+        length += len(one.text or "") + len(one.text_pair or "")
         if length >= PORTION:
             yield part
             part, length = [], 0
     if part:
         yield part
-
-
-def _settle(jobs: list[_Job], call: Callable[[], Any]) -> None:
-    result, error = None, None
-    try:
-        result = call()
-    except Exception as problem:
-        error = problem
-    for job in jobs:
-        job.done(result, error)
