@@ -12,6 +12,7 @@ import torch
 from noria.common.errors import UserError
 from noria.comparison.answers import Answers
 from noria.comparison.measures import make_measure
+from noria.inference.text_units import by_text
 from noria.metric.accuracy import Accuracy
 from noria.metric.auroc import AUROC
 from noria.metric.f1 import F1
@@ -112,6 +113,19 @@ def test_perplexity_weighs_texts_by_their_tokens() -> None:
     features = measure.features(sheet, Answers(loss=losses))
     expected = Perplexity("causal_lm", 0)(torch.from_numpy(losses), torch.from_numpy(tokens))
     assert float(measure.value(features.sum(axis=0))) == pytest.approx(expected)
+
+
+def test_what_no_tokenizer_decides_is_compared_too() -> None:
+    rng = np.random.default_rng(6)
+    losses, sizes, words = rng.random(ROWS) * 99, rng.integers(1, 200, ROWS), rng.integers(1, 50, ROWS)
+    sheet: Any = SimpleNamespace(kind="causal_lm", bytes=sizes, words=words)
+    expected = by_text(losses, sizes, words)
+    for name, estimate in expected.items():
+        measure = make_measure(name, "causal_lm", {})
+        features = measure.features(sheet, Answers(text_loss=losses))
+        assert float(measure.value(features.sum(axis=0))) == pytest.approx(estimate.value) and measure.mode == "min"
+        with pytest.raises(UserError, match="noria stage=evaluate"):
+            measure.features(SimpleNamespace(kind="causal_lm", bytes=None, words=None), Answers())  # type: ignore[arg-type]
 
 
 def test_what_cannot_be_measured_is_said() -> None:

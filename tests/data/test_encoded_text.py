@@ -80,3 +80,42 @@ def test_no_targets_at_all(rows):
     made = EncodedText(tokens(rows), PAD, 4)
     assert len(made) == 0 and made.left_out == len(rows) and made.truncated == 0
     assert made.row.shape == made.targets.shape == made.lengths.shape == (0,)
+
+
+def scored(made: EncodedText) -> list[tuple[list[int], list[int]]]:
+    """Of each window its tokens, and those of them that are targets."""
+    batches = [made[[window]] for window in range(len(made))]
+    return [(b["input_ids"][0].tolist(), [i for i in b["labels"][0].tolist() if i != -100]) for b in batches]
+
+
+def test_with_a_stride_each_token_is_a_target_once_with_what_stands_before_it():
+    made = EncodedText(tokens([[*range(10, 20)], [30, 31]]), PAD, 4, stride=2)
+    assert scored(made) == [
+        ([10, 11, 12, 13], [11, 12, 13]),
+        ([12, 13, 14, 15], [14, 15]),
+        ([14, 15, 16, 17], [16, 17]),
+        ([16, 17, 18, 19], [18, 19]),
+        ([30, 31], [31]),
+    ]
+    assert made.row.tolist() == [0, 0, 0, 0, 1] and made.lengths.tolist() == [4, 4, 4, 4, 2] and made.truncated == 0
+
+
+def test_a_row_that_follows_another_has_its_end_before_it():
+    made = EncodedText(
+        tokens([[10, 11, 12], [20], [21, 22, 23], [30]]), PAD, 5, stride=2, follows=np.array([False, True, True, False])
+    )
+    assert scored(made) == [
+        ([10, 11, 12], [11, 12]),
+        ([10, 11, 12, 20], [20]),
+        ([11, 12, 20, 21, 22], [21, 22]),
+        ([20, 21, 22, 23], [23]),
+    ]
+    assert made.left_out == 1
+    led = EncodedText(tokens([[10, 11, 12, 13, 14]]), PAD, 4, lead=7, stride=2)
+    assert scored(led) == [([7, 10, 11, 12], [10, 11, 12]), ([7, 12, 13, 14], [13, 14])]
+
+
+def test_a_stride_of_a_whole_window_changes_nothing():
+    rows = [[*range(10, 17)], [*range(20, 23)]]
+    assert scored(EncodedText(tokens(rows), PAD, 3, stride=3)) == scored(EncodedText(tokens(rows), PAD, 3))
+    assert scored(EncodedText(tokens(rows), PAD, 3, stride=9)) == scored(EncodedText(tokens(rows), PAD, 3))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from torchmetrics.functional.classification import multiclass_accuracy, multicla
 from noria.artifact.bundle import Artifact
 from noria.data.encoded_text import EncodedText
 from noria.data.module import DataModule
+from noria.data.plain_text import PlainText, passages
 from noria.data.rows import Rows
 from noria.data.table import TableData
 from noria.data.tokens import cached_tokens
@@ -97,3 +99,93 @@ def test_a_language_model_is_measured_by_the_token(decoder: Artifact) -> None:
 
 def test_the_kind_decides_what_measures(artifact: Artifact) -> None:
     assert isinstance(open_model(artifact, "32-true", torch.device("cpu")), Classifier)
+
+
+TEXT = "A dreadful film, caf\u00e9 \u2713 and a bore.\n\nIt was moving and funny, superb acting; " * 9
+
+
+def measured_text(decoder: Artifact, folder: Path, text: str = TEXT, **keys: object) -> Evaluation:
+    (folder / "train.txt").write_text("something else\n")
+    (folder / "test.txt").write_text(text)
+    paths = {"path": str(folder / "train.txt"), "test_path": str(folder / "test.txt")}
+    data = PlainText("causal_lm", decoder.tokenizer, 0, **paths, val_fraction=0, **keys)  # type: ignore[arg-type]
+    data.setup()
+    model = open_model(decoder, "32-true", torch.device("cpu"))
+    return evaluate(model, data, "test", {"perplexity": Perplexity("causal_lm", 0)}, 2)
+
+
+@torch.no_grad()
+def in_one_go(decoder: Artifact, text: str) -> tuple[float, int]:
+    """The summed loss (nats) of all tokens of a text but the first, and their number."""
+    ids = torch.tensor([decoder.tokenizer(text, add_special_tokens=False)["input_ids"]])
+    loss = decoder.network(input_ids=ids, labels=ids).loss.item()
+    return loss * (ids.shape[1] - 1), ids.shape[1] - 1
+
+
+def test_bits_per_byte_and_perplexity_per_word_are_those_of_the_text(decoder: Artifact, tmp_path: Path) -> None:
+    """As lm-evaluation-harness divides: by the bytes and the words of the raw text, the end of the text left out."""
+    text = TEXT[:300].strip()
+    found = measured_text(decoder, tmp_path, text, max_length=256)
+    nats, tokens = in_one_go(decoder, text)
+    first = decoder.tokenizer.decode(decoder.tokenizer(text)["input_ids"][:1])
+    sizes = len(text.encode()) - len(first.encode())  # what nothing stands before is not measured
+    bits, per_word = found.estimates["bits_per_byte"], found.estimates["word_perplexity"]
+    assert bits.value == pytest.approx(nats / math.log(2) / sizes, rel=1e-5) and bits.unit == "bits per byte"
+    assert per_word.value == pytest.approx(math.exp(nats / (len(text.split()) - 1)), rel=1e-5)
+    assert found.estimates["perplexity"].unit == "per token" and per_word.unit == "per word"
+    rows = found.predictions
+    assert rows["tokens"].to_pylist() == [tokens + 1] and rows["bytes"].to_pylist() == [sizes]
+    assert rows["text_loss"].to_pylist() == [pytest.approx(nats, rel=1e-5)], "the end of the text is a target, no text"
+    assert rows["loss"][0].as_py() * (tokens + 1) > nats
+
+
+def test_units_have_intervals_over_the_same_rows(decoder: Artifact, tmp_path: Path) -> None:
+    found = measured_text(decoder, tmp_path, max_length=64)
+    for name in ("bits_per_byte", "word_perplexity"):
+        estimate = found.estimates[name]
+        assert estimate.low < estimate.value < estimate.high and estimate.n == len(found.predictions)
+    per_byte = np.array(found.predictions["text_loss"]) @ np.ones(len(found.predictions)) / math.log(2)
+    assert found.estimates["bits_per_byte"].value == pytest.approx(
+        per_byte / np.array(found.predictions["bytes"]).sum()
+    )
+
+
+@torch.no_grad()
+def by_the_guide(decoder: Artifact, text: str, length: int, stride: int) -> tuple[float, int]:
+    """The loop of transformers' guide to perplexity: the summed loss and the number of tokens."""
+    ids = torch.tensor([decoder.tokenizer(text, add_special_tokens=False)["input_ids"]])
+    total, count, before = 0.0, 0, 0
+    for begin in range(0, ids.shape[1], stride):
+        end = min(begin + length, ids.shape[1])
+        targets = ids[:, begin:end].clone()
+        targets[:, : -(end - before)] = -100
+        scored = int((targets[:, 1:] != -100).sum())
+        total += decoder.network(input_ids=ids[:, begin:end], labels=targets).loss.item() * scored
+        count, before = count + scored, end
+        if end == ids.shape[1]:
+            break
+    return total, count
+
+
+@pytest.mark.parametrize("stride", [16, 24, 64])
+def test_a_stride_measures_as_transformers_guide_does(decoder: Artifact, tmp_path: Path, stride: int) -> None:
+    assert len(TEXT.strip()) < 4000, "one passage"
+    found = measured_text(decoder, tmp_path, max_length=64, stride=stride)
+    total, count = by_the_guide(decoder, TEXT.strip() + decoder.tokenizer.eos_token, 64, stride)
+    rows = found.predictions
+    tokens = np.array(rows["tokens"])
+    if stride < 64:  # else each window's first token is measured in no window, in the guide too
+        assert tokens.sum() == count == len(decoder.tokenizer(TEXT.strip())["input_ids"])
+    assert np.array(rows["loss"]) @ tokens == pytest.approx(total, rel=1e-5)
+
+
+def test_a_stride_sees_the_passage_before(decoder: Artifact, tmp_path: Path) -> None:
+    """A document of several passages is measured as one text, but for where the last windows of a passage begin."""
+    text = (TEXT.strip() + "\n\n") * 8
+    found, alone = (measured_text(decoder, tmp_path, text, max_length=64, **keys) for keys in ({"stride": 16}, {}))
+    assert found.predictions["id"].to_pylist() == [f"test.txt:{n + 1}" for n in range(len(found.predictions))]
+    tokens = np.array(found.predictions["tokens"])
+    assert len(tokens) > 1 and found.estimates["bits_per_byte"].n == len(tokens), "windows overlap, passages do not"
+    lengths = [len(decoder.tokenizer(passage)["input_ids"]) for passage in passages(text)]
+    assert tokens.tolist() == [lengths[0] - 1, *lengths[1:-1], lengths[-1] + 1], "all but the very first, and the end"
+    assert len(alone.predictions) > len(tokens) and np.array(alone.predictions["tokens"]).sum() < tokens.sum()

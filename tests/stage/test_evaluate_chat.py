@@ -95,3 +95,20 @@ def test_a_moved_artifact_needs_no_template_file(measured, noria, recorded, chat
     words = ["artifact=moved", "input=ask.txt", "stage.output=said.jsonl", "stage.generation.max_new_tokens=4"]
     assert noria("stage=predict", *words) == 0
     assert json.loads((tmp_path / "said.jsonl").read_text())["prompt"] == "Say 3."
+
+
+def test_units_are_named_and_few_rows_are_said(measured, recorded, capsys, chatted):
+    found = measured()
+    units = {name: value.get("unit") for name, value in found.items()}
+    assert units == {
+        "test/loss": "nats per token",
+        "test/perplexity": "per token",
+        "test/bits_per_byte": "bits per byte",
+        "test/word_perplexity": "per word",
+    }
+    said = " ".join(capsys.readouterr().out.split())
+    count = found["test/perplexity"]["n"]
+    assert count < 20 and f"test: {count} rows or windows are too few for an interval" in said
+    assert "test/word_perplexity" in said and "per token" in said, "names are shown whole"
+    of_fit = json.loads((chatted / "record.json").read_text())["metrics"]
+    assert {"val/bits_per_byte", "val/word_perplexity"} <= {*of_fit}

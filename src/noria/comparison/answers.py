@@ -33,17 +33,20 @@ class Answers:
             texts (n,).
         probabilities: (n, labels) float32, in the order of the sheet's labels.
         loss: (n,) float32.
+        text_loss: of a language model, summed over what is text (n,) float64.
     """
 
     predicted: np.ndarray | None = None
     probabilities: np.ndarray | None = None
     loss: np.ndarray | None = None
+    text_loss: np.ndarray | None = None
 
 
 class Sheet:
     """The rows of one split as the first run has them: what every other run has to have answered as well.
 
-    `truth` has the form of `Answers.predicted`, `tokens` (n,) counts the targets of each text of a language model.
+    `truth` has the form of `Answers.predicted`, `tokens` (n,) counts the targets of each text of a language model,
+    `bytes` and `words` (n,) how much text they stand for (None in older predictions).
 
     Raises:
         UserError: the first run has not answered a row of that split.
@@ -57,7 +60,10 @@ class Sheet:
         self.keys = _keys(table)
         self.labels = tuple(labels_of(first)) if self.kind in (CLASSES, SETS) else ()
         self._vocabulary = pa.array(self.labels, pa.string())
-        self.tokens = np.asarray(table["tokens"]) if self.kind == TOKENS else None
+        self.tokens, self.bytes, self.words = (
+            np.asarray(table[name]) if self.kind == TOKENS and name in table.column_names else None
+            for name in ("tokens", "bytes", "words")
+        )
         self._true = "reference" if self.kind == TEXTS else "label"
         self._said = "response" if self.kind == TEXTS else "prediction"
         self._truth = table[self._true].combine_chunks() if self.kind != TOKENS else None
@@ -71,7 +77,7 @@ class Sheet:
         """A run's answers, in the order of the sheet.
 
         Args:
-            columns: of `predicted`, `probabilities`, `loss`.
+            columns: of `predicted`, `probabilities`, `loss`, `text_loss`.
 
         Raises:
             UserError: the run was measured on other rows, or on rows with other labels or texts.
@@ -86,6 +92,7 @@ class Sheet:
             self._coded(table[self._said].combine_chunks()) if self._said in found else None,
             self._probabilities(run, table) if "probabilities" in found else None,
             np.asarray(table["loss"], dtype=np.float32) if "loss" in found else None,
+            np.asarray(table["text_loss"]) if "text_loss" in found else None,
         )
 
     def _table(self, run: Run, columns: list[str] | None) -> pa.Table:
@@ -126,8 +133,8 @@ class Sheet:
             raise UserError(f"{self.first.folder} and {run.folder} have different texts under the same row ids.")
         if self.tokens is not None and not np.array_equal(np.asarray(table["tokens"]), self.tokens):
             raise UserError(
-                f"{self.first.folder} and {run.folder} cut the same texts into different tokens: losses a token of "
-                "different tokenizers cannot be compared."
+                f"{self.first.folder} and {run.folder} cut the same texts into different tokens or windows: losses a "
+                "token of different tokenizers cannot be compared. Bits per byte can, in their records."
             )
         return table
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from noria.common.errors import UserError, did_you_mean
 from noria.comparison.answers import CLASSES, SETS, TEXTS, TOKENS, VALUES, Answers, Sheet
-from noria.comparison.measure import MEAN, RIGHT, SUMS, Maker, Measure, given, of_rows, ratio
+from noria.comparison.measure import MEAN, RIGHT, SUMS, Features, Maker, Measure, given, of_rows, ratio
 from noria.comparison.text_measures import ROUGES, bleu, rouge
 
 
@@ -51,7 +51,31 @@ def _token_loss(name: str, options: Mapping[str, Any]) -> Measure:
 
 
 def _perplexity(name: str, options: Mapping[str, Any]) -> Measure:
-    return Measure(name, "min", ("loss",), SUMS, _token_losses, lambda sums: np.exp(np.minimum(ratio(sums), 700)))
+    return Measure(name, "min", ("loss",), SUMS, _token_losses, _exp)
+
+
+def _bits_per_byte(name: str, options: Mapping[str, Any]) -> Measure:
+    return Measure(name, "min", ("text_loss",), SUMS, _text_losses("bytes"), lambda sums: ratio(sums) / np.log(2))
+
+
+def _word_perplexity(name: str, options: Mapping[str, Any]) -> Measure:
+    return Measure(name, "min", ("text_loss",), SUMS, _text_losses("words"), _exp)
+
+
+def _exp(sums: np.ndarray) -> np.ndarray:
+    return np.asarray(np.exp(np.minimum(ratio(sums), 700)))
+
+
+def _text_losses(size: str) -> Features:
+    def losses(sheet: Sheet, answers: Answers) -> np.ndarray:
+        sizes = getattr(sheet, size)
+        if sizes is None or answers.text_loss is None:
+            raise UserError(
+                f"The predictions do not tell their {size}: measure the runs anew with noria stage=evaluate."
+            )
+        return np.stack([answers.text_loss, sizes.astype(np.float64)], axis=1)
+
+    return losses
 
 
 def _token_losses(sheet: Sheet, answers: Answers) -> np.ndarray:
@@ -195,6 +219,11 @@ MAKERS: dict[str, dict[str, Maker]] = {
     CLASSES: {**_ONE_OF, "matthews": _matthews},
     SETS: _ONE_OF,
     VALUES: {"loss": _loss, "mae": _error(1), "mse": _error(2), "pearson": _pearson, "spearman": _spearman},
-    TOKENS: {"loss": _token_loss, "perplexity": _perplexity},
+    TOKENS: {
+        "loss": _token_loss,
+        "perplexity": _perplexity,
+        "bits_per_byte": _bits_per_byte,
+        "word_perplexity": _word_perplexity,
+    },
     TEXTS: {"bleu": bleu, **dict.fromkeys(ROUGES, rouge)},
 }

@@ -99,7 +99,7 @@ class Instructions(DataModule):
         texts, answers = self._written(rows)
         if not ends_turns(self.tokenizer, texts[0], answers[0]):
             log.warning("The chat template ends an answer without a special token: a model will not learn to stop.")
-        tokens = cached_tokens(self.tokenizer, texts, None, None, spans=answers, special=False)
+        tokens = cached_tokens(self.tokenizer, texts, None, None, spans=answers, special=False, sized=split != "train")
         limit = length_limit(self.tokenizer, self.max_length)
         encoded = EncodedText(tokens, padding_id(self.tokenizer), limit, first=True)
         if not len(encoded):

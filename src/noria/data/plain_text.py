@@ -8,10 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute
+from annotated_types import Gt
 
 from noria.common.errors import UserError
 from noria.data.encoded import padding_id
@@ -41,9 +43,14 @@ class PlainText(DataModule):
     document's last passage ends with the tokenizer's end of text. Where the tokenizer begins texts with a token of
     its own, so does every window; else the first token of each window is not a target.
 
+    With a `stride`, validation and test are measured by windows that overlap, as transformers' guide to perplexity
+    does: each token is measured once, with at least `max_length - stride` tokens before it, those of the document's
+    passage before it among them where that is in the same split.
+
     Args:
         path: a .txt or .md file, a folder with such files at any depth, or a table with a document a row.
         text: the column of the documents, for a table.
+        stride: new tokens of a window of validation and test, `max_length` at most; None: windows without overlap.
     """
 
     kinds = ("causal_lm",)
@@ -59,9 +66,11 @@ class PlainText(DataModule):
         val_path: str | None = None,
         test_path: str | None = None,
         text: str = "text",
+        stride: Annotated[int, Gt(0)] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(kind, tokenizer, seed, labels, **kwargs)
+        self.stride = stride
         self.paths = {"train": path, "val": val_path, "test": test_path}
         self.text = text
 
@@ -72,11 +81,15 @@ class PlainText(DataModule):
         tokenizer = self.tokenizer
         assert tokenizer is not None
         rows = self.splits[split]
-        tokens = cached_tokens(tokenizer, _ended(rows, tokenizer.eos_token or ""), None, None, special=False)
+        measured = split != "train"
+        texts = _ended(rows, tokenizer.eos_token or "")
+        tokens = cached_tokens(tokenizer, texts, None, None, special=False, sized=measured)
         begun = tokenizer("a")["input_ids"][0]
         lead = begun if begun == tokenizer.bos_token_id else None
         limit = length_limit(tokenizer, self.max_length)
-        encoded = EncodedText(tokens, padding_id(tokenizer), limit, lead)
+        stride = self.stride if measured else None
+        follows = _follows(rows) if stride is not None else None
+        encoded = EncodedText(tokens, padding_id(tokenizer), limit, lead, stride=stride, follows=follows)
         if not len(encoded):
             raise UserError(f"{rows.where}: the split '{split}' has no two tokens in a row to learn from.")
         self.report["truncated"][split] = 0
@@ -135,6 +148,13 @@ def _ended(rows: Rows, end: str) -> pa.ChunkedArray:
             yield pa.record_batch([pc.if_else(batch["last"], closed, batch["text"])], names=["text"])
 
     return gather(pa.schema([("text", pa.string())]), batches())["text"]
+
+
+def _follows(rows: Rows) -> np.ndarray:
+    """Which passages go on where the row before them ends (bool, one a row)."""
+    numbered = [(name, int(number)) for name, _, number in (id.rpartition(":") for id in rows.ids)]
+    before = [(name, number + 1) for name, number in numbered]
+    return np.array([False, *(one == other for one, other in zip(numbered[1:], before[:-1], strict=True))])
 
 
 def documents(path: str, text: str) -> Iterator[tuple[str, str]]:

@@ -25,6 +25,7 @@ from noria.common.paths import cache_dir
 from noria.data.ends import Ends
 from noria.data.mapped import CHUNK
 from noria.data.rows import digest
+from noria.data.sizes import sizes
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -52,6 +53,9 @@ class Tokens:
         self._types = [_flat(batch.column("token_type_ids")) for batch in batches] if self.has_types else []
         self.has_targets = bool(batches) and "targets" in batches[0].schema.names
         self._targets = [_flat(batch.column("targets")) for batch in batches] if self.has_targets else []
+        self.has_sizes = bool(batches) and "bytes" in batches[0].schema.names
+        self._bytes = [_flat(batch.column("bytes")) for batch in batches] if self.has_sizes else []
+        self._words = [_flat(batch.column("words")) for batch in batches] if self.has_sizes else []
         lengths = [np.diff(offsets) for _, offsets in self._ids]
         self.lengths = np.concatenate([np.empty(0, np.int32), *lengths]).astype(np.int32)
         self.truncated = sum(batch.column("truncated").true_count for batch in batches)
@@ -77,6 +81,14 @@ class Tokens:
         """Which tokens of a row lie inside its spans, int8 (length,), 1 or 0, a view; only where spans were given."""
         return _row(self._targets, row)
 
+    def bytes(self, row: int) -> np.ndarray:
+        """The bytes of text that each token of a row adds, int32 (length,), a view; -1 for one that is no text."""
+        return _row(self._bytes, row)
+
+    def words(self, row: int) -> np.ndarray:
+        """How many words begin in each token of a row, int32 (length,), a view."""
+        return _row(self._words, row)
+
 
 def tokenise(tokenizer: PreTrainedTokenizerBase, texts: Texts, pairs: Texts | None, max_length: int) -> Tokens:
     """Tokens of texts or pairs, made anew and kept in memory. No text holds padding or the end of a row.
@@ -94,6 +106,7 @@ def cached_tokens(
     max_length: int | None,
     spans: Spans | None = None,
     special: bool = True,
+    sized: bool = False,
 ) -> Tokens:
     """Tokens of texts or pairs from the cache folder, made and put there first, chunk by chunk, where they are missing.
 
@@ -105,11 +118,12 @@ def cached_tokens(
         spans: makes `targets`.
         special: the tokenizer adds the special tokens, and none of those by which a model finds the end of a row is
             read out of a text; False: only those that stand in the texts.
+        sized: makes `bytes` and `words`.
 
     Raises:
         UserError: the tokenizer is not a fast one.
     """
-    given = (tokenizer, texts, pairs, max_length, spans, special)
+    given = (tokenizer, texts, pairs, max_length, spans, special, sized)
     path = cache_dir() / "tokens" / f"{cache_key(*given)}.arrow"
     if (found := _read(path, len(texts))) is not None:
         return found
@@ -127,6 +141,7 @@ def cache_key(
     max_length: int | None,
     spans: Spans | None = None,
     special: bool = True,
+    sized: bool = False,
 ) -> str:
     """The sha256 (hex) of all that decides the tokens."""
     parts: dict[str, Any] = {
@@ -142,6 +157,8 @@ def cache_key(
         parts["spans"] = digest([[json.dumps(each) for each in spans]])
     if not special:
         parts["added"] = False
+    if sized:
+        parts["sized"] = True
     written = {name: json.dumps(part, sort_keys=True) for name, part in parts.items()}
     written["state"] = _state(_backend(tokenizer).to_str())
     whole = ", ".join(f'"{name}": {written[name]}' for name in sorted(written))
@@ -180,9 +197,11 @@ def _batches(
     max_length: int | None,
     spans: Spans | None = None,
     special: bool = True,
+    sized: bool = False,
 ) -> Iterator[pa.RecordBatch]:
     """Batches of 8192 rows, the last one shorter."""
     _backend(tokenizer)
+    no_text = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
     assert spans is None or (pairs is None and len(spans) == len(texts))
     limit = length_limit(tokenizer, max_length)
     given = {
@@ -202,6 +221,11 @@ def _batches(
         if spans is not None:
             inside = [_inside(e.offsets, each) for e, each in zip(made.encodings, spans[start:stop], strict=True)]
             columns["targets"] = pa.array(inside, pa.list_(pa.int8()))
+        if sized:
+            each = zip(firsts, made.encodings, spans[start:stop] if spans else [None] * len(firsts), strict=True)
+            found = [sizes(text, e.ids, e.offsets, no_text, inside) for text, e, inside in each]
+            columns["bytes"] = pa.array([row for row, _ in found], pa.list_(pa.int32()))
+            columns["words"] = pa.array([row for _, row in found], pa.list_(pa.int32()))
         columns["truncated"] = pa.array([bool(encoding.overflowing) for encoding in made.encodings])
         columns["plain"] = pa.array(np.isin(np.arange(stop - start), plain))
         return pa.RecordBatch.from_pydict(columns)

@@ -6,7 +6,7 @@ Knows neither where the rows come from nor what becomes of the numbers.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from noria.data.module import DataModule
 from noria.data.split import KEY, keyed
 from noria.inference.classifier import Classifier
 from noria.inference.language_model import LanguageModel
+from noria.inference.text_units import by_text
 from noria.metric.base import Metric
 from noria.statistics.bootstrap import mean_interval, ratio_interval
 from noria.statistics.estimate import Estimate
@@ -32,7 +33,8 @@ class Evaluation:
         estimates: by name (`loss`, `accuracy` …), each with its interval.
         predictions: of a classifier one row an example: id, key, split, label, prediction, probabilities, loss;
             of a language model one row a text: id, key, split, loss (the mean of its targets), tokens (how many
-            targets it has). Where a text was cut, its pieces have ids that end in #1, #2, … `key` is the hash that
+            targets it has), and of those that are text text_loss (summed, in nats), bytes and words. Where a text was
+            cut, its pieces have ids that end in #1, #2, …; windows that overlap are one row. `key` is the hash that
             tells texts apart (`data/split.py`): by it another run's training rows are found among these.
     """
 
@@ -107,18 +109,34 @@ def _language_model(
 ) -> Evaluation:
     encoded = data.encoded(split)
     assert isinstance(encoded, EncodedText)
-    sums, targets = model.losses(encoded, batch_size, advance)
+    found = model.text_losses(encoded, batch_size, advance)
+    ids = _piece_ids(data.splits[split].ids, encoded.row)
+    sums, targets, of_text, sizes, words = (
+        None if part is None else np.asarray(part) for part in (*found, encoded.bytes, encoded.words)
+    )
+    rows = encoded.row
+    if encoded.overlaps:  # windows share most of what they read: it is their rows that are independent
+        rows, place = np.unique(encoded.row, return_inverse=True)
+        ids = [data.splits[split].ids[row] for row in rows]
+        sums, targets, of_text, sizes, words = (
+            None if part is None else np.bincount(place, part).astype(part.dtype)
+            for part in (sums, targets, of_text, sizes, words)
+        )
+    assert sums is not None and targets is not None and of_text is not None
     means = sums / targets
-    estimates = {"loss": ratio_interval(sums.numpy(), targets.numpy())}
+    estimates = {"loss": replace(ratio_interval(sums, targets), unit="nats per token")}
     for name, metric in metrics.items():
-        estimates[name] = metric.estimate(means, targets)
+        estimates[name] = metric.estimate(torch.from_numpy(means), torch.from_numpy(targets))
     columns: dict[str, Any] = {
-        "id": _piece_ids(data.splits[split].ids, encoded.row),
-        "key": keyed(data.splits[split]).table[KEY].take(pa.array(encoded.row)),
+        "id": ids,
+        "key": keyed(data.splits[split]).table[KEY].take(pa.array(rows)),
         "split": pa.array([split] * len(targets)),
-        "loss": pa.array(means.numpy()),
-        "tokens": pa.array(targets.numpy()),
+        "loss": pa.array(means),
+        "tokens": pa.array(targets),
     }
+    if sizes is not None and words is not None:
+        estimates |= by_text(of_text, sizes, words)
+        columns |= {"text_loss": of_text, "bytes": sizes, "words": words}
     return Evaluation(split, estimates, pa.table(columns))
 
 

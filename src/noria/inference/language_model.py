@@ -14,7 +14,7 @@ from noria.data.batches import epoch_batches
 from noria.data.encoded_text import EncodedText
 from noria.inference.device import autocast, placed
 from noria.model.limits import refuse_unknown_tokens
-from noria.task.causal_lm import row_losses
+from noria.task.causal_lm import row_sums, target_losses
 
 MAX_LOGITS = 1 << 27  # numbers in the logits of one forward: 512 MB in fp32
 
@@ -49,8 +49,23 @@ class LanguageModel:
         Raises:
             UserError: there are tokens for which the model has no embedding.
         """
+        sums, targets, _ = self.text_losses(encoded, batch_size, advance)
+        return sums, targets
+
+    @torch.inference_mode()
+    def text_losses(
+        self, encoded: EncodedText, batch_size: int, advance: Callable[[int], Any] = lambda rows: None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """As `losses`, and the summed loss of those targets that are text (rows,), fp64; all, where no size is known.
+
+        What ends a text or a turn is a target and no text.
+
+        Raises:
+            UserError: there are tokens for which the model has no embedding.
+        """
         refuse_unknown_tokens(self._network, self._tokenizer, encoded.tokens.highest, "The texts")
         sums = torch.zeros(len(encoded), dtype=torch.float64)
+        of_text = torch.zeros(len(encoded), dtype=torch.float64)
         targets = torch.zeros(len(encoded), dtype=torch.int64)
         for whole in epoch_batches(np.asarray(encoded.lengths), batch_size, seed=0, epoch=0, shuffle=False):
             longest = max(int(encoded.lengths[whole].max()), 1)
@@ -60,7 +75,12 @@ class LanguageModel:
                 batch = {key: value.to(self._device) for key, value in encoded[list(rows)].items()}
                 with autocast(self._precision, self._device):
                     logits = self._network(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
-                found = row_losses(logits, batch["labels"])
-                sums[torch.as_tensor(rows)], targets[torch.as_tensor(rows)] = found[0].double().cpu(), found[1].cpu()
+                losses, there = target_losses(logits, batch["labels"])
+                place = torch.as_tensor(rows)
+                sums[place], targets[place] = row_sums(losses, there).double().cpu(), there.sum(1).cpu()
+                if encoded.bytes is not None:
+                    text = encoded.of_text(rows)[:, 1:].to(there.device)[there]
+                    losses = losses * text
+                of_text[place] = row_sums(losses, there).double().cpu()
             advance(len(whole))
-        return sums, targets
+        return sums, targets, of_text

@@ -6,6 +6,7 @@ Knows nothing of models, batches or logging: it is given all rows of an evaluati
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -46,6 +47,11 @@ class Metric:
         self.kind = kind
         self.num_labels = num_labels
 
+    @property
+    def unit(self) -> str:
+        """Of what it is a number, or for each of what; empty where its name says it."""
+        return ""
+
     def __call__(self, scores: Tensor, labels: Tensor) -> float:
         """The metric over all rows; NaN where it is undefined, and where a score is NaN.
 
@@ -61,8 +67,8 @@ class Metric:
         """The metric over all rows with its 95 % interval; raises as `__call__` does."""
         scores, labels = self._checked(scores, labels)
         if bool(scores.isnan().any()):
-            return Estimate(math.nan, math.nan, math.nan, len(labels), "none: a score is NaN")
-        return self.interval(self.prepare(scores), labels, resamples, seed)
+            return Estimate(math.nan, math.nan, math.nan, len(labels), "none: a score is NaN", unit=self.unit)
+        return replace(self.interval(self.prepare(scores), labels, resamples, seed), unit=self.unit)
 
     def undefined(self, scores: Tensor, labels: Tensor) -> str:
         """Why the metric is not defined on these rows, in words for a message; empty where that is not the reason."""

@@ -17,6 +17,8 @@ from noria.tracking.record import Record
 from noria.tracking.record_file import FILE
 from noria.tracking.wandb_logger import how_to_sync, live_run, log_artifact, log_tables
 
+LARGE = 1e6  # from where on a number is shown by its first digits
+FEW = 20  # rows below which an interval over resampled rows is too narrow
 SHORT = ("experiment", "data", "model", "task", "optimizer", "scheduler", "precision", "strategy")
 
 
@@ -60,14 +62,30 @@ def data(module: DataModule) -> None:
 
 
 def metrics(record: Record) -> None:
-    """Every measured number with its 95 % interval."""
-    table = Table("metric", "value", "95 % interval", "n", "method", title="Measured on the artifact")
-    for name, e in record.data["metrics"].items():
-        value, low, high = ("nan" if e[key] is None else f"{e[key]:.4f}" for key in ("value", "low", "high"))
-        table.add_row(name, value, f"[{low}, {high}]", f"{e['n']:,}", e["method"])
+    """Every measured number with its unit and its 95 % interval; which of these stand on few rows."""
+    found = record.data["metrics"]
+    units = ["unit"] if any(e.get("unit") for e in found.values()) else []
+    table = Table(title="Measured on the artifact")
+    for column in ("metric", *units, "value", "95 % interval", "n", "method"):
+        table.add_column(column, no_wrap=column in ("metric", "value"))
+    for name, e in found.items():
+        value, low, high = (_shown(e[key]) for key in ("value", "low", "high"))
+        unit = [str(e.get("unit", ""))] if units else []
+        table.add_row(name, *unit, value, f"[{low}, {high}]", f"{e['n']:,}", e["method"])
     get_console().print(table)
+    for split, few in {name.rpartition("/")[0]: e["n"] for name, e in found.items() if e["n"] < FEW}.items():
+        said = (
+            f"{split}: {few} row{'s' if few > 1 else ''} or windows are too few for an interval that can be relied on"
+        )
+        get_console().print(f"{said} ({FEW} or more would do).", style="yellow", highlight=False)
     if looks := record.data.get("test_looks"):
         get_console().print(f"This test set has now been looked at {looks} time{'s' if looks > 1 else ''}.")
+
+
+def _shown(number: float | None) -> str:
+    if number is None:
+        return "nan"
+    return f"{number:.4f}" if abs(number) < LARGE else f"{number:.4g}"
 
 
 def end(record: Record, table: EpochTable) -> None:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 class Estimate:
     """`value` measured on `n` rows, with the two-sided `confidence` interval from `low` to `high`.
 
-    `low` and `high` are NaN where no interval can be given (one row, or a mostly undefined statistic).
+    `low` and `high` are NaN where no interval can be given (one row, or a mostly undefined statistic). `unit` says
+    what the value is a number of, or for each of what; it is empty where the name says it.
     """
 
     value: float
@@ -22,9 +23,11 @@ class Estimate:
     n: int
     method: str
     confidence: float = 0.95
+    unit: str = ""
 
     def as_dict(self) -> dict[str, float | int | str | None]:
-        """The fields as plain values for a record; NaN becomes None, because JSON has no NaN."""
+        """The fields as plain values for a record; NaN becomes None, because JSON has no NaN. No unit, no field."""
+        unit = {"unit": self.unit} if self.unit else {}
         return {
             "value": _or_none(self.value),
             "low": _or_none(self.low),
@@ -32,6 +35,7 @@ class Estimate:
             "n": self.n,
             "method": self.method,
             "confidence": self.confidence,
+            **unit,
         }
 
     def __str__(self) -> str:

@@ -40,10 +40,23 @@ def row_losses(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         logits: (rows, length, vocabulary); those at place i predict the token at i + 1.
         labels: (rows, length); the token at its own place where it is a target, else -100.
     """
+    losses, there = target_losses(logits, labels)
+    return row_sums(losses, there), there.sum(1)
+
+
+def target_losses(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Each target's negative log-likelihood (targets,), fp32, and where they stand (rows, length - 1), bool.
+
+    Args:
+        logits, labels: as `row_losses` takes them; place i of what is given back is the token at i + 1.
+    """
     targets = labels[:, 1:]
     there = targets != IGNORED
     # Only where something is to be predicted: fp32 logits of a whole vocabulary are what memory goes into.
-    losses = F.cross_entropy(logits[:, :-1][there].float(), targets[there], reduction="none")
+    return F.cross_entropy(logits[:, :-1][there].float(), targets[there], reduction="none"), there
+
+
+def row_sums(losses: Tensor, there: Tensor) -> Tensor:
+    """The sums over each row (rows,) of what stands at these places (rows, length - 1)."""
     places = there.nonzero()[:, 0]
-    sums = torch.zeros(len(labels), dtype=losses.dtype, device=losses.device).index_add(0, places, losses)
-    return sums, there.sum(1)
+    return torch.zeros(len(there), dtype=losses.dtype, device=losses.device).index_add(0, places, losses)

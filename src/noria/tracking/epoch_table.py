@@ -12,7 +12,11 @@ from rich.table import Table
 from noria.common.console import get_console
 from noria.task.base import Task
 
-TITLES = {"train/loss": "training loss", "val/loss": "validation loss"}
+TITLES = {
+    "train/loss": "training loss",
+    "val/loss": "validation loss",
+    "val/perplexity": "validation perplexity per token",
+}
 
 
 def title(metric: str) -> str:
