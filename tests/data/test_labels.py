@@ -162,6 +162,19 @@ def test_a_cell_with_another_sign_between_labels_is_refused(labels, sign, messag
     assert names_of(cleaned(labels, "multi_label", own), "multi_label") == own, "they are declared to be one label"
 
 
+def test_an_item_of_a_list_that_is_several_labels_is_refused():
+    with pytest.raises(UserError, match=r"row a.csv:2: the label 'joy, anger' looks like 2 .*an item of its own"):
+        cleaned([["joy"], ["joy, anger"], ["anger"]], "multi_label")
+    labels = [["joy"], ["joy, anger"], ["anger"]]
+    assert cleaned(labels, "multi_label", ["joy", "anger", "joy, anger"]).table["label"].to_pylist() == labels
+
+
+@pytest.mark.parametrize("cell", ["1 0 1", "1,0,1", "1;0;1"])
+def test_zeros_and_ones_with_another_sign_between_them_are_refused(cell):
+    with pytest.raises(UserError, match=r"looks like 3 labels, for '[01]' and '[01]' stand elsewhere"):
+        cleaned([cell, cell[::-1].replace("1", "x").replace("0", "1").replace("x", "0")], "multi_label")
+
+
 @pytest.mark.parametrize(
     "labels",
     [

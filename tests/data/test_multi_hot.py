@@ -145,6 +145,7 @@ def test_the_key_decides_both_ways(write):
         ([[1, 0, 1]] * 9, {"label_names": ["a", "b"]}, r"row a.jsonl:1: 3 values .* there are 2 names \(a, b\)"),
         ([[1, 0, 1], [1, None, 0]] * 9, {}, "row a.jsonl:2: an empty one among labels of 0 and 1"),
         ([[1, 0, 2]] * 9, {"multi_hot": True}, "row a.jsonl:1: 2 among labels of 0 and 1"),
+        ([[1, 0, 1], [1, -1, 0]] * 9, {}, "row a.jsonl:2: -1 among labels of 0 and 1"),
         ([[1.0, 0.5]] * 9, {}, "row a.jsonl:1: 0.5 among labels of 0 and 1"),
         ([[True, False]] * 9, {"multi_hot": False}, "bool values, not names"),
     ],

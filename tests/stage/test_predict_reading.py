@@ -133,8 +133,9 @@ def test_own_fields_with_a_name_of_an_answer_are_kept_and_not_counted(noria, fit
 
 
 def test_there_is_no_nan_in_what_is_written(predict, fitted, tmp_path, noria, capsys):
-    (tmp_path / "a.jsonl").write_text('{"text": "fun", "x": NaN, "y": [1, {"z": -Infinity}]}\n')
-    (answer,) = predict("input=a.jsonl")
+    (tmp_path / "a.jsonl").write_text('{"text": "fun", "x": NaN, "y": [1, {"z": -Infinity}], "\u2028": "\x9b"}\n')
+    (answer,) = predict("input=a.jsonl")  # one line, although U+2028 may end one
+    assert answer["\u2028"] == "\x9b"
     assert answer["x"] is None and answer["y"] == [1, {"z": None}]
     table = {"text": ["fun"], "x": [math.nan], "day": pa.array([0], pa.date32()), "raw": [b"\xff"], "name": [b"abc"]}
     pq.write_table(pa.table(table), tmp_path / "a.parquet")

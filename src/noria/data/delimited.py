@@ -96,7 +96,7 @@ def _refuse_quotes(path: Path, delimiter: str) -> None:
         shown = f", such as {doubled[:60]}" if doubled else ""
         raise UserError(
             f"'{path}': cells look quoted{shown}. data.quoted=true takes the quotes off, data.quoted=false leaves them "
-            "in the texts."
+            "in the texts (stage.quoted for stage=predict)."
         )
 
 

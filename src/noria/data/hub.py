@@ -93,6 +93,7 @@ def load(
                 f"data.{ours}_split={'null cuts one from train.' if ours != 'train' else 'names it.'}"
             )
         table = found[theirs].with_format("arrow")[:]
+        table = table.replace_schema_metadata(found[theirs].features.arrow_schema.metadata)  # the names of classes
         rows[ours] = rows_of(table, theirs, f"{path}, split {theirs}", text, label)
     known = builder.hash if builder.repo_id and COMMIT.fullmatch(builder.hash or "") else revision
     return rows, known

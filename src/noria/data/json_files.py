@@ -126,8 +126,8 @@ def _whole(path: Path) -> list[Numbered]:
             found.append(value)
     except json.JSONDecodeError as error:
         raise UserError(f"'{path}', line {error.lineno}: not valid JSON: {error.msg}.") from None
-    except RecursionError:
-        raise UserError(f"'{path}': its JSON is nested too deeply.") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"'{path}' cannot be read as JSON: {error}") from None
     values: Iterable[Any] = found[0] if len(found) == 1 and isinstance(found[0], list) else found
     return [(number, _object(value, f"'{path}', item {number}")) for number, value in enumerate(values, 1)]
 

@@ -18,7 +18,7 @@ import pyarrow.compute
 from noria.common.errors import UserError
 from noria.data.class_names import padded, renamed
 from noria.data.mapped import pieces
-from noria.data.multi_hot import are_multi_hot, named
+from noria.data.multi_hot import are_multi_hot, is_binary, named
 from noria.data.rows import NO_LABEL, Rows, blank
 
 log = logging.getLogger(__name__)
@@ -53,8 +53,10 @@ def clean(
         if names is None:
             log.info("The labels are zeros and ones, one for each label; data.label_names names them.")
         return {name: named(found, declared[name]) for name, (found, _) in parsed.items()}
-    if cells := [found for found, how in parsed.values() if how != "lists"]:
-        _refuse_another_sign(cells, separator, declared)
+    known = {name for those in declared.values() for name in those or ()}
+    for kind in (True, False):
+        if some := [found for found, how in parsed.values() if (how == "lists") is kind]:
+            _refuse_another_sign(some, None if kind else separator, known)
     return {name: _by_name(found, declared[name], how) for name, (found, how) in parsed.items()}
 
 
@@ -132,10 +134,14 @@ def _different(names: list[str | None]) -> list[str]:
     return list(dict.fromkeys(name for part in names if part and (name := part.strip())))
 
 
-def _refuse_another_sign(splits: list[Rows], separator: str, declared: dict[str, list[str] | None]) -> None:
-    """Refuses names that are several labels with another sign between them: each part stands elsewhere too."""
-    known = {name for names in declared.values() for name in names or ()}
-    lists = [rows.table["label"] for rows in splits]
+def _refuse_another_sign(splits: list[Rows], separator: str | None, known: set[str]) -> None:
+    """Refuses names that are several labels with another sign between them: each part stands elsewhere too.
+
+    Args:
+        separator: at which cells were cut; None: they are lists.
+        known: names that are declared to be one label.
+    """
+    lists = [rows.table["label"] for rows in splits if pa.types.is_string(rows.table["label"].type.value_type)]
     names = {name for column in lists for name in pc.unique(pc.list_flatten(column)).to_pylist()} - {None}
     for sign in (*SIGNS, *LOOSE):
         if sign == separator:
@@ -147,12 +153,17 @@ def _refuse_another_sign(splits: list[Rows], separator: str, declared: dict[str,
                 where.setdefault(part, set()).add(name)
         for name in sorted(names - known):
             own = parts[name]
-            elsewhere = (part in names if sign in LOOSE else len(where[part]) > 1 for part in own)
+            sure = sign in SIGNS or is_binary({*own})
+            elsewhere = (len(where[part]) > 1 if sure else part in names for part in own)
             if len({*own}) > 1 and all(elsewhere):
                 _refuse(splits, name, own, sign, separator)
 
 
-def _refuse(splits: list[Rows], name: str, parts: list[str], sign: str, separator: str) -> None:
+def _refuse(splits: list[Rows], name: str, parts: list[str], sign: str, separator: str | None) -> None:
+    if separator is None:
+        why, remedy = "it is one item of a list", "Write each label as an item of its own"
+    else:
+        why, remedy = f"labels are cut only at {separator!r}", f"data.label_separator={json.dumps(sign)} cuts it"
     for rows in splits:
         column = rows.table["label"].combine_chunks()
         places = np.flatnonzero(np.asarray(pc.equal(column.flatten(), name)))
@@ -160,7 +171,6 @@ def _refuse(splits: list[Rows], name: str, parts: list[str], sign: str, separato
             row = rows.ids[pc.list_parent_indices(column)[int(places[0])].as_py()]
             raise UserError(
                 f"{rows.where}, row {row}: the label {name!r} looks like {len(parts)} labels, for "
-                f"{' and '.join(map(repr, parts))} stand elsewhere too, and labels are cut only at {separator!r}. "
-                f"data.label_separator={json.dumps(sign)} cuts it; if it is one label, list all of them in "
-                "data.label_names."
+                f"{' and '.join(map(repr, dict.fromkeys(parts)))} stand elsewhere too, and {why}. {remedy}; if it is "
+                "one label, list all of them in data.label_names."
             )

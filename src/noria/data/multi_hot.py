@@ -48,12 +48,16 @@ def are_multi_hot(splits: Sequence[Rows], listed: bool, names: int | None, asked
             raise UserError(f"{where}: data.multi_hot=false, but the label lists hold {inner} values, not names.")
         return True
     found = {value for column in lists for value in pc.unique(pc.list_flatten(column)).to_pylist()} - {None}
-    if asked is False or not found or not {str(value) for value in found} <= {*TRUE, *FALSE}:
+    words = {str(value) for value in found}
+    others = words - {"-1"}  # which often marks a label that nobody looked for: `named` refuses it
+    if asked is False or not others or not is_binary(others):
         return False
     lengths = sorted({size for column in lists for size in pc.unique(pc.list_value_length(column)).to_pylist()})
     repeated = lengths[-1] > 2 or any(_twice(column) for column in lists)
     if len(lengths) == 1 and repeated:
         return True
+    if others != words:
+        return False
     if repeated:
         raise UserError(
             f"{where}: the labels look like one 0 or 1 for each label, but their number is not the same in all rows: "
@@ -70,6 +74,11 @@ def are_multi_hot(splits: Sequence[Rows], listed: bool, names: int | None, asked
         f"{where}: the labels of every row are {each}, which can be read in two ways: as names '0' and '1', or as "
         f"{'no or yes to one label' if single else 'no and yes to two labels'}. {DECIDES}.{column}"
     )
+
+
+def is_binary(words: set[str]) -> bool:
+    """Whether these are nothing but words for yes and no."""
+    return words <= {*TRUE, *FALSE}
 
 
 def _twice(column: pa.ChunkedArray) -> bool:

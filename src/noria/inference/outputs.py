@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+import re
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
@@ -15,6 +16,8 @@ from types import TracebackType
 from typing import Any, TextIO
 
 from noria.common.errors import UserError
+
+UNSEEN = re.compile("[\x7f-\x9f\u2028\u2029]")
 
 
 class Output:
@@ -90,7 +93,7 @@ def line_of(row: dict[str, Any]) -> str:
 
     NaN and infinite numbers become null, as JSON has none. Dates and times are written as ISO 8601, durations as
     seconds, decimal numbers as text, bytes as text or else as base64. A line with half of a surrogate pair in it is
-    written in ASCII.
+    written in ASCII. Signs that some programs take for the end of a line, or a terminal for a command, are escaped.
     """
     try:
         line = json.dumps(row, ensure_ascii=False, allow_nan=False, default=_plain)
@@ -98,7 +101,7 @@ def line_of(row: dict[str, Any]) -> str:
         line = json.dumps(_finite(row), ensure_ascii=False, default=lambda value: _finite(_plain(value)))
     with suppress(UnicodeEncodeError):
         line.encode()
-        return line
+        return UNSEEN.sub(lambda sign: f"\\u{ord(sign[0]):04x}", line)
     return json.dumps(json.loads(line))
 
 
