@@ -109,3 +109,18 @@ def test_a_chat_is_asked_in_the_forms_that_it_is_learnt_in() -> None:
     assert messages[3] == talk[3], "what only the template may know is left to it"
     with pytest.raises(UserError, match="message 1: its content has a part of the type image"):
         conversation([{"role": "user", "content": [{"type": "image", "url": "x"}]}], "x")
+
+
+def test_one_field_may_be_named_alone(tmp_path: Path) -> None:
+    fields = Fields(only="question")
+    row = {"prompt": "no", "question": "yes", "messages": HI}
+    assert prompt_of(row, False, fields) == "yes"
+    assert prompt_of({"question": HI}, False, fields) == HI and prompt_of({"prompt": HI}, False) == HI
+    (tmp_path / "a.csv").write_text("prompt\nno\n")
+    with pytest.raises(UserError, match="none of the columns question"):
+        list(read_prompts(str(tmp_path / "a.csv"), fields))
+    (tmp_path / "a.jsonl").write_text('{"quest": "no"}\n')
+    with pytest.raises(UserError, match=r"there is no 'question'. Did you mean 'quest'"):
+        list(read_prompts(str(tmp_path / "a.jsonl"), fields))
+    (tmp_path / "a.txt").write_text("plain\n")
+    assert list(read_prompts(str(tmp_path / "a.txt"), fields)) == [{"question": "plain"}]

@@ -166,6 +166,12 @@ def test_what_is_there_to_learn_from_can_be_asked(row, words, prompt, reference,
     assert answer == {"id": 7, **row}, "all that the row holds is kept"
 
 
+def test_the_field_is_typed_whatever_the_data_calls_it(predict, chatty, tmp_path):
+    (tmp_path / "a.csv").write_text("prompt,question\nno,great fun\n")
+    (answer,) = predict("input=a.csv", "stage.text=question")
+    assert answer == {"prompt": "no", "question": "great fun", "response": by_hand(chatty, user("great fun"))}
+
+
 def test_columns_of_a_table_of_prompts_are_kept(predict, chatty, tmp_path):
     (tmp_path / "a.csv").write_text("id,prompt,error,response\n007,great fun,none,known\n008,,x,\n")
     first, second = predict("input=a.csv")

@@ -18,6 +18,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from safetensors.torch import load_file, save_file
 
 RUN = Path(__file__).resolve().parents[2] / "scripts" / "run.py"
@@ -85,6 +86,21 @@ def test_the_columns_that_are_typed_and_quotes_are_those_of_a_fit(predict, noria
     assert answer["review"] == 'He said "fun"' and answer["number"] == "1"
     assert noria("stage=predict", f"artifact={fitted / 'artifact'}", "input=a.tsv", "data.text=review") == 2
     assert "data.quoted=true takes the quotes off" in capsys.readouterr().err.replace("\n", " ")
+
+
+def test_the_column_is_typed_for_an_artifact_whose_data_names_none(noria, fitted, tmp_path, capsys):
+    copy = tmp_path / "artifact"
+    shutil.copytree(fitted / "artifact", copy)
+    facts = yaml.safe_load((copy / "noria.yaml").read_text())
+    facts["config"]["data"] = {"_target_": "noria.data.movie_reviews.MovieReviews", "source": "imdb"}
+    (copy / "noria.yaml").write_text(yaml.safe_dump(facts))
+    (tmp_path / "a.tsv").write_text('review\tnumber\n"He said ""fun"""\t1\n')
+    words = ["stage=predict", f"artifact={copy}", "input=a.tsv"]
+    assert noria(*words, "stage.quoted=true") == 2
+    assert "stage.text" in capsys.readouterr().err
+    assert noria(*words, "stage.quoted=true", "stage.text=review") == 0
+    (answer,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert answer["review"] == 'He said "fun"' and answer["number"] == "1" and "prediction" in answer
 
 
 def test_standard_input_is_utf_8_whatever_the_machine_would_read_it_as(noria, fitted, capsys, monkeypatch):

@@ -22,6 +22,8 @@ DELIMITERS = {".csv": ",", ".tsv": "\t"}
 OTHERS = (",", ";", "\t", "|")  # what stands between cells in files that are called .csv or .tsv all the same
 BLOCK = 1 << 20  # bytes of a file that are read at a time
 MAX_BLOCK = 1 << 30  # bytes; a block's strings must fit Arrow's 32-bit offsets
+ASKED_BY = "stage.text or data.text names the column that is read."
+NO_HEADER = " The first line must name the columns; here it looks like a row."
 LOOK = 1000  # lines that are looked at for quotes
 SURE = 10  # rows from which on a column's looks are no accident
 
@@ -46,7 +48,9 @@ def delimited(
     quoted = suffix == ".csv" if quoted is None else quoted
     wanted = [*(columns or ()), *needed]
     delimiter, names = _header(path, DELIMITERS[suffix], quoted, wanted)
-    require_columns(names, wanted if columns is not None else [*wanted, *names], f"'{path}'", _hint(names))
+    by = NAMED_BY if columns is not None else ASKED_BY
+    all_wanted = wanted if columns is not None else [*wanted, *names]
+    require_columns(names, all_wanted, f"'{path}'", by + (NO_HEADER if _is_a_row(names) else ""))
     if by_name and not quoted:
         _refuse_quotes(path, delimiter)
     schema = pa.schema([(name, pa.string()) for name in (names if columns is None else columns)])
@@ -72,9 +76,8 @@ def _header(path: Path, delimiter: str, quoted: bool, wanted: Sequence[str]) -> 
     return delimiter, found[delimiter]
 
 
-def _hint(names: Sequence[str]) -> str:
-    long = any(len(name) > 30 or name.strip().isdecimal() for name in names)
-    return NAMED_BY + (" The first line must name the columns; here it looks like a row." if long else "")
+def _is_a_row(names: Sequence[str]) -> bool:
+    return any(len(name) > 30 or name.strip().isdecimal() for name in names)
 
 
 def _refuse_quotes(path: Path, delimiter: str) -> None:

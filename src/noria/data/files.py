@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from noria.common.errors import UserError
-from noria.data.delimited import DELIMITERS, delimited
+from noria.data.delimited import ASKED_BY, DELIMITERS, delimited
 from noria.data.json_files import JSON, Numbered, is_one_text, is_wrapped, json_lines, read_records
 from noria.data.mapped import CHUNK, gather
 from noria.data.objects import table_of
@@ -131,7 +131,8 @@ def _parquet(
     except (pa.ArrowInvalid, OSError) as error:
         raise UserError(f"'{path}' is not a readable Parquet file: {error}") from None
     names = file.schema_arrow.names
-    require_columns(names, [*needed, *(names if columns is None else columns)], f"'{path}'", NAMED_BY)
+    wanted = [*needed, *names] if columns is None else columns
+    require_columns(names, wanted, f"'{path}'", ASKED_BY if columns is None else NAMED_BY)
     # pandas' categories are read as what they stand for: each batch would have a dictionary of its own
     found = [file.schema_arrow.field(name) for name in names if columns is None or name in columns]
     kinds = [field.type.value_type if pa.types.is_dictionary(field.type) else field.type for field in found]

@@ -84,4 +84,7 @@ def _texts(row: dict[str, Any], names: list[str], where: str) -> dict[str, Any]:
 def _require(columns: list[str], names: list[str], where: str) -> None:
     for name in names:
         if name not in columns:
-            raise UserError(f"{where}: there is no '{name}'. {did_you_mean(name, columns)} Say data.text=<column>.")
+            raise UserError(
+                f"{where}: there is no '{name}'. {did_you_mean(name, columns)} "
+                "Say stage.text=<column>, or data.text=<column>."
+            )

@@ -34,6 +34,7 @@ class Fields:
         response: what answered the prompt before.
         text: a text to go on from.
         system, history, tools: what stands beside a chat, as `data=instructions` reads it.
+        only: the one field that holds what is asked, a text or a chat; None: any of the others.
     """
 
     messages: str = "messages"
@@ -44,6 +45,7 @@ class Fields:
     system: str = "system"
     history: str = "history"
     tools: str = "tools"
+    only: str | None = None
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Fields:
@@ -59,7 +61,13 @@ class Fields:
     @property
     def all(self) -> list[str]:
         """Every field that may hold what is asked; where a row has several, the first that holds something counts."""
+        if self.only is not None:
+            return [self.only]
         return list(dict.fromkeys([*self.chats, self.prompt, "prompt", INSTRUCTION, self.text, "text"]))
+
+    def is_chat(self, name: str, value: object) -> bool:
+        """Whether what a field holds is a chat, or should be one: its name says so, or it is a list."""
+        return isinstance(value, list) or (self.only is None and name in self.chats)
 
     def find(self, row: Mapping[str, Any]) -> str | None:
         """The first of them that holds something, or else that is there."""
@@ -81,15 +89,15 @@ def read_prompts(source: str, fields: Fields = USUAL, quoted: bool | None = None
     Raises:
         UserError: an unreadable file, a line that is no JSON, none of the fields, or messages that are none.
     """
-    names = ["messages", "prompt", "text", *(name for name in fields.all if name not in ("messages", "prompt", "text"))]
+    names = sorted(fields.all, key=lambda name: name not in ("messages", "prompt", "text"))  # the best known first
     for where, found in read_records(source, lambda path: read_rows(path, [], names, quoted)):
-        row = {"prompt": found} if isinstance(found, str) else found
+        row = {fields.only or "prompt": found} if isinstance(found, str) else found
         name = fields.find(row)
         if name is None:
-            raise UserError(
-                f"{where}: there is no 'prompt' and there are no 'messages'. {did_you_mean('prompt', row)}".rstrip()
-            )
-        if row[name] is not None and name in fields.chats:
+            lacking = "there is no 'prompt' and there are no 'messages'"
+            lacking = lacking if fields.only is None else f"there is no '{fields.only}'"
+            raise UserError(f"{where}: {lacking}. {did_you_mean(fields.only or 'prompt', row)}".rstrip())
+        if row[name] is not None and fields.is_chat(name, row[name]):
             check_messages(_asked(row[name]), where)
         elif not isinstance(row[name], str | None):
             raise UserError(f"{where}: '{name}' is {json.dumps(row[name], default=str)}, which is no text.")
@@ -104,7 +112,7 @@ def prompt_of(row: dict[str, Any], chat: bool, fields: Fields = USUAL) -> Prompt
     """
     name = fields.find(row) or "prompt"
     value = row[name]
-    if name in fields.chats:
+    if fields.is_chat(name, value):
         messages: Messages = _asked(value or [])
         if not messages or not str(messages[-1].get("content") or messages[-1].get("tool_calls") or "").strip():
             return None
@@ -125,9 +133,9 @@ def _with_what_is_beside(messages: Messages, row: Mapping[str, Any], fields: Fie
 def reference_of(row: dict[str, Any], fields: Fields = USUAL) -> Any:
     """What answered a row before: the answers that its chat ends with, or its response; None where there is none."""
     name = fields.find(row)
-    if name in fields.chats and isinstance(row[name], list):
+    if name is not None and isinstance(row[name], list):
         cut = _messages(row[name])[len(_asked(row[name])) :]
-        return "\n\n".join(str(message["content"]) for message in cut) if cut else row.get(fields.response)
+        return "\n\n".join(str(message.get("content") or "") for message in cut) if cut else row.get(fields.response)
     return row.get(fields.response)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -39,6 +39,8 @@ def predict(
     choices: dict[str, Any],
     multirun: bool,
     *,
+    text: str | list[str] | None = None,
+    quoted: bool | None = None,
     batch_size: Annotated[int, Gt(0)] | None = None,
     output: str | None = None,
     overwrite: bool = False,
@@ -58,6 +60,8 @@ def predict(
     own: nothing is remembered of the lines before.
 
     Args:
+        text: the column of the input that is read, or the two of a pair; None: the data's own name for it.
+        quoted: whether cells of CSV and TSV files may stand in double quotes; None: as `data` says.
         batch_size: how many at once; None: 64 for a classifier, 16 for a decoder.
         overwrite: write `output` anew where it holds something already; False refuses that.
         chat: send a decoder each plain prompt as the message of a user, where it has a chat template.
@@ -67,11 +71,12 @@ def predict(
         UserError: an input that cannot be read (what came before it has been answered), or an output that is there.
     """
     with Output(output, cfg.input, overwrite) as out:
-        _predict(cfg, batch_size, output, chat, generation, out)
+        _predict(cfg, _Input(cfg, text, quoted), batch_size, output, chat, generation, out)
 
 
 def _predict(
     cfg: DictConfig,
+    given: _Input,
     batch_size: int | None,
     output: str | None,
     chat: bool,
@@ -91,15 +96,15 @@ def _predict(
         if typed and output is None and sys.stdout.isatty():
             _converse(generator, chat, people)
             return
-        fields = Fields.of(cfg.data)
-        inputs = read_prompts(cfg.input, fields, cfg.data.get("quoted"))
+        fields = given.fields()
+        inputs = read_prompts(given.source, fields, given.quoted)
 
         def answer(rows: Rows, first: int) -> Iterator[dict[str, Any]]:
             return generated(generator, rows, first, chat, size, fields)
     else:
         classifier = Classifier(artifact, precision, device)
-        names = text_columns(cfg.data)
-        inputs = read_inputs(cfg.input, names, cfg.data.get("quoted"))
+        names = given.names
+        inputs = read_inputs(given.source, names, given.quoted)
 
         def answer(rows: Rows, first: int) -> Iterator[dict[str, Any]]:
             return classified(classifier, artifact, rows, names, size)
@@ -122,6 +127,22 @@ def _predict(
     people.print(str(tally), highlight=False, markup=False)
     if output:
         people.print(f"predictions: {output}", highlight=False, markup=False)
+
+
+class _Input:
+    """What is read: where it is, its columns, and whether its cells are quoted."""
+
+    def __init__(self, cfg: DictConfig, text: str | list[str] | None, quoted: bool | None) -> None:
+        self.source: str = cfg.input
+        self._data = cfg.data
+        self._typed = text
+        self.names = text_columns({"text": text} if text else cfg.data)
+        self.quoted: bool | None = cfg.data.get("quoted") if quoted is None else quoted
+
+    def fields(self) -> Fields:
+        """Where a row holds what a decoder is asked."""
+        fields = Fields.of(self._data)
+        return fields if self._typed is None else replace(fields, only=self.names[0])
 
 
 @dataclass
