@@ -175,6 +175,16 @@ def test_a_pair_needs_both(similar, noria, tmp_path, capsys):
     assert "line 1: there is no 'second'" in capsys.readouterr().err
 
 
+def test_one_text_is_no_pair(similar, fitted, noria, tmp_path, capsys):
+    (tmp_path / "pairs.csv").write_text("first,second\na cat,a dog\n")
+    assert noria("stage=predict", f"artifact={similar}", "input=pairs.csv", "stage.text=first") == 2
+    assert "The artifact reads pairs of texts, and first is one column" in capsys.readouterr().err
+    assert (
+        noria("stage=predict", f"artifact={fitted / 'artifact'}", "input=pairs.csv", "stage.text=[first,second]") == 2
+    )
+    assert "The artifact reads one text, and first, second are two columns" in capsys.readouterr().err
+
+
 def test_the_columns_may_be_named_anew(predict, tmp_path):
     (tmp_path / "reviews.csv").write_text("review,number\nfun,1\n")
     (answer,) = predict("input=reviews.csv", "data.text=review")

@@ -112,7 +112,7 @@ def test_standard_input_is_utf_8_whatever_the_machine_would_read_it_as(noria, fi
     said = capsys.readouterr()
     assert [json.loads(line)["text"] for line in said.out.splitlines()] == ["caf\xe9 fun"]
     words = " ".join(said.err.split())
-    assert "standard input, line 2: not UTF-8" in words and "1 lines answered; then it ended" in words
+    assert "standard input, line 2: not UTF-8" in words and "1 line answered; then it ended" in words
 
 
 def test_half_a_surrogate_pair_is_an_error_of_its_row(predict, tmp_path):

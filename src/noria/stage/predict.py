@@ -104,6 +104,13 @@ def _predict(
     else:
         classifier = Classifier(artifact, precision, device)
         names = given.names
+        trained_on = text_columns((artifact.facts.get("config") or {}).get("data") or {})
+        if len(names) != len(trained_on):
+            one, pair = "one text", "pairs of texts"
+            raise UserError(
+                f"The artifact reads {pair if len(trained_on) > 1 else one}, and {', '.join(names)} "
+                f"{'are two columns' if len(names) > 1 else 'is one column'}: stage.text=<the right ones>."
+            )
         inputs = read_inputs(given.source, names, given.quoted)
 
         def answer(rows: Rows, first: int) -> Iterator[dict[str, Any]]:
@@ -165,7 +172,7 @@ class _Tally:
         self.failed += line.get("error", NO_TEXT) != NO_TEXT
 
     def __str__(self) -> str:
-        said = f"{self.answered:,} lines answered"
+        said = f"{self.answered:,} line{'s' if self.answered != 1 else ''} answered"
         said += f", {self.without_text:,} of them had no text" if self.without_text else ""
         said += f", {self.failed:,} of them could not be: each says why in its error" if self.failed else ""
         kept = ", ".join(f"{name} is kept as input_{name}" for name in self.renamed)
