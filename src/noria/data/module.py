@@ -5,6 +5,7 @@ Knows neither where the rows come from (a leaf's `read` does), nor what is to be
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -17,7 +18,7 @@ from noria.data import split as split_room
 from noria.data.batches import LengthGroupedBatches
 from noria.data.encoded import Encoded
 from noria.data.loader import ResumableLoader
-from noria.data.rows import Rows, digest
+from noria.data.rows import Rows, column_digests, digest
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -30,7 +31,8 @@ class DataModule(L.LightningDataModule):
 
     After `setup`: `splits` ("train", and "val" and "test" where there are any), `report` (plain values:
     rows, dropped, overlaps, truncated, sources), `fingerprint` and `fingerprints` (sha256 of all that is learnt
-    from, of all and of each split). A split is tokenised when it is first asked for.
+    from, of all and of each split), `column_prints` (for each split one of each of its `contents`). A split is
+    tokenised when it is first asked for.
 
     Args:
         kind: what is to be learnt; one of the class's `kinds`.
@@ -82,6 +84,7 @@ class DataModule(L.LightningDataModule):
         self.splits: dict[str, Rows] = {}
         self.report: dict[str, Any] = {}
         self.fingerprints: dict[str, str] = {}
+        self.column_prints: dict[str, list[str]] = {}
         self.fingerprint = ""
         self.row_weights: np.ndarray | None = None  # what each training row counts with; the task says it
         self._encoded: dict[str, Encoded] = {}
@@ -140,7 +143,11 @@ class DataModule(L.LightningDataModule):
             if limit is not None:
                 splits[name] = split_room.sample(rows, limit)
         self.use(splits)
-        self.fingerprints = {name: digest(self.contents(rows)) for name, rows in splits.items()}
+        digests = {name: column_digests(self.contents(rows)) for name, rows in splits.items()}
+        self.fingerprints = {name: hashlib.sha256(b"".join(found)).hexdigest() for name, found in digests.items()}
+        self.column_prints = {
+            name: [hashlib.sha256(one).hexdigest()[:16] for one in found] for name, found in digests.items()
+        }
         self.fingerprint = digest([[f"{name}:{value}" for name, value in sorted(self.fingerprints.items())]])
         self.report |= {
             "rows": {name: len(rows) for name, rows in splits.items()},

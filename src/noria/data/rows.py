@@ -196,14 +196,19 @@ def digest(columns: Iterable[Iterable[str] | pa.ChunkedArray]) -> str:
 
     It is that of each column's two sha256: of the lengths, 8 bytes each (little-endian), and of the joined contents.
     """
-    whole = hashlib.sha256()
+    return hashlib.sha256(b"".join(column_digests(columns))).hexdigest()
+
+
+def column_digests(columns: Iterable[Iterable[str] | pa.ChunkedArray]) -> list[bytes]:
+    """The two sha256 of each column, together 64 bytes (`digest`)."""
+    found = []
     for column in columns:
         lengths, content = hashlib.sha256(), hashlib.sha256()
         for sizes, data in _arrow_bytes(column) if isinstance(column, pa.ChunkedArray) else _bytes(column):
             lengths.update(sizes.astype("<u8").tobytes())
             content.update(data)
-        whole.update(lengths.digest() + content.digest())
-    return whole.hexdigest()
+        found.append(lengths.digest() + content.digest())
+    return found
 
 
 def _bytes(column: Iterable[str]) -> Iterator[tuple[np.ndarray, bytes]]:

@@ -146,10 +146,7 @@ def cache_key(
     """The sha256 (hex) of all that decides the tokens."""
     parts: dict[str, Any] = {
         "format": FORMAT,
-        "class": type(tokenizer).__name__,
-        "special": {name: str(token) for name, token in tokenizer.special_tokens_map.items()},
-        "inputs": list(tokenizer.model_input_names),
-        "sides": tokenizer.truncation_side,
+        **_manners(tokenizer),
         "max_length": length_limit(tokenizer, max_length),
         "texts": digest([texts] if pairs is None else [texts, pairs]),
     }
@@ -163,6 +160,26 @@ def cache_key(
     written["state"] = _state(_backend(tokenizer).to_str())
     whole = ", ".join(f'"{name}": {written[name]}' for name in sorted(written))
     return hashlib.sha256(f"{{{whole}}}".encode()).hexdigest()
+
+
+def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerBase) -> str:
+    """The sha256 (hex) of all of a tokenizer that decides its tokens; its chat template is not part of it.
+
+    Raises:
+        UserError: the tokenizer is not a fast one.
+    """
+    written = json.dumps({**_manners(tokenizer), "limit": tokenizer.model_max_length}, sort_keys=True)
+    return hashlib.sha256(f"{written}{_state(_backend(tokenizer).to_str())}".encode()).hexdigest()
+
+
+def _manners(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+    """What decides its tokens besides its backend's state."""
+    return {
+        "class": type(tokenizer).__name__,
+        "special": {name: str(token) for name, token in tokenizer.special_tokens_map.items()},
+        "inputs": list(tokenizer.model_input_names),
+        "sides": tokenizer.truncation_side,
+    }
 
 
 @lru_cache(maxsize=1)

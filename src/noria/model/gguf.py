@@ -54,6 +54,9 @@ class Gguf(Pretrained):
                 raise UserError(f"model.name={name}: this file is no GGUF. Other models are opened by model=hub.")
         self._unpacked = False
 
+    def files(self) -> list[Path]:
+        return [self._file]
+
     def _open(self, auto_class: Any, **more: Any) -> Any:
         if not self._unpacked:
             self.source = str(unpacked(self._file, self.name))

@@ -39,6 +39,9 @@ DTYPES = ("float32", "bfloat16", "float16")
 PADDING = ("pad", "eos", "sep", "cls", "bos", "mask", "unk")  # what rows are padded with: the first that there is
 
 
+NETWORK_FILES = ("config.json", "generation_config.json", "*.safetensors", "*.index.json", "*.bin", "*.py")
+
+
 class Pretrained:
     """Opens the tokenizer and the network of one pretrained model.
 
@@ -106,6 +109,11 @@ class Pretrained:
     def revision(self) -> str | None:
         """The commit that was opened, for a model from the hub."""
         return getattr(self.config, "_commit_hash", None)
+
+    def files(self) -> list[Path]:
+        """The files of a local folder that the network is made of; of a model from the hub none: it has a commit."""
+        folder = Path(self.source).expanduser()
+        return sorted(path for pattern in NETWORK_FILES for path in folder.glob(pattern) if path.is_file())
 
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """The model's tokenizer. One without a padding token that the model has an embedding for pads with its end of

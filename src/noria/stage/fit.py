@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import lightning.pytorch as pl
 import torch
@@ -31,6 +31,7 @@ from noria.model.pretrained import Pretrained
 from noria.stage import show
 from noria.stage.execution import settle_execution
 from noria.stage.exits import measuring, one_exit, own_group, saving
+from noria.stage.inputs import input_facts, refuse_other_inputs
 from noria.stage.parts import (
     load_weights,
     make_callbacks,
@@ -41,7 +42,7 @@ from noria.stage.parts import (
     task_kind,
 )
 from noria.stage.rehearsal import rehearse
-from noria.stage.report import data_facts, evaluate_and_record, keep_train_keys, measure_before
+from noria.stage.report import evaluate_and_record, keep_train_keys, measure_before
 from noria.stage.run import known_to_other_ranks, open_record, recording, shareable
 from noria.task.base import Task
 from noria.tracking.environment import versions
@@ -50,6 +51,9 @@ from noria.tracking.record import Record, first_rank
 from noria.tracking.run_info import RunInfo
 from noria.trainer.precision import matmul_precision
 from noria.trainer.steps import refuse_empty, total_steps
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
 def fit(
@@ -70,16 +74,13 @@ def fit(
         before: measure the validation set before the first step as well, as `before/val/…`.
         dtype: the type of the artifact's weights; `auto`: of a decoder that in which it came, else float32.
     """
+    given = _given(cfg) if cfg.resume else None
+    if given is not None:  # before anything of the run is touched
+        refuse_other_inputs(Path(cfg.paths.run_dir), input_facts(given.data, given.tokenizer, given.pretrained))
     record = open_record(cfg, "fit", choices)
     with recording(record):
         show.config(cfg, choices)
-        pl.seed_everything(cfg.seed, workers=True, verbose=False)
-
-        pretrained = instantiate(cfg.model)
-        tokenizer = pretrained.tokenizer()
-        kind = task_kind(cfg)
-        data = instantiate(cfg.data, kind, tokenizer, cfg.seed)
-        data.setup()
+        pretrained, tokenizer, kind, data = given or _given(cfg)
         network = make_network(pretrained, data, tokenizer)
         limit_length(network, tokenizer, data.max_length)
         data.prepare_data()  # all tokens are made before there is a group of processes that could wait for them
@@ -91,7 +92,7 @@ def fit(
                 refuse_unknown_tokens(network, tokenizer, data.encoded(split).tokens.highest, data.splits[split].where)
         show.data(data)
         keep_train_keys(data, record)
-        record.update(data=data_facts(data), model={"revision": pretrained.revision})
+        record.update(**input_facts(data, tokenizer, pretrained))
 
         metrics = make_metrics(cfg.metric, kind, data.num_labels)
         modes = summary_modes(metrics)
@@ -162,6 +163,26 @@ def fit(
             evaluate_and_record(cfg, artifact, data, splits, metrics, record, trainer.precision)
         bundle.write_facts(artifact, bundle.read_facts(artifact) | {"metrics": record.data["metrics"]})
         show.end(record, table)
+
+
+class _Given(NamedTuple):
+    """What a fit learns from."""
+
+    pretrained: Pretrained
+    tokenizer: PreTrainedTokenizerBase
+    kind: str
+    data: DataModule
+
+
+def _given(cfg: DictConfig) -> _Given:
+    """Opens the tokenizer and reads the rows; from here on the run's random numbers come from its seed."""
+    pl.seed_everything(cfg.seed, workers=True, verbose=False)
+    pretrained = instantiate(cfg.model)
+    tokenizer = pretrained.tokenizer()
+    kind = task_kind(cfg)
+    data = instantiate(cfg.data, kind, tokenizer, cfg.seed)
+    data.setup()
+    return _Given(pretrained, tokenizer, kind, data)
 
 
 def _take_best(network: nn.Module, task: Task, trainer: pl.Trainer, record: Record) -> None:

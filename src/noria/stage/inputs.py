@@ -1,0 +1,107 @@
+"""What a run learns from, as its record holds it; a run that goes on has to find the same."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from noria.common.console import get_console
+from noria.common.errors import UserError
+from noria.data.module import DataModule
+from noria.data.tokens import tokenizer_fingerprint
+from noria.model.pretrained import Pretrained
+from noria.stage.report import data_facts
+from noria.tracking.record_file import read_record
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+SHOWN = 8  # labels in a message
+
+
+def input_facts(data: DataModule, tokenizer: PreTrainedTokenizerBase, pretrained: Pretrained) -> dict[str, Any]:
+    """For the record: the data's fingerprints, the tokenizer's, its chat template's, and those of the model's files."""
+    template = tokenizer.chat_template
+    files = {path.name: _sha256(path, path.stat().st_mtime_ns) for path in pretrained.files()}
+    return {
+        "data": {**data_facts(data), "columns": data.column_prints},
+        "tokenizer": {
+            "fingerprint": tokenizer_fingerprint(tokenizer),
+            "template": hashlib.sha256(repr(template).encode()).hexdigest() if template else None,
+        },
+        "model": {"revision": pretrained.revision, "files": files},
+    }
+
+
+def refuse_other_inputs(run: Path, now: Mapping[str, Any]) -> None:
+    """Refuses to go on where what a run began with has changed since: the rest of it would be another run.
+
+    What the record of an older Noria does not hold cannot be compared; that is said.
+
+    Args:
+        run: the run's folder.
+        now: `input_facts` of what there is now.
+
+    Raises:
+        UserError: names what has changed, and both ways out.
+    """
+    before = read_record(run)
+    if changed := [*_data_changes(before.get("data") or {}, now["data"]), *_model_changes(before, now)]:
+        lines = "\n".join(f"  {line}" for line in changed)
+        raise UserError(
+            f"resume={run}: what this run learns from has changed since it began:\n{lines}\n"
+            "Put back what there was, or start a new run: the same command without resume."
+        )
+    if "tokenizer" not in before:
+        get_console().print(
+            f"The record of {run} is of an older Noria and holds no fingerprints of the tokenizer and the model's "
+            "files: whether they are those that it began with is not known.",
+            style="yellow",
+            highlight=False,
+            markup=False,
+        )
+
+
+def _data_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    if (was := before.get("labels") or []) != (are := now.get("labels") or []):
+        yield f"the labels: they were {_listed(was)}; they are {_listed(are)}"
+    prints = before.get("fingerprints") or {}
+    for split in sorted({*prints, *now["fingerprints"]} if prints else ()):
+        if prints.get(split) == now["fingerprints"].get(split):
+            continue
+        counts = [str((facts.get("rows") or {}).get(split, 0)) for facts in (before, now)]
+        *others, last = (before.get("columns") or {}).get(split) or [None]
+        *others_now, last_now = now["columns"].get(split) or [None]
+        if counts[0] != counts[1]:
+            yield f"rows of {split}: there were {counts[0]}, there are {counts[1]}"
+        elif others and others == others_now and last != last_now and now.get("labels"):
+            yield f"labels of rows of {split}, whose texts are as they were"
+        else:
+            yield f"rows of {split}: there are as many, and they are not the same"
+
+
+def _model_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    tokenizer, model = before.get("tokenizer") or {}, before.get("model") or {}
+    if "template" in tokenizer and tokenizer["template"] != now["tokenizer"]["template"]:
+        yield "the template that writes conversations as text"
+    if "fingerprint" in tokenizer and tokenizer["fingerprint"] != now["tokenizer"]["fingerprint"]:
+        yield "the tokenizer"
+    if "revision" in model and model["revision"] != now["model"]["revision"]:
+        yield f"the model's revision: it was {model['revision']}, it is {now['model']['revision']}"
+    files, files_now = model.get("files"), now["model"]["files"]
+    if files is not None and files != files_now:
+        other = sorted(name for name in {*files, *files_now} if files.get(name) != files_now.get(name))
+        yield f"the model's files: {', '.join(other)}"
+
+
+def _listed(labels: list[str]) -> str:
+    return ", ".join(map(str, labels[:SHOWN])) + (f" … ({len(labels)} in all)" if len(labels) > SHOWN else "")
+
+
+@cache
+def _sha256(path: Path, modified: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
