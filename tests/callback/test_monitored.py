@@ -49,6 +49,14 @@ def test_what_no_model_could_give_a_value_is_refused_before_the_first_step(
     refused(capsys.readouterr().err, "val/auroc", ONE_CLASS.format(12), "val/accuracy or val/loss")
 
 
+def test_what_a_callback_goes_by_is_known_before_the_first_step_too(
+    noria: Callable[..., int], tiny: list[str], one_class: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [*tiny, f"data.val_path={one_class}", "metric=[auroc,accuracy]", "callback.checkpoint.monitor=val/auroc"]
+    assert noria(*words) == 2
+    refused(capsys.readouterr().err, "val/auroc", ONE_CLASS.format(12), "val/accuracy or val/loss")
+
+
 def test_constant_labels_have_no_correlation(
     noria: Callable[..., int], tiny: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from noria.common.errors import RunError, UserError
 from noria.stage.exits import measuring, saving
-from noria.stage.rehearsal import try_weights
+from noria.stage.rehearsal import try_folder, try_weights
 from noria.tracking.beside import beside, take_notes
 
 
@@ -94,6 +94,14 @@ def test_a_model_of_ones_own_that_cannot_be_saved_is_not_trained(
     assert "cannot be saved as an artifact and opened again, so nothing was trained (AttributeError:" in said
     assert "save_pretrained" in said
     untrained(said)
+
+
+def test_a_folder_for_checkpoints_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"No checkpoint can be written to .*file/checkpoints \(Not a directory\)"):
+        try_folder(tmp_path / "file" / "checkpoints")
+    try_folder(tmp_path / "new" / "checkpoints")
+    assert not list((tmp_path / "new" / "checkpoints").iterdir())
 
 
 def test_weights_of_training_rows() -> None:

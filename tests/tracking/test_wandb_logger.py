@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from noria.tracking.beside import take_notes
 from noria.tracking.run_info import RunInfo
-from noria.tracking.wandb_logger import finish, has_key, log_artifact, use_artifact, wandb_logger
+from noria.tracking.wandb_logger import _Logger, finish, has_key, log_artifact, use_artifact, wandb_logger
 
 
 @pytest.fixture(autouse=True)
@@ -111,3 +113,19 @@ def test_a_version_of_a_registry(read_wandb: Callable, tmp_path: Path) -> None:
     (logged,) = read_wandb(tmp_path).artifacts
     assert (logged.name, logged.type, {*logged.aliases}) == ("my-registry", "model", {"latest", "0002", "champion"})
     assert json.loads(logged.metadata) == {"parent": "0001"}
+
+
+def test_a_service_that_is_gone_is_said_once_and_the_training_goes_on(tmp_path: Path) -> None:
+    class Gone:
+        asked = 0
+
+        def log(self, metrics: dict[str, float]) -> None:
+            self.asked += 1
+            raise ConnectionResetError("Connection lost")
+
+    gone: Any = Gone()
+    logger = _Logger(save_dir=tmp_path, experiment=gone)
+    take_notes()
+    for step in range(3):
+        logger.log_metrics({"train/loss": 1.0}, step)
+    assert take_notes() == ["W&B's log failed (ConnectionResetError: Connection lost)"] and gone.asked == 1

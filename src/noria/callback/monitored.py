@@ -25,9 +25,13 @@ class Monitored(Callback):
     def __init__(self, metric: str) -> None:
         self._metric = metric
 
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def names(self, trainer: pl.Trainer) -> list[str]:
+        """All that is monitored in the trainer's run."""
         named = (getattr(callback, "monitor", None) for callback in trainer.callbacks)  # type: ignore[attr-defined]
-        for name in dict.fromkeys([self._metric, *(name for name in named if isinstance(name, str))]):
+        return list(dict.fromkeys([self._metric, *(name for name in named if isinstance(name, str))]))
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        for name in self.names(trainer):
             self._check(name, trainer, pl_module)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

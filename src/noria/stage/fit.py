@@ -101,15 +101,8 @@ def fit(
         )
         table, throughput = EpochTable(), Throughput()
         told = Heartbeat(lambda progress: record.update(progress=progress), cfg.monitor.metric, cfg.monitor.mode)
-        always = [
-            throughput,
-            table,
-            RngState(cfg.seed),
-            LastValidation(),
-            Monitored(cfg.monitor.metric),
-            Interrupt(),
-            told,
-        ]
+        monitored = Monitored(cfg.monitor.metric)
+        always = [throughput, table, RngState(cfg.seed), LastValidation(), monitored, Interrupt(), told]
         callbacks = [*always, *make_callbacks(cfg.get("callback"))]
         trainer = instantiate(cfg.trainer, callbacks, make_loggers(cfg.get("logger"), info), str(record.folder))
         record.update(precision=trainer.precision, devices=trainer.world_size)
@@ -127,9 +120,8 @@ def fit(
         record.data["model"]["parameters"] = sum(weight.numel() for weight in task.network.parameters())
         data.row_weights = task.row_weights(train)
         if first_rank():
-            monitored = cfg.monitor.metric if trainer.limit_val_batches else None
             facts = _facts(cfg, choices, pretrained, data, trainer.precision, dtype)
-            rehearse(record.folder, data, task, splits, metrics, monitored, tokenizer, facts, bool(cfg.resume))
+            rehearse(trainer, data, task, splits, metrics, monitored.names(trainer), facts, bool(cfg.resume))
         checkpoint, earlier = _checkpoint(cfg)
         record.update(execution=settle_execution(cfg, pretrained, task, trainer, data, earlier))
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import lightning.pytorch as pl
 import numpy as np
 import torch
 from lightning.pytorch.utilities.seed import isolate_rng
@@ -33,37 +34,41 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+TRIED = 2000  # rows that a metric is tried on first
+
 
 def rehearse(
-    folder: Path,
+    trainer: pl.Trainer,
     data: DataModule,
     task: Task,
     splits: Sequence[str],
     metrics: Mapping[str, Metric],
-    monitored: str | None,
-    tokenizer: PreTrainedTokenizerBase,
+    monitored: Sequence[str],
     facts: dict[str, Any],
     resumed: bool,
 ) -> None:
     """Everything that this file tries, for a fit that is about to begin.
 
     Args:
-        folder: of the run.
+        trainer: its default root is the run folder.
         splits: those that will be measured at the end.
-        monitored: the number that chooses the best weights, `val/…`; None: nothing does.
+        monitored: the numbers that something of the run goes by, `val/…`.
         facts: what `noria.yaml` will say.
-        resumed: an earlier part of the run has saved an artifact on trial.
+        resumed: an earlier part of the run has written what is tried here.
 
     Raises:
         UserError, RunError, OSError: what cannot be done, as the functions below say it.
     """
-    assert data.row_weights is not None
+    assert data.row_weights is not None and data.tokenizer is not None
     try_weights(data.row_weights)
-    try_metrics(data, task, splits, metrics, monitored)
+    try_metrics(data, task, splits, metrics, monitored if trainer.limit_val_batches else ())
     if resumed:
         return
+    for callback in trainer.checkpoint_callbacks:
+        if folder := getattr(callback, "dirpath", None):
+            try_folder(Path(folder))
     prompts = data.prompts(splits[0], ANSWERS) if splits else []
-    try_artifact(folder, task.network, tokenizer, facts, prompts)
+    try_artifact(Path(trainer.default_root_dir), task.network, data.tokenizer, facts, prompts)
 
 
 def try_weights(weights: np.ndarray) -> None:
@@ -82,15 +87,15 @@ def try_weights(weights: np.ndarray) -> None:
 
 
 def try_metrics(
-    data: DataModule, task: Task, splits: Sequence[str], metrics: Mapping[str, Metric], monitored: str | None
+    data: DataModule, task: Task, splits: Sequence[str], metrics: Mapping[str, Metric], monitored: Sequence[str]
 ) -> None:
     """Reads and encodes each split, and computes every metric on its labels with scores that are made up.
 
     Args:
-        monitored: the number that chooses the best weights, `val/…`; None: nothing does.
+        monitored: the numbers that something of the run goes by, `val/…`.
 
     Raises:
-        UserError: a split cannot be read, or the monitored number has no value on these labels whatever the model is.
+        UserError: a split cannot be read, or a monitored number has no value on these labels whatever the model is.
     """
     for split in splits:
         encoded = data.encoded(split)
@@ -100,14 +105,33 @@ def try_metrics(
         labels = torch.from_numpy(held)
         lacking = {f"{split}/loss": NOTHING_COUNTS} if split == "val" and not task.row_weights(encoded).any() else {}
         for name, metric in metrics.items():
-            scores = trial_scores(data.kind, labels, data.num_labels)
-            if math.isnan(metric(scores, labels)) and (why := metric.undefined(scores, labels)):
+            for rows in (labels[:TRIED], labels):  # all of them only where the first have no value
+                scores = trial_scores(data.kind, rows, data.num_labels)
+                why = metric.undefined(scores, rows) if math.isnan(metric(scores, rows)) else ""
+                if not why:
+                    break
+            if why:
                 lacking[f"{split}/{name}"] = why
-        if monitored in lacking:
+        if wanted := next((name for name in monitored if name in lacking), None):
             names = [f"{split}/{name}" for name in ("loss", *metrics)]
-            raise UserError(no_value(monitored, lacking[monitored], [name for name in names if name not in lacking]))
+            raise UserError(no_value(wanted, lacking[wanted], [name for name in names if name not in lacking]))
         for name, why in lacking.items():
             log.warning("%s has no value on these rows, and is left out: %s.", name, why)
+
+
+def try_folder(folder: Path) -> None:
+    """Writes into a folder, which is made, and takes what it has written away.
+
+    Raises:
+        UserError: that is not possible.
+    """
+    trial = folder / ".rehearsal"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        trial.touch()
+        trial.unlink()
+    except OSError as error:
+        raise UserError(f"No checkpoint can be written to {folder} ({error.strerror}): name another folder.") from error
 
 
 def try_artifact(

@@ -30,6 +30,19 @@ log = logging.getLogger(__name__)
 PATIENCE = 60  # seconds to wait for W&B before a run is kept offline
 
 
+class _Logger(WandbLogger):
+    """Lightning's; where W&B's service is gone, that is said once and the training goes on without it."""
+
+    _gone = False
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        if not self._gone:
+            self._gone = True
+            with beside("W&B's log"):
+                super().log_metrics(metrics, step)
+                self._gone = False
+
+
 def wandb_logger(
     info: RunInfo,
     *,
@@ -46,7 +59,7 @@ def wandb_logger(
         mode: `auto` is online where a key is at hand (WANDB_API_KEY or ~/.netrc), else offline.
     """
     if not first_rank():
-        return WandbLogger(project=project, save_dir=info.folder, id=info.wandb_id)
+        return _Logger(project=project, save_dir=info.folder, id=info.wandb_id)
     if mode == "auto":
         mode = "online" if has_key() else "offline"
     options: dict[str, Any] = {
@@ -68,7 +81,7 @@ def wandb_logger(
     run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
     for name, best in info.modes.items():
         run.define_metric(name, summary=best, step_metric="trainer/global_step", step_sync=True)
-    return WandbLogger(project=project, save_dir=info.folder, id=info.wandb_id, experiment=run)
+    return _Logger(project=project, save_dir=info.folder, id=info.wandb_id, experiment=run)
 
 
 def _start(options: dict[str, Any], mode: str) -> wandb.Run:
