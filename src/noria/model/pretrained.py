@@ -88,6 +88,7 @@ class Pretrained:
         self._config: PretrainedConfig | None = None
         self._own_labels: list[str] = []
         self._own_dtype = ""
+        self._tokenizer: PreTrainedTokenizerBase | None = None
 
     @property
     def config(self) -> PretrainedConfig:
@@ -117,12 +118,13 @@ class Pretrained:
 
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """The model's tokenizer. One without a padding token that the model has an embedding for pads with its end of
-        sequence, or else another special token."""
+        sequence, or else another special token. The networks that are made after it go by it."""
         tokenizer = self._open(AutoTokenizer)
         size = getattr(self.config.get_text_config(), "vocab_size", None)
         tokens = (getattr(tokenizer, f"{name}_token") for name in PADDING)
         known = (token for token in tokens if token is not None and _is_known(tokenizer, token, size))
         tokenizer.pad_token = next(known, tokenizer.pad_token)
+        self._tokenizer = tokenizer
         return tokenizer
 
     def classifier(
@@ -139,8 +141,8 @@ class Pretrained:
 
         Args:
             kind: `single_label`, `multi_label` or `regression`.
-            pad_token_id: what rows are padded with, at the right; None: the model's own, or else 0.
-            tokenizer: each of its tokens gets an embedding.
+            pad_token_id: what rows are padded with, at the right; None: the tokenizer's, the model's own, or else 0.
+            tokenizer: each of its tokens gets an embedding; None: that of the last `tokenizer()`.
 
         Raises:
             UserError: the model has no such head, or its weights do not fit.
@@ -155,8 +157,8 @@ class Pretrained:
         self._check_weights(network, loading)
         if labels and not _lacks_head(network, loading):
             settle_head(network, self._own_labels, labels, self.head_labels, self.new_head, self.name)
-        if tokenizer is not None:
-            embed_all(network, tokenizer)
+        if (known := tokenizer or self._tokenizer) is not None:
+            embed_all(network, known)
         if suit_padding(network, self._pad(pad_token_id)) in ("lengths", "rows"):
             say_once(
                 f"A '{config.model_type}' model takes padding for text, so only texts of one length run together: "
@@ -170,7 +172,7 @@ class Pretrained:
         Its forward takes input_ids and attention_mask (batch, seq) and gives logits (batch, seq, vocab).
 
         Args:
-            pad_token_id: what rows are padded with, at the right; None: the model's own, or else 0.
+            pad_token_id: what rows are padded with, at the right; None: the tokenizer's, the model's own, or else 0.
 
         Raises:
             UserError: the model is no decoder, or its weights do not fit.
@@ -190,8 +192,9 @@ class Pretrained:
         return self._made_ready(network, "CAUSAL_LM", [])
 
     def _pad(self, given: int | None) -> int:
+        named = [getattr(self._tokenizer, f"{name}_token_id", None) for name in ("pad", "eos")]
         own = getattr(self.config.get_text_config(), "pad_token_id", None)
-        return int(next((number for number in (given, own) if number is not None), 0))
+        return int(next((number for number in (given, *named, own) if number is not None), 0))
 
     def _network(self, auto_class: Any, head: str) -> tuple[PreTrainedModel, dict[str, Any]]:
         """The network of an auto class in fp32, and what was missing or did not fit."""

@@ -31,10 +31,14 @@ def task_kind(cfg: DictConfig) -> str:
 
 
 def make_network(pretrained: Pretrained, data: DataModule, tokenizer: PreTrainedTokenizerBase) -> nn.Module:
-    """The network that the data's kind asks for."""
+    """The network that the data's kind asks for. A component of a user's may take no more than what is given here.
+
+    Args:
+        tokenizer: the one that `pretrained` has made.
+    """
     if data.kind == "causal_lm":
-        return pretrained.causal_lm(padding_id(tokenizer))
-    return pretrained.classifier(data.labels, data.kind, padding_id(tokenizer), tokenizer)
+        return pretrained.causal_lm()
+    return pretrained.classifier(data.labels, data.kind, padding_id(tokenizer))
 
 
 def precision_of(cfg: DictConfig) -> str:
