@@ -74,6 +74,15 @@ def test_lists_of_names_in_cells_of_a_csv(write):
         data_of(write("b.csv", cells(["[1, 0]", "[1 0]"] * 5)))
 
 
+def test_what_only_looks_like_a_list_is_a_name(write):
+    data = data_of(write("a.csv", cells(["[NEG]", "[POS]|[NEG]"] * 5)))
+    assert data.labels == ["[NEG]", "[POS]"]
+    with pytest.raises(UserError, match=r"row b.csv:1: the label '\[1, 0\]' is a list .* row b.csv:2 is none"):
+        data_of(write("b.csv", cells(["[1, 0]", "joy"] * 5)))
+    with pytest.raises(UserError, match=r"row c.csv:1: .* cannot be read as one"):
+        data_of(write("c.csv", ["text,label", "a," + "[" * 10_000 + "1"]))
+
+
 def test_a_column_for_each_label(write, tmp_path):
     words = {1: ["1", "true", "1.0"], 0: ["0", "False", "0.0"]}
     rows = [[words[value][place % 3] for place, value in enumerate(row)] for row in HOT]
@@ -144,6 +153,7 @@ def test_the_key_decides_both_ways(write):
         ([[1, 0, 1], [1, 0]] * 9, {"multi_hot": True}, "row a.jsonl:2: 2 values .* the first row has 3"),
         ([[1, 0, 1]] * 9, {"label_names": ["a", "b"]}, r"row a.jsonl:1: 3 values .* there are 2 names \(a, b\)"),
         ([[1, 0, 1], [1, None, 0]] * 9, {}, "row a.jsonl:2: an empty one among labels of 0 and 1"),
+        ([[1, 0]] * 9, {"label_names": ["a", "a"], "multi_hot": True}, "names a label twice: a, a"),
         ([[1, 0, 2]] * 9, {"multi_hot": True}, "row a.jsonl:1: 2 among labels of 0 and 1"),
         ([[1, 0, 1], [1, -1, 0]] * 9, {}, "row a.jsonl:2: -1 among labels of 0 and 1"),
         ([[1.0, 0.5]] * 9, {}, "row a.jsonl:1: 0.5 among labels of 0 and 1"),

@@ -82,7 +82,7 @@ def load(
     except (DatasetsError, OSError, ValueError, RuntimeError) as error:
         what = f"'{path}'" + (f" ({name})" if name else "") + (f" at {revision}" if revision else "")
         raise UserError(
-            f"The data set {what} cannot be loaded: {error} Check its name, configuration and revision, "
+            f"The data set {what} cannot be loaded: {_cause(error)}. Check its name, configuration and revision, "
             "and the way to the hub; data=table reads local files."
         ) from error
     rows = {}
@@ -97,6 +97,14 @@ def load(
         rows[ours] = rows_of(table, theirs, f"{path}, split {theirs}", text, label)
     known = builder.hash if builder.repo_id and COMMIT.fullmatch(builder.hash or "") else revision
     return rows, known
+
+
+def _cause(error: BaseException) -> str:
+    """What went wrong in the first place, on one line: the library wraps it in "an error occurred"."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    said = " ".join(str(error.args[0] if isinstance(error, KeyError) and error.args else error).split())
+    return said.rstrip(".") or type(error).__name__
 
 
 def _typed(builder: Any, path: str, name: str | None, revision: str | None) -> Any:

@@ -26,6 +26,7 @@ pc: Any = pyarrow.compute  # its functions are made when it is imported: type ch
 
 SIGNS = (",", ";", "|", "\t", "\n")  # what often stands between two labels of a cell
 LOOSE = (" ", "/", "&", "+")  # what may do so, but often stands within a name as well
+WRITTEN = r"""^\s*\[\s*(["'\d\[\]-]|[Tt]rue|[Ff]alse)(.|\n)*\]?\s*$"""  # a list that is written out, whole or not
 BAD_LIST = (ValueError, SyntaxError, RecursionError, MemoryError, pa.ArrowInvalid, pa.ArrowTypeError)
 
 
@@ -81,9 +82,14 @@ def _parsed(rows: Rows, separator: str) -> tuple[Rows, str]:
     if not separator:
         raise UserError("data.label_separator is empty: give the sign that stands between two labels.")
     column = column.cast(pa.string())
-    empty = blank(column)
-    written = pc.starts_with(pc.utf8_trim_whitespace(column), "[")
-    if (np.asarray(written) | empty).all() and not empty.all():
+    empty, written = blank(column), np.asarray(pc.match_substring_regex(column, WRITTEN))
+    if written.any():
+        if not (written | empty).all():
+            place, other = (int(np.flatnonzero(mask)[0]) for mask in (written, ~(written | empty)))
+            raise UserError(
+                f"{rows.where}, row {rows.ids[place]}: the label {column[place].as_py()[:80]!r} is a list that is "
+                f"written out, and that of row {rows.ids[other]} is none. Write all alike."
+            )
         return _written_lists(rows.with_labels(column).without(empty, NO_LABEL)), "lists"
     lists = [_split(piece, separator) for piece in pieces(column)]
     several = any(len(cell) > 1 for piece in lists for cell in piece)
@@ -99,13 +105,7 @@ def _written_lists(rows: Rows) -> Rows:
     """Lists that are written out in cells, as in JSON or in Python."""
     found = []
     for place, cell in enumerate(rows.table["label"].to_pylist()):
-        try:
-            value = json.loads(cell)
-        except ValueError:
-            try:
-                value = ast.literal_eval(cell.strip())
-            except BAD_LIST:
-                value = None
+        value = _written_list(cell)
         if not isinstance(value, list):
             raise UserError(
                 f"{rows.where}, row {rows.ids[place]}: the label {cell[:80]!r} begins as a list, but cannot be read as "
@@ -116,6 +116,16 @@ def _written_lists(rows: Rows) -> Rows:
         return rows.with_labels(pa.array(found))
     except BAD_LIST as error:
         raise UserError(f"{rows.where}: the lists of labels hold values of several types: {error}") from None
+
+
+def _written_list(cell: str) -> Any:
+    """The list that a cell is, in JSON or in Python; something else where it is none."""
+    for read in (json.loads, ast.literal_eval):
+        try:
+            return read(cell.strip())
+        except BAD_LIST:
+            continue
+    return None
 
 
 def _by_name(rows: Rows, declared: Sequence[str] | None, how: str) -> Rows:

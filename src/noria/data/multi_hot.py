@@ -100,6 +100,8 @@ def named(rows: Rows, declared: Sequence[str] | None) -> Rows:
     lengths = pc.list_value_length(column).to_numpy()
     length = int(lengths[0])
     names = list(declared) if declared else [str(place) for place in range(length)]
+    if len({*names}) < len(names):
+        raise UserError(f"data.label_names names a label twice: {', '.join(names)}.")
     if not names:
         raise UserError(f"{rows.where}, row {rows.ids[0]}: no 0 and no 1, where there should be one for each label.")
     wrong = np.flatnonzero(lengths != len(names))
