@@ -160,7 +160,7 @@ def test_a_request_of_long_texts_lets_others_have_their_turn(store):
 
     async def both() -> None:
         writer = Writer(store, noted)
-        many = [dataclasses.replace(prediction(), text="a" * 30_000) for _ in range(10)]
+        many = [dataclasses.replace(prediction(), text="a" * 1_500) for _ in range(10)]
         first = asyncio.ensure_future(writer.add(many))
         await asyncio.sleep(0)
         await writer.add([dataclasses.replace(prediction(), text="b")])
@@ -169,6 +169,29 @@ def test_a_request_of_long_texts_lets_others_have_their_turn(store):
 
     asyncio.run(both())
     assert scrubbed.index("b") < 9 and scrubbed.count("a") == 10
+
+
+def test_a_short_text_does_not_wait_for_a_long_one(store):
+    go = threading.Event()
+
+    def slow(text: str) -> str:
+        if len(text) > 1:
+            go.wait()
+        return text
+
+    async def both() -> None:
+        writer = Writer(store, slow)
+        long = asyncio.ensure_future(writer.add([dataclasses.replace(prediction(), text="long " * 1000)]))
+        await asyncio.sleep(0)
+        for _ in range(3):
+            await writer.add([dataclasses.replace(prediction(), text="s")])
+        assert not long.done()
+        go.set()
+        await long
+        writer.close()
+
+    asyncio.run(both())
+    assert store.counts()["predictions"] == 4
 
 
 def test_what_nobody_waits_for_is_not_scrubbed(store):

@@ -1,4 +1,4 @@
-"""What keeps predictions: one thread scrubs their texts, one writes them into the store; the event loop waits for none.
+"""What keeps predictions: threads scrub their texts, one writes them into the store; the event loop waits for none.
 
 What waits meanwhile goes into one transaction. Knows nothing of requests or models.
 """
@@ -23,7 +23,7 @@ from noria.serving.bodies import Verdict
 log = logging.getLogger(__name__)
 
 MOST = 1024  # predictions in a transaction
-PORTION = 20_000  # characters of one request that are scrubbed before the next one has its turn
+PORTION = 2_000  # characters of one request that are scrubbed before the next one has its turn; a longer text is long
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,9 @@ class Writer:
 
     def __init__(self, store: Store, scrub: Scrub | None = None) -> None:
         self._store, self._scrub = store, scrub
-        self._scrubbing = ThreadPoolExecutor(1, thread_name_prefix="scrub")
+        # Long texts have a thread of their own: the names in one may take seconds, and short ones must not wait.
+        self._short = ThreadPoolExecutor(1, thread_name_prefix="scrub")
+        self._long = ThreadPoolExecutor(1, thread_name_prefix="scrub-long")
         self._warned = False
         self._failing: str | None = None
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
@@ -65,8 +67,9 @@ class Writer:
         await self._do(predictions, None)
 
     async def _scrubbed(self, predictions: list[Prediction]) -> list[Prediction]:
+        pool = self._long if sum(map(_length, predictions)) > PORTION else self._short
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._scrubbing, self._clean, predictions)
+            return await asyncio.get_running_loop().run_in_executor(pool, self._clean, predictions)
         except RuntimeError as error:  # the pool takes nothing any more
             raise StoreDown("The server is about to end.") from error
 
@@ -90,7 +93,8 @@ class Writer:
 
     def close(self) -> None:
         """Writes what waits, then ends."""
-        self._scrubbing.shutdown()
+        self._short.shutdown()
+        self._long.shutdown()
         self._jobs.put(None)
         self._thread.join()
 
@@ -177,14 +181,20 @@ class Writer:
 
 
 def _portions(predictions: list[Prediction]) -> Iterator[list[Prediction]]:
-    """All of them in their order, in parts of about PORTION characters."""
+    """All of them in their order, in parts of at most PORTION characters or one longer text."""
     part: list[Prediction] = []
     length = 0
     for one in predictions:
-        part.append(one)
-        length += len(one.text or "") + len(one.text_pair or "")
-        if length >= PORTION:
+        more = _length(one)
+        if part and length + more > PORTION:
             yield part
             part, length = [], 0
+        part.append(one)
+        length += more
     if part:
         yield part
+
+
+def _length(one: Prediction) -> int:
+    """In characters."""
+    return len(one.text or "") + len(one.text_pair or "")
