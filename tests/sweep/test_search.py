@@ -8,13 +8,20 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.error import URLError
 
 import optuna
 import pytest
 import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
 from optuna.trial import TrialState
+
+from noria.sweep.search import Search
+from noria.sweep.space import Space
+from noria.sweep.trial import Trial
 
 SEARCH = ["hydra/sweeper=optuna", "sweep=search", "-m"]
 
@@ -129,3 +136,74 @@ def test_a_mistake_is_said_before_the_first_trial(noria, tiny, tmp_path, capsys,
     err = capsys.readouterr().err
     assert said in err and "Traceback" not in err
     assert not list(tmp_path.rglob("record.json"))
+
+
+# Two commands at once
+
+
+@pytest.fixture
+def command(tmp_path):
+    """command(): the search of one more shell on the same files."""
+
+    def start() -> Search:
+        space = Space(OverridesParser.create().parse_overrides(["a=interval(0.0,1.0)"]))
+        return Search(tmp_path, space, {"val/accuracy": "max"}, sampler="random", n_trials=4)
+
+    return start
+
+
+def asked(search: Search) -> Iterator[Trial]:
+    return search.ask(lambda number, words: Trial(number, words, f"key{number}", OmegaConf.create(), {}))
+
+
+def over(trial: Trial, value: float = 0.5) -> Trial:
+    trial.state, trial.record = "done", {"metrics": {"val/accuracy": {"value": value}}}
+    return trial
+
+
+def test_two_commands_share_a_search_and_neither_takes_the_others_trials_for_left(command, tmp_path):
+    first = command()
+    ours = asked(first)
+    one = next(ours)  # asked for, and not begun: no process has it yet
+    second = command()
+    theirs = asked(second)
+    two, three = next(theirs), next(theirs)
+    first.tell(over(one))
+    second.tell(over(two))
+    four = next(ours)
+    assert next(theirs, None) is None and next(ours, None) is None
+    second.tell(over(three))
+    assert second.others() == 1
+    first.tell(over(four))
+    trials = first.study.get_trials()
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 4 and second.others() == 0
+    assert [one.number, two.number, three.number, four.number] == [0, 1, 2, 3]
+    for search in (first, second):
+        search.close()
+
+
+def test_what_a_command_that_is_gone_has_left_is_asked_again_once(command):
+    first = command()
+    left = [next(trials) for trials in [asked(first)] for _ in range(2)]
+    values = [first.study.trials[trial.number].params for trial in left]
+    second, third = command(), command()
+    theirs, others = asked(second), asked(third)
+    new = next(theirs)
+    first.close()  # as the system does where it is killed
+    again = [next(theirs), next(others)]
+    found = second.study.get_trials()
+    assert [found[trial.number].state for trial in left] == [TrialState.FAIL] * 2
+    assert [found[trial.number].params for trial in again] == values
+    assert found[new.number].state == TrialState.RUNNING
+    assert sum(trial.state == TrialState.WAITING for trial in found) == 0
+    for search in (second, third):
+        search.close()
+
+
+def test_a_trial_that_another_machine_has_ended_is_left_as_it_is(command):
+    search = command()
+    trial = next(asked(search))
+    search.study.tell(trial.number, state=TrialState.FAIL)
+    search.tell(over(trial))
+    assert search.study.trials[trial.number].state == TrialState.FAIL
+    search.close()

@@ -81,6 +81,15 @@ def claimed(sweep_dir: Path, key: str) -> Iterator[Place]:
         os.close(lock)
 
 
+def hold(sweep_dir: Path, name: str) -> int:
+    """Holds a lock of that name as long as this process lives; the descriptor."""
+    locks = sweep_dir / LOCKS
+    locks.mkdir(parents=True, exist_ok=True)
+    lock = os.open(locks / name, os.O_RDWR | os.O_CREAT)
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return lock
+
+
 def is_taken(sweep_dir: Path, key: str) -> bool:
     """Whether another process holds this trial now."""
     try:

@@ -57,18 +57,25 @@ def optimize(
     for corner in space.corners():
         check(*compose([*fixed, *corner]))
     search = Search(sweep_dir, space, objectives, **options)
-    local = getattr(launcher, "sweep", None)
-    if local is not None:
-        sweep = local()
-
-        def make(number: int, words: list[str]) -> Trial:
-            made: Trial = sweep.trial(number, [*fixed, *words, *_pruning(search, number)], words)
-            return made
-
-        sweep.run(search.ask(make), search.n_trials, search.tell, search.earlier)
-    else:
-        _in_batches(launcher, compose, search, fixed, batch)
+    try:
+        _search(launcher, compose, search, fixed, batch)
+    finally:
+        search.close()
     return _end(search)
+
+
+def _search(launcher: Launcher, compose: Composer, search: Search, fixed: list[str], batch: int) -> None:
+    local = getattr(launcher, "sweep", None)
+    if local is None:
+        _in_batches(launcher, compose, search, fixed, batch)
+        return
+    sweep = local()
+
+    def make(number: int, words: list[str]) -> Trial:
+        made: Trial = sweep.trial(number, [*fixed, *words, *_pruning(search, number)], words)
+        return made
+
+    sweep.run(search.ask(make), search.n_trials, search.tell, search.earlier)
 
 
 def _in_batches(launcher: Launcher, compose: Composer, search: Search, fixed: list[str], batch: int) -> None:
@@ -106,6 +113,9 @@ def _end(search: Search) -> dict[str, Any]:
     console = get_console()
     study, names = search.study, list(search.objectives)
     best = study.best_trials
+    if not best and search.others():
+        console.print(f"{search.others()} trials run in another command, which says how the search ends.")
+        return {}
     if not best:
         raise RunError("Not one trial came to an end. The same command again tries those that failed.")
     pictures = draw(study, search.sweep_dir, names)

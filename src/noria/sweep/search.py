@@ -6,20 +6,23 @@ import fcntl
 import logging
 import os
 import platform
+import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
 import optuna
 from omegaconf import OmegaConf
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.samplers import BaseSampler, CmaEsSampler, GridSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
 from noria.callback.pruners import PRUNERS, make_pruner
 from noria.common.errors import UserError, did_you_mean
 from noria.config.masking import masked_text
-from noria.sweep.claim import is_taken
+from noria.sweep.claim import LOCKS, hold, is_taken
 from noria.sweep.space import Space
 from noria.sweep.trial import STOPPED, Trial
 from noria.tracking.beside import beside
@@ -35,7 +38,8 @@ SAMPLERS: dict[str, Callable[..., BaseSampler]] = {
     "random": RandomSampler,
     "nsga2": NSGAIISampler,
 }
-KEY, FOLDER, HOST, OVERRIDES = "noria_key", "noria_folder", "noria_host", "overrides"
+KEY, FOLDER, HOST, OWNER, OVERRIDES = "noria_key", "noria_folder", "noria_host", "noria_owner", "overrides"
+BEGINNING = 60.0  # seconds that a command may take from asking for a trial to writing its name on it
 COUNTED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
 
 
@@ -86,7 +90,8 @@ class Search:
             raise UserError("hydra.sweeper.pruner: Optuna prunes with one objective only. Leave it out.")
         self._failed: set[int] = set()  # in this command
         self._asked: dict[int, optuna.Trial] = {}
-        sweep_dir.mkdir(parents=True, exist_ok=True)
+        self._owner = f"search-{secrets.token_hex(8)}"
+        self._held = hold(sweep_dir, self._owner)  # tells the others that this command is still there
         try:
             with self._alone():  # or two commands that begin together both make the tables
                 self.study = optuna.create_study(
@@ -110,25 +115,32 @@ class Search:
         Args:
             make: makes the trial of a number with these overrides.
         """
-        self._take_up()
+        with self._alone():
+            self._give_up_what_is_left()
+            self._ask_again(self.study.get_trials(deepcopy=False, states=(TrialState.FAIL,)))
         while True:
             with self._alone():
+                self._ask_again(self._give_up_what_is_left())  # of another command that was killed since
                 if self._counted() >= self.n_trials:
                     return
                 asked = self.study.ask(self.space.distributions)
+                asked.set_user_attr(HOST, platform.node())
+                asked.set_user_attr(OWNER, self._owner)
                 words = self.space.words(asked)
                 trial = make(asked.number, words)
                 asked.set_user_attr(KEY, trial.key)
                 asked.set_user_attr(OVERRIDES, words)
-                asked.set_user_attr(HOST, platform.node())
             self._asked[trial.number] = asked
             yield trial
 
     def tell(self, trial: Trial) -> None:
         """Tells the study what came of a trial. One that was stopped stays open: the next command goes on with it."""
         asked = self._asked.get(trial.number)
-        if asked is None or trial.state == STOPPED:
-            return
+        if asked is not None and trial.state != STOPPED:
+            with suppress(UpdateFinishedTrialError):  # another machine took this command for gone
+                self._tell(asked, trial)
+
+    def _tell(self, asked: optuna.Trial, trial: Trial) -> None:
         if trial.folder is not None:
             asked.set_user_attr(FOLDER, str(trial.folder.resolve()))
         values = [measured(trial.record, name) for name in self.objectives]
@@ -144,6 +156,15 @@ class Search:
                 trial.message = f"it has not measured {' and '.join(self.objectives)}"
             self._failed.add(trial.number)
             self.study.tell(asked, state=TrialState.FAIL)
+
+    def close(self) -> None:
+        """Lets other commands go on with what this one leaves open."""
+        (self.sweep_dir / LOCKS / self._owner).unlink(missing_ok=True)
+        os.close(self._held)
+
+    def others(self) -> int:
+        """How many trials run in other commands."""
+        return sum(t.number not in self._asked for t in self.study.get_trials(False, (TrialState.RUNNING,)))
 
     def earlier(self) -> list[Trial]:
         """The trials that other commands have finished, from the study and their records."""
@@ -162,25 +183,37 @@ class Search:
         trials = self.study.get_trials(deepcopy=False, states=COUNTED)
         return len(trials) + len(self._failed)
 
-    def _take_up(self) -> None:
-        """What failed, or was left open by a command that is gone, is tried again before anything new."""
-        with self._alone():
-            trials = self.study.get_trials(deepcopy=False)
-            for trial in trials:
-                if trial.state == TrialState.RUNNING and self._is_gone(trial):
-                    self.study.tell(trial.number, state=TrialState.FAIL)
-            trials = self.study.get_trials(deepcopy=False)
-            known = [t.params for t in trials if t.state in (*COUNTED, TrialState.WAITING)]
-            for trial in trials:
-                if trial.state == TrialState.FAIL and trial.params and trial.params not in known:
-                    self.study.enqueue_trial(trial.params)
-                    known.append(trial.params)
+    def _give_up_what_is_left(self) -> list[FrozenTrial]:
+        """Ends the trials that a command which is gone has left open, and gives them."""
+        left = [
+            trial
+            for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+            if trial.number not in self._asked and self._is_gone(trial)
+        ]
+        for trial in left:
+            self.study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
+        return left
+
+    def _ask_again(self, trials: Sequence[FrozenTrial]) -> None:
+        """Puts trials before anything new, unless others of the same values are done, under way or waiting."""
+        found = self.study.get_trials(deepcopy=False, states=(*COUNTED, TrialState.WAITING)) if trials else []
+        known = [dict(t.system_attrs.get("fixed_params") or t.params) for t in found]
+        for trial in trials:
+            if trial.params and trial.params not in known:
+                self.study.enqueue_trial(trial.params)
+                known.append(trial.params)
 
     def _is_gone(self, trial: FrozenTrial) -> bool:
-        """Whether nobody runs it any more, as far as can be seen from here."""
-        if trial.user_attrs.get(HOST) != platform.node():
-            return KEY not in trial.user_attrs  # it was never begun
-        return not is_taken(self.sweep_dir, trial.user_attrs[KEY])
+        """Whether the command that asked for it is gone, as far as can be seen from here.
+
+        Not whether its process is: between the asking and its start, and from its end to the telling, it has none.
+        """
+        facts = trial.user_attrs
+        if facts.get(HOST) == platform.node() and (OWNER in facts or KEY in facts):
+            return not is_taken(self.sweep_dir, facts.get(OWNER) or facts[KEY])  # older ones bear no owner
+        # One of another machine is left to it. One without a name was just being asked for, or its command was killed.
+        began = trial.datetime_start
+        return HOST not in facts and began is not None and (datetime.now() - began).total_seconds() > BEGINNING
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
