@@ -20,6 +20,10 @@ def space(*words: str, function: str | None = None) -> Space:
     [
         ("a=1,2,3", CategoricalDistribution([1, 2, 3])),
         ("a=choice(adam, sgd)", CategoricalDistribution(["adam", "sgd"])),
+        ("a=choice(1,1.0)", CategoricalDistribution([1, "1.0"])),  # to Lightning a batch and all of them
+        ("a=choice(true,1)", CategoricalDistribution([True, "1"])),
+        ("a=choice('1',1)", CategoricalDistribution(["'1'", 1])),
+        ("a=choice(1e-3,0.001)", CategoricalDistribution([0.001])),
         ("a=range(1,10)", IntDistribution(1, 9)),
         ("a=range(1,10,3)", IntDistribution(1, 7, step=3)),
         ("a=range(10,1,-3)", IntDistribution(4, 10, step=3)),
@@ -41,6 +45,32 @@ def test_range_takes_the_values_that_hydra_takes():
     hydras = {int(text) for text in override.sweep_string_iterator()}
     distribution = space(word).distributions["a"]
     assert set(range(distribution.low, distribution.high + 1, distribution.step)) == hydras
+
+
+def test_equal_choices_of_different_types_are_read_back_as_typed():
+    found = space("a=choice(1,1.0,true,'1')")
+    texts = [found.text("a", choice) for choice in found.grid()["a"]]
+    read = [o.value() for o in OverridesParser.create().parse_overrides([f"a={text}" for text in texts])]
+    assert [type(value).__name__ for value in read] == ["int", "float", "bool", "str"]
+
+
+def test_a_shuffled_choice_runs_the_value_that_is_told_to_the_study():
+    found = space("a=shuffle(choice(1,2,3,4,5,6,7,8,9))")
+    assert all(found.text("a", choice) == str(choice) for choice in found.grid()["a"])
+
+
+def test_two_dicts_for_one_key_are_both_searched_over():
+    found = space("a={x:1},{x:2}", "a={y:1},{y:2}")
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    words = {tuple(found.words(study.ask(found.distributions))) for _ in range(40)}
+    assert words == {(f"a={{x:{x}}}", f"a={{y:{y}}}") for x in (1, 2) for y in (1, 2)}
+    assert list(found.corners()) == [["a={x:1}", "a={y:1}"], ["a={x:2}", "a={y:2}"]]
+
+
+@pytest.mark.parametrize("word", ["a=range(5,1)", "a=interval(5,1)", "a=int(interval(5,1))", "a=range(1,5,0)"])
+def test_a_space_without_values_is_a_mistake(word):
+    with pytest.raises(UserError, match=r"holds no value|goes up|cannot be counted"):
+        space(word)
 
 
 @pytest.mark.parametrize("word", ["a=tag(log, interval(0, 1))", "a=tag(log, range(1, 9))"])

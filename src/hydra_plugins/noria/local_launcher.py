@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
+from annotated_types import Ge, Gt
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
@@ -24,7 +25,12 @@ class LocalLauncher(Launcher):
     """
 
     def __init__(
-        self, n_jobs: int | None, gpus: int, trial_timeout: float | None, retries: int, fail_fast: bool
+        self,
+        n_jobs: Annotated[int, Ge(1)] | None,
+        gpus: Annotated[int, Ge(0)],
+        trial_timeout: Annotated[float, Gt(0)] | None,
+        retries: Annotated[int, Ge(0)],
+        fail_fast: bool,
     ) -> None:
         self._options = {"n_jobs": n_jobs, "gpus": gpus, "trial_timeout": trial_timeout, "retries": retries}
         self._options["fail_fast"] = fail_fast

@@ -133,15 +133,17 @@ def _run_hydra(argv: list[str]) -> None:
     # argparse takes the overrides in one piece only; people put options between them
     sys.argv = [arguments[0], *sorted(start.argv, key=lambda word: not re.match(r"~|[^-].*=", word))]
     command = Command(start)
-    # Hydra composes everything a first time only to read hydra.mode: 0.2 s. Here -m alone decides it.
-    Hydra.get_mode = lambda *_, **__: None  # type: ignore[method-assign]
+    # Hydra composes everything a first time only to read hydra.mode: 0.2 s.
+    read_mode = Hydra.get_mode
+    if not _may_name_multirun(start.argv):
+        Hydra.get_mode = lambda *_, **__: None  # type: ignore[method-assign]
     try:
         hydra.main(version_base="1.3", config_path=str(start.config_dir), config_name=start.config_name)(command)()
     except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:
         if command.failed is None:  # it comes from composing, and not out of a trial
             raise UserError(explain(error, conf_dir())) from error
     finally:
-        sys.argv = arguments
+        sys.argv, Hydra.get_mode = arguments, read_mode  # type: ignore[method-assign]
         start.clean_up()
         if full_error is None:
             del os.environ["HYDRA_FULL_ERROR"]
@@ -149,6 +151,16 @@ def _run_hydra(argv: list[str]) -> None:
             os.environ["HYDRA_FULL_ERROR"] = full_error
     if command.failed is not None:
         raise command.failed
+
+
+def _may_name_multirun(argv: list[str]) -> bool:
+    """Whether a config file or the command line may ask for a multirun besides -m (`hydra.mode: MULTIRUN`)."""
+    if any("hydra.mode=" in word or "hydra.searchpath=" in word for word in argv):
+        return True
+    added = [argv[at + 1] for at, word in enumerate(argv[:-1]) if word in ("--config-dir", "-cd")]
+    added += [word.partition("=")[2] for word in argv if word.startswith("--config-dir=")]
+    files = (path for folder in (conf_dir(), *map(Path, added)) for path in folder.rglob("*.yaml"))
+    return any(b"MULTIRUN" in path.read_bytes() for path in files if path.is_file())
 
 
 def _say_that_one_run_is_no_search(search: str | None) -> None:

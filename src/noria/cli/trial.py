@@ -18,8 +18,8 @@ from noria.common.errors import RunError
 from noria.common.notices import hear_notices
 from noria.config.check import check
 from noria.sweep.claim import Place, Taken, claimed
-from noria.sweep.compose import key_of
 from noria.sweep.identity import CHANGED, load_code, trial_key
+from noria.sweep.overrides import key_of
 from noria.sweep.process import Job
 
 log = logging.getLogger(__name__)

@@ -227,6 +227,12 @@ SAYINGS: tuple[tuple[str, Saying], ...] = (
         ),
     ),
     (
+        r"^Error in call to target '(hydra_plugins\.[\w.]+)':.*unexpected keyword argument '(\w+)'.*full_key: (\S+)",
+        lambda m, _, __: (
+            f"{m[3]}.{m[2]} is not a key of {m[1].rpartition('.')[2]}. {did_you_mean(m[2], read(m[1]).keys)}"
+        ),
+    ),
+    (
         r"^invalid literal for int\(\) with base 10: '(.*)'$",
         lambda m, _, __: f"'{m[1]}' stands where a list is: an item of a list is named by its number, from 0.",
     ),

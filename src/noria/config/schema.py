@@ -12,6 +12,8 @@ from noria.config.top import Top
 from noria.config.values import complaint, shown
 
 MISSING = "???"
+ELSEWHERE = {"optimized_metric": "monitor.metric", "ckpt_path": "resume", "task_name": "sweep"}
+"""What lightning-hydra-template calls a key at the top, and its name here."""
 IGNORED = {"_target_", "_partial_", "_args_", "_convert_", "_recursive_"}
 
 
@@ -20,7 +22,7 @@ def problems(config: dict[str, Any], groups: Iterable[str] = ()) -> list[str]:
     found = list(_typed(config, Top, "", set(groups)))
     for key, value in _nodes(config):
         if isinstance(value, dict) and value.get("_target_", MISSING) != MISSING:
-            found.extend(_component(key, value))
+            found.extend(component(key, value))
     return found + required(config)
 
 
@@ -53,6 +55,11 @@ def _nodes(value: object, key: str = "") -> Iterator[tuple[str, object]]:
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _nodes(item, f"{key}[{index}]")
+
+
+def component(key: str, value: dict[str, Any]) -> list[str]:
+    """Every problem of one component as a sentence; those inside it are others."""
+    return list(_component(key, value))
 
 
 def _component(key: str, value: dict[str, Any]) -> Iterator[str]:
@@ -88,6 +95,8 @@ def _unknown(key: str, name: str, target: str, signature: Signature) -> str:
 
 
 def _meant(name: str, keys: Iterable[str], prefix: str) -> str:
+    if name in ELSEWHERE and not prefix:
+        return f"Here it is {ELSEWHERE[name]}."
     match = nearest(name, keys)
     return f"Did you mean '{prefix}{match}'?" if match else did_you_mean(name, keys)
 

@@ -11,7 +11,9 @@ from hydra.core.override_parser.types import Override, OverrideType
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
+from noria.common.errors import UserError
 from noria.common.paths import conf_dir
+from noria.sweep.overrides import fixed_keys, key_of
 
 
 class Composer:
@@ -39,6 +41,7 @@ class Composer:
         if structure not in self._composed:
             known = self._typed.issuperset(structure)
             whole = self._config if known else self._loader.load_sweep_config(self._config, list(words))
+            self._refuse_other_machinery(whole)
             bare = OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"])
             self._composed[structure] = bare, dict(whole.hydra.runtime.choices)
         bare, choices = self._composed[structure]
@@ -52,16 +55,15 @@ class Composer:
         """What tells this trial from the others of the command."""
         return [word for word in words if key_of(word) not in self._fixed]
 
+    def _refuse_other_machinery(self, trial: DictConfig) -> None:
+        """A trial cannot choose what runs it: that was chosen before there were trials."""
+        for group in ("hydra/sweeper", "hydra/launcher"):
+            ours, its = (config.hydra.runtime.choices.get(group) for config in (self._config, trial))
+            if ours != its:
+                raise UserError(
+                    f"One of the choices that are swept over chooses {group}={its}, and the sweep has {group}={ours}: "
+                    f"type {group}={its}, which goes for all trials."
+                )
+
     def _names_group(self, override: Override) -> bool:
         return "/" in override.key_or_group or override.key_or_group in self._groups
-
-
-def key_of(word: str) -> str:
-    """Where in the config an override stands: `model.peft` for `model/peft=lora`, `x` for `group@x=choice`."""
-    return word.partition("=")[0].lstrip("+~").rpartition("@")[2].replace("/", ".")
-
-
-def fixed_keys(typed: Sequence[Override]) -> set[str]:
-    """The keys of a command that have one value in all its trials."""
-    swept = {key_of(override.get_key_element()): override.is_sweep_override() for override in typed}  # the last counts
-    return {key for key, is_swept in swept.items() if not is_swept}

@@ -14,8 +14,9 @@ from noria.common.errors import RunError, Terminated
 from noria.config.check import check
 from noria.config.masking import masked_words
 from noria.sweep.board import LiveBoard, ranked, show_end
-from noria.sweep.compose import Composer, key_of
+from noria.sweep.compose import Composer
 from noria.sweep.identity import code_version, trial_key
+from noria.sweep.overrides import key_of
 from noria.sweep.pool import Pool
 from noria.sweep.process import Run, warm_up
 from noria.sweep.slots import make_slots

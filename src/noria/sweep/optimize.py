@@ -17,8 +17,9 @@ from noria.common.errors import RunError, UserError
 from noria.config.check import check
 from noria.config.masking import masked_text
 from noria.sweep.claim import look_up
-from noria.sweep.compose import Composer, key_of
+from noria.sweep.compose import Composer
 from noria.sweep.identity import trial_key
+from noria.sweep.overrides import key_of
 from noria.sweep.search import OVERRIDES, Search, draw
 from noria.sweep.space import Space, written
 from noria.sweep.trial import Trial

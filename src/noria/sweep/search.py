@@ -69,7 +69,7 @@ class Search:
         space: Space,
         objectives: Mapping[str, str],
         *,
-        sampler: Sampler = "tpe",
+        sampler: Sampler | BaseSampler = "tpe",
         sampler_options: Mapping[str, Any] | None = None,
         pruner: Pruner | None = None,
         pruner_options: Mapping[str, Any] | None = None,
@@ -79,7 +79,8 @@ class Search:
         seed: int = 0,
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        _one_of("sampler", sampler, (*SAMPLERS, "grid"))
+        if not isinstance(sampler, BaseSampler):
+            _one_of("sampler", sampler, (*SAMPLERS, "grid"))
         _one_of("pruner", pruner, (*PRUNERS, None))
         self.sweep_dir, self.space, self.objectives = sweep_dir, space, dict(objectives)
         self.storage = storage or f"sqlite:///{(sweep_dir / 'study.db').resolve()}"
@@ -103,7 +104,13 @@ class Search:
                 )
             # A sampler that begins again with its seed would suggest again what it did.
             options = {"seed": seed + len(self.study.trials), **(sampler_options or {})}
-            self.study.sampler = _Grid(space.grid(), seed=seed) if sampler == "grid" else SAMPLERS[sampler](**options)
+            if isinstance(sampler, BaseSampler):
+                self.study.sampler = sampler
+                if self.study.trials:
+                    sampler.reseed_rng()
+            else:
+                grid = sampler == "grid"
+                self.study.sampler = _Grid(space.grid(), seed=seed) if grid else SAMPLERS[sampler](**options)
         except (ValueError, TypeError, ImportError) as error:
             raise UserError(f"hydra.sweeper: Optuna refuses this: {error}") from error
         except Exception as error:  # of SQLAlchemy or a driver, whichever the storage is made of
@@ -228,6 +235,7 @@ class Search:
 
 def _one_of(name: str, value: object, choices: Sequence[str | None]) -> None:
     if value not in choices:
+        value = value if isinstance(value, str) else type(value).__name__
         raise UserError(f"hydra.sweeper.{name}={value}: {did_you_mean(str(value), [c for c in choices if c])}")
 
 

@@ -12,6 +12,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import Trial
 
 from noria.common.errors import UserError
+from noria.sweep.overrides import text_of, values_of
 
 Function = Callable[[Trial], Mapping[str, Any]]
 """Suggests the values of one trial, by key: which keys there are may depend on what was suggested before."""
@@ -31,10 +32,17 @@ class Space:
 
     def __init__(self, overrides: Sequence[Override], function: str | None = None) -> None:
         self.distributions: dict[str, BaseDistribution] = {}
+        self._keys: dict[str, str] = {}  # by the names of the distributions: two dicts may be merged into one key
         self._texts: dict[str, dict[Any, str]] = {}  # of choices, as typed
         for override in overrides:
-            key = str(override.get_key_element())
-            self.distributions[key] = self._distribution(key, override)
+            key = name = str(override.get_key_element())
+            while name in self.distributions:
+                name += " and"
+            self._keys[name] = key
+            try:
+                self.distributions[name] = self._distribution(name, override)
+            except ValueError as error:
+                raise UserError(f"{override.input_line} cannot be searched over: {error}") from error
         self._function = None if function is None else _import(function)
 
     def words(self, trial: Trial) -> list[str]:
@@ -43,7 +51,7 @@ class Space:
         Raises:
             UserError: the function gave something that is no override.
         """
-        words = [f"{key}={self.text(key, trial.params[key])}" for key in self.distributions]
+        words = [f"{key}={self.text(name, trial.params[name])}" for name, key in self._keys.items()]
         if self._function is not None:
             suggested = self._function(trial)
             if not isinstance(suggested, Mapping):
@@ -55,7 +63,10 @@ class Space:
         """Overrides with each bound and each choice once, for a check before anything is trained."""
         values = {key: _ends(distribution) for key, distribution in self.distributions.items()}
         for index in range(max((len(ends) for ends in values.values()), default=0)):
-            yield [f"{key}={self.text(key, ends[min(index, len(ends) - 1)])}" for key, ends in values.items()]
+            yield [
+                f"{self._keys[name]}={self.text(name, ends[min(index, len(ends) - 1)])}"
+                for name, ends in values.items()
+            ]
 
     @property
     def size(self) -> int | None:
@@ -100,16 +111,19 @@ class Space:
     def _distribution(self, key: str, override: Override) -> BaseDistribution:
         value = override.value()
         if isinstance(value, ChoiceSweep):
-            texts = {}
-            for element, text in zip(value.list, override.sweep_string_iterator(), strict=True):
+            texts: dict[Any, str] = {}
+            for element in value.list:
+                text = text_of(element)
                 scalar = element if isinstance(element, bool | int | float) or element is None else text
-                texts[scalar] = text
+                twin = next((other for other in texts if other == scalar), scalar)
+                texts[scalar if type(twin) is type(scalar) else text] = text  # 1, 1.0 and true are equal, and three
             self._texts[key] = texts
             return CategoricalDistribution(list(texts))
         if isinstance(value, RangeSweep):
             start, stop, step = value.start, value.stop, value.step
             if start is None or stop is None:
                 raise UserError(f"{key}: a range needs a start and a stop.")
+            values_of(override)
             if "log" in value.tags:
                 raise UserError(f"{key}: a range has steps and no logarithm. Take tag(log, interval(…)).")
             if isinstance(start, int) and isinstance(stop, int) and isinstance(step, int):
@@ -120,12 +134,18 @@ class Space:
         if isinstance(value, IntervalSweep):
             if value.start is None or value.end is None:
                 raise UserError(f"{key}: an interval needs a start and an end.")
+            if value.start > value.end:
+                raise UserError(f"{key}: an interval goes up, not from {value.start} to {value.end}.")
             log = "log" in value.tags
             if log and value.start <= 0:
                 raise UserError(f"{key}: the logarithm needs a start above 0, not {value.start}.")
             if isinstance(value.start, int) and isinstance(value.end, int):  # int(interval(…))
                 return IntDistribution(int(value.start), int(value.end), log=log)
             return FloatDistribution(float(value.start), float(value.end), log=log)
+        if override.is_discrete_sweep():  # glob(…)
+            texts = {text: text for text in values_of(override)}
+            self._texts[key] = texts
+            return CategoricalDistribution(list(texts))
         raise UserError(f"{key}={override.get_value_element_as_str()}: Optuna cannot search over that.")
 
 
