@@ -8,13 +8,37 @@ generate. Prints a table, and each family that is left out or refused with the r
 
 from __future__ import annotations
 
+import argparse
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import (
     CONFIG_MAPPING,
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
     PreTrainedTokenizerFast,
 )
+from transformers.utils import logging as transformers_logging
+
+from noria.artifact import bundle
+from noria.common.errors import UserError
+from noria.data.encoded import Encoded, encode_texts, padding_id
+from noria.data.encoded_text import EncodedText
+from noria.data.tokens import tokenise
+from noria.inference.classifier import Classifier
+from noria.inference.generator import Generator
+from noria.inference.language_model import LanguageModel
+from noria.inference.sampling import Sampling
+from noria.model.padding import is_rearranged
+from noria.model.pretrained import Pretrained
+from noria.task.text_classification import NETWORK_INPUTS
 
 SPECIAL = ["<unk>", "<s>", "</s>", "<mask>", "<pad>"]  # so that padding is 4, which no family has
 SIZES: dict[str, int] = {
@@ -95,3 +119,132 @@ def _small(config: Any, vocabulary: int) -> dict[str, Any]:
     if isinstance(pad, int) and pad >= vocabulary:
         sizes["pad_token_id"] = None
     return sizes
+
+
+BAR = 1e-4  # relative to the largest number: rounding
+SENTENCE = "a good film and a bad film with acting that nobody had thought of before it was made"
+WORDS = SENTENCE.split()
+TEXTS = [" ".join(WORDS[start % 7 :][: 1 + start % 11] * (1 + start % 4)) for start in range(62)]
+TEXTS += ["</s> a film <pad>", "<pad><pad>"]  # what a text may say; 64 in all
+LABELS = ["bad", "good"]
+LARGE = 30_000_000  # weights
+FACTS = {"labels": LABELS, "max_length": 64, "precision": "32-true", "config": {}, "data": {}}
+CPU = torch.device("cpu")
+
+
+class LeftOut(Exception):
+    """A family that cannot be tried here, and why."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--families", nargs="+", help="by default all")
+    parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS))
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    warnings.filterwarnings("ignore")
+    transformers_logging.set_verbosity(transformers_logging.CRITICAL)
+    worst, left = 0.0, 0
+    for kind in asked.kinds:
+        auto, prove = KINDS[kind]
+        known = sorted(auto._model_mapping._model_mapping)
+        families = [family for family in known if family in (asked.families or known)]
+        print(f"\n| {kind} | what padding needs | largest difference | seconds |\n|---|---|---|---|", flush=True)
+        reasons: dict[str, str] = {}
+        for family in families:
+            started = time.perf_counter()
+            try:
+                way, apart = prove(family)
+            except (LeftOut, UserError) as reason:
+                reasons[family] = f"{'refused: ' if isinstance(reason, UserError) else ''}{reason}"
+                continue
+            except Exception as error:
+                way, apart = f"fails: {' '.join(str(error).split())[:80]}", float("inf")
+            worst = max(worst, apart)
+            seconds = time.perf_counter() - started
+            print(f"| {family} | {way} | {apart:.0e}{' <<<' if apart > BAR else ''} | {seconds:.1f} |", flush=True)
+        print(f"{len(families) - len(reasons)} of {len(families)} families; left out:", flush=True)
+        for family, reason in reasons.items():
+            print(f"- {family}: {' '.join(reason.split())[:240]}", flush=True)
+        left += len(families) - len(reasons)
+    print(f"\nlargest difference: {worst:.0e}, bar {BAR:.0e}")
+    return 0 if left and worst <= BAR else 1
+
+
+def classifier(family: str) -> tuple[str, float]:
+    """What the family needs, and how far its answers at batch size 1 are from those at 64, here and elsewhere."""
+    with tempfile.TemporaryDirectory() as folder:
+        base = saved(Path(folder) / "base", AutoModelForSequenceClassification, family)
+        pretrained = Pretrained(name=str(base), architecture="both", new_head=True)
+        tokenizer = pretrained.tokenizer()
+        network = pretrained.classifier(LABELS, "single_label", padding_id(tokenizer), tokenizer).eval()
+        way = vars(network)["forward"].way if is_rearranged(network) else "nothing"
+        place = Path(folder) / "artifact"
+        bundle.save(place, network, tokenizer, {**FACTS, "kind": "single_label"})
+        artifact = bundle.open_artifact(place)
+        encoded = encode_texts(artifact.tokenizer, TEXTS, None, 64)
+        model = Classifier(artifact, "32-true", CPU)
+        alone, together = model.logits(encoded, 1), model.logits(encoded, 64)
+        if torch.equal(alone, alone[:1].expand_as(alone)):
+            raise LeftOut("its head starts at zero, so that all answers are alike")
+        found = [apart(alone, together), *([] if way == "rows" else [elsewhere(place, encoded, alone)])]
+        return way, max(found)
+
+
+def elsewhere(place: Path, encoded: Encoded, answers: torch.Tensor) -> float:
+    """How far the answers are from those of transformers, one text at a time."""
+    opened = AutoModelForSequenceClassification.from_pretrained(place).eval()
+    rows = []
+    with torch.no_grad():
+        for row in [row for row in range(len(encoded)) if encoded.lengths[row] > 5][::9]:  # some read no shorter ones
+            inputs = {n: x for n, x in encoded[[row]].items() if n in NETWORK_INPUTS}
+            rows.append(apart(answers[[row]], opened(**inputs).logits, float(answers.abs().max())))
+    return max(rows)
+
+
+def decoder(family: str) -> tuple[str, float]:
+    """What the family needs when it generates, and how far its losses at batch size 1 are from those at 64."""
+    with tempfile.TemporaryDirectory() as folder:
+        base = saved(Path(folder) / "base", AutoModelForCausalLM, family)
+        pretrained = Pretrained(name=str(base), architecture="decoder")
+        tokenizer = pretrained.tokenizer()
+        network = pretrained.causal_lm(padding_id(tokenizer)).eval()
+        place = Path(folder) / "artifact"
+        bundle.save(place, network, tokenizer, {**FACTS, "labels": [], "kind": "causal_lm"})
+        artifact = bundle.open_artifact(place)
+        encoded = EncodedText(tokenise(tokenizer, TEXTS, None, 64), padding_id(tokenizer), 64)
+        model = LanguageModel(artifact, "32-true", CPU)
+        (alone, _), (together, _) = model.losses(encoded, 1), model.losses(encoded, 64)
+        generator = Generator(artifact, "32-true", CPU, Sampling(max_new_tokens=4))
+        if generator.generate(TEXTS, 1) != generator.generate(TEXTS, 64):
+            return "other answers", float("inf")
+        return "nothing" if generator._mixes else "prompts of one length", apart(alone, together)
+
+
+KINDS: dict[str, tuple[Any, Callable[[str], tuple[str, float]]]] = {
+    "classifier": (AutoModelForSequenceClassification, classifier),
+    "decoder": (AutoModelForCausalLM, decoder),
+}
+
+
+def saved(folder: Path, auto: Any, family: str) -> Path:
+    """A tiny model of the family, with weights so far apart that its answers are, too."""
+    try:
+        torch.manual_seed(0)
+        network = auto.from_config(tiny_config(family, len(make_tokenizer())))
+        count = sum(weight.numel() for weight in network.parameters())
+    except Exception as error:  # whatever a family demands of its config
+        raise LeftOut(f"not made this small ({type(error).__name__}: {error})") from error
+    if count > LARGE:
+        raise LeftOut(f"not made this small ({count:,} weights)")
+    network.save_pretrained(folder)
+    make_tokenizer().save_pretrained(folder)
+    return folder
+
+
+def apart(one: torch.Tensor, other: torch.Tensor, largest: float | None = None) -> float:
+    return float((one - other).abs().max()) / (largest or float(one.abs().max()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from transformers import GenerationConfig
 from transformers.modeling_outputs import SequenceClassifierOutput
 
@@ -35,10 +37,11 @@ class Rearranged:
     Args:
         way: `left`: rows padded at the left; `lengths`: rows of one length at a time, without padding; `rows`: one
             row at a time.
+        least: the fewest tokens that the network can read: a row of fewer is padded up to them.
     """
 
-    def __init__(self, network: nn.Module, way: Way) -> None:
-        self.network, self.way = network, way
+    def __init__(self, network: nn.Module, way: Way, least: int = 1) -> None:
+        self.network, self.way, self.least = network, way, least
 
     def __call__(self, **given: Any) -> Any:
         forward: Any = type(self.network).forward
@@ -48,8 +51,13 @@ class Rearranged:
         lengths = mask.sum(1)
         if self.way == "left":
             return forward(self.network, **_each(given, mask, lambda x: _rolled(x, lengths)))
-        parts = [forward(self.network, **_each(given, mask, cut)).logits for cut in _cuts(lengths, self.way)]
-        order = torch.cat(_rows(lengths, self.way)).argsort()
+        groups = _rows(lengths, self.way)
+        sizes = [max(int(lengths[rows[0]]), self.least) for rows in groups]
+        parts = [
+            forward(self.network, **_each(given, mask, partial(_cut, rows=rows, size=size))).logits
+            for rows, size in zip(groups, sizes, strict=True)
+        ]
+        order = torch.cat(groups).argsort()
         return SequenceClassifierOutput(logits=torch.cat(parts)[order])
 
 
@@ -68,7 +76,7 @@ def suit_padding(network: Any, pad_id: int) -> Way:
         for way in WAYS:
             vars(network).pop("forward", None)
             if way != "right":
-                network.forward = Rearranged(network, way)
+                network.forward = Rearranged(network, way, least=_least(network, pad_id))
             if _holds(network, rows, pad_id):
                 return way
     raise UserError(
@@ -179,9 +187,10 @@ def _rows(lengths: Tensor, way: Way) -> list[Tensor]:
     return [(lengths == length).nonzero()[:, 0] for length in lengths.unique()]
 
 
-def _cuts(lengths: Tensor, way: Way) -> Iterator[Callable[[Tensor], Tensor]]:
-    for rows in _rows(lengths, way):
-        yield lambda x, rows=rows: x[rows, : int(lengths[rows[0]])]  # type: ignore[misc]
+def _cut(values: Tensor, rows: Tensor, size: int) -> Tensor:
+    """So many first places of some rows; zeros where there are no more."""
+    found = values[rows, :size]
+    return functional.pad(found, (0, size - found.shape[1]))
 
 
 @contextmanager
@@ -211,6 +220,19 @@ def _rows_to_measure(network: Any, pad_id: int) -> list[list[int]]:
     if network.config.is_encoder_decoder and isinstance(end, int):  # whose heads look for the last token, which it is
         rows = [[*row[:-1], end] for row in rows]
     return rows
+
+
+def _least(network: Any, pad_id: int) -> int:
+    """The fewest tokens that it can read: some put several into one."""
+    shortest = min(_rows_to_measure(network, pad_id), key=len)
+    for size in range(1, len(shortest)):
+        ids, mask = _padded(network, [shortest[-size:]], pad_id)
+        try:
+            type(network).forward(network, input_ids=ids, attention_mask=mask)
+        except (RuntimeError, IndexError):
+            continue
+        return size
+    return len(shortest)
 
 
 def _holds(network: Any, rows: list[list[int]], pad_id: int) -> bool:
