@@ -141,7 +141,7 @@ def _parquet(
 
     def batches() -> Iterator[pa.RecordBatch]:
         try:
-            for batch in file.iter_batches(CHUNK, columns=schema.names):
+            for batch in file.iter_batches(CHUNK, columns=None if columns is None else schema.names):
                 arrays = [batch[name].cast(kind) for name, kind in zip(schema.names, kinds, strict=True)]
                 yield pa.record_batch(arrays, schema=schema)
         except (pa.ArrowInvalid, OSError) as error:

@@ -5,16 +5,21 @@ Knows nothing of what the objects hold.
 
 from __future__ import annotations
 
+import codecs
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from noria.common.errors import UserError
 from noria.data.delimited import short
 from noria.data.opening import ending, find, lines_of, open_bytes, read_text
 
+SIGN = re.compile(r"\S")
 JSON = (".json", ".jsonl", ".ndjson")
 
 Numbered = tuple[int, dict[str, Any]]
@@ -91,14 +96,14 @@ def parsed(line: str, where: str) -> dict[str, Any]:
 
 def is_one_text(path: Path) -> bool:
     """Whether the file is to be read as a whole: a list, or (but for .jsonl) an object over several lines."""
+    is_json, is_list = ending(path) == ".json", _begins(path) == b"["
+    if is_json and is_list:
+        return True
     with open_bytes(path) as file:
-        for line in lines_of(file, f"'{path}'"):
-            if line.strip():
-                value = _value(line)
-                if line.lstrip().startswith("["):
-                    return ending(path) == ".json" or not isinstance(value, list) or isinstance((*value, {})[0], dict)
-                return ending(path) == ".json" and value is None
-    return False
+        value = _value(next((line for line in lines_of(file, f"'{path}'") if line.strip()), "{}"))
+    if is_list:  # in .jsonl, so one such line may be meant for a row
+        return not isinstance(value, list) or isinstance((*value, {})[0], dict)
+    return is_json and value is None
 
 
 def is_wrapped(path: Path, fields: Sequence[str]) -> bool:
@@ -107,6 +112,19 @@ def is_wrapped(path: Path, fields: Sequence[str]) -> bool:
         lines = (line for line in lines_of(file, f"'{path}'") if line.strip())
         first, second = next(lines, ""), next(lines, None)
     return second is None and bool(_inside(path, _value(first), fields))
+
+
+def _begins(path: Path) -> bytes:
+    """The first byte that is no white space."""
+    try:
+        with open_bytes(path) as file:
+            start = file.read(len(codecs.BOM_UTF8))
+            found = start.removeprefix(codecs.BOM_UTF8).lstrip()[:1]
+            while not found and (byte := file.read(1)):
+                found = byte.strip()
+    except (OSError, pa.ArrowInvalid) as error:
+        raise UserError(f"'{path}' cannot be read: {error}") from None
+    return found
 
 
 def _value(line: str) -> Any:
@@ -121,7 +139,7 @@ def _whole(path: Path) -> list[Numbered]:
     """The items of a list, or the objects that follow each other."""
     content, decoder, found, stop = read_text(path), json.JSONDecoder(), [], 0
     try:
-        while (start := stop + len(content[stop:]) - len(content[stop:].lstrip())) < len(content):
+        while (start := len(content) if (sign := SIGN.search(content, stop)) is None else sign.start()) < len(content):
             value, stop = decoder.raw_decode(content, start)
             found.append(value)
     except json.JSONDecodeError as error:

@@ -33,13 +33,11 @@ def kept_in_train(rows: Rows, out: np.ndarray, key: str) -> np.ndarray:
         key: the column that tells texts apart.
     """
     stays = np.zeros(len(rows), bool)
-    names, owners = _classes(rows)
-    if names is None:
-        return stays
-    every = set(pc.unique(names).to_pylist()) - {None}
-    lost = sorted(every - set(pc.unique(names.filter(pa.array(~out[owners]))).to_pylist()))
+    every, inside = _names(rows), _names(rows, ~out)
+    lost = sorted(every - inside)
     if not lost or len(every) > MAX_CLASSES or len(every) == len(rows):  # a column of ids: the names are refused later
         return stays
+    names, owners = _classes(rows)
     places = np.flatnonzero(np.asarray(pc.is_in(names, value_set=pa.array(lost, pa.string()))))
     keys = rows.table[key].take(pa.array(owners[places])).to_pylist()
     texts: dict[str, set[bytes]] = {}
@@ -54,15 +52,26 @@ def kept_in_train(rows: Rows, out: np.ndarray, key: str) -> np.ndarray:
     return stays & out
 
 
-def _classes(rows: Rows) -> tuple[Any, np.ndarray]:
-    """The names of classes, one after the other, and the row that each stands in; None where there are none."""
+def _names(rows: Rows, mask: np.ndarray | None = None) -> set[str]:
+    """The classes of the rows for which the mask (bool, one a row) holds; none where labels are no classes."""
     if "label" not in rows.table.column_names:
-        return None, np.zeros(0, np.int64)
+        return set()
+    column, found, start = rows.table["label"], set(), 0
+    several = pa.types.is_list(column.type) and pa.types.is_string(column.type.value_type)
+    if not several and not pa.types.is_string(column.type):
+        return set()
+    for piece in pieces(column):
+        some = piece if mask is None else piece.filter(pa.array(mask[start : start + len(piece)]))
+        found.update(pc.unique(pc.list_flatten(some) if several else some).to_pylist())
+        start += len(piece)
+    return found - {None}
+
+
+def _classes(rows: Rows) -> tuple[Any, np.ndarray]:
+    """The names of classes, one after the other, and the row that each stands in."""
     column = rows.table["label"]
     if pa.types.is_string(column.type):
         return column, np.arange(len(rows))
-    if not (pa.types.is_list(column.type) and pa.types.is_string(column.type.value_type)):
-        return None, np.zeros(0, np.int64)
     sizes = np.concatenate([pc.list_value_length(piece).to_numpy(zero_copy_only=False) for piece in pieces(column)])
     return pc.list_flatten(column), np.repeat(np.arange(len(rows)), sizes)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import errno
+import fcntl
 import json
 import math
 import re
@@ -17,6 +19,7 @@ from typing import Any, TextIO
 
 from noria.common.errors import UserError
 
+NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EINVAL)  # of a file system, or of what is no file
 UNSEEN = re.compile("[\x7f-\x9f\u2028\u2029]")
 
 
@@ -29,7 +32,7 @@ class Output:
         overwrite: a file that holds something already is emptied when the first row comes.
 
     Raises:
-        UserError: the file holds something already, is the input, or cannot be written.
+        UserError: the file holds something already, is the input or another command's output, or cannot be written.
     """
 
     def __init__(self, path: str | None, source: str, overwrite: bool = False) -> None:
@@ -46,17 +49,21 @@ class Output:
             and self._path.samefile(Path(source).expanduser())
         ):
             raise UserError(f"stage.output={path} is the input itself: name another file.")
-        if self._path.is_file() and self._path.stat().st_size:
-            if not overwrite:
-                raise UserError(
-                    f"stage.output={path} is there already, and answers that it may hold are kept. Name another file; "
-                    "stage.overwrite=true writes it anew."
-                )
-            self._empty_first = True
         try:
             self._file = self._path.open("a", encoding="utf-8")
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"stage.output={path} is being written by another command: name another file.") from None
         except OSError as error:
-            raise UserError(f"stage.output={path} cannot be written: {error.strerror}.") from error
+            if error.errno not in NO_LOCKS:
+                raise UserError(f"stage.output={path} cannot be written: {error.strerror}.") from error
+        self._empty_first = self._path.is_file() and self._path.stat().st_size > 0
+        if self._empty_first and not overwrite:
+            self._file.close()
+            raise UserError(
+                f"stage.output={path} is there already, and answers that it may hold are kept. Name another file; "
+                "stage.overwrite=true writes it anew."
+            )
 
     def __enter__(self) -> Output:
         return self
