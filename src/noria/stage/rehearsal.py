@@ -147,10 +147,15 @@ def try_artifact(
         prompts: what a decoder is asked at the end: those that it has no room for are said.
 
     Raises:
-        UserError: what was saved cannot be opened.
+        UserError: the network cannot save itself, or what was saved cannot be opened.
         RunError: it cannot be saved.
         OSError: the folder cannot be written, or has no room for it.
     """
+    if not hasattr(network, "save_pretrained"):
+        raise UserError(
+            f"The network that this model gives ({type(network).__name__}) has no save_pretrained, so no artifact "
+            "could be saved: make it a transformers PreTrainedModel whose folder transformers' auto classes open."
+        )
     place = folder / ".rehearsal"
     try:
         with isolate_rng():  # opening draws random numbers; no run is to depend on that
@@ -170,8 +175,7 @@ def try_artifact(
         raise RunError(
             "This model cannot be saved as an artifact and opened again, so nothing was trained "
             f"({type(error).__name__}: {' '.join(str(error).split())[:300]}; {Path(where.filename).name}, line "
-            f"{where.lineno}). A network saves itself by its save_pretrained, and transformers' auto classes have to "
-            "open what that has written."
+            f"{where.lineno})."
         ) from error
     finally:
         shutil.rmtree(place, ignore_errors=True)
