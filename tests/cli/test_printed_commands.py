@@ -69,7 +69,9 @@ def test_a_run_with_own_components_goes_on_and_is_measured_as_it_says(own, launc
     run = checkpoint.parents[1]
     before = record(run)["metrics"]["before/val/accuracy"]
 
+    (tmp_path / "own_parts.py").write_text(MINE + "# mended\n")
     done = in_a_shell(told(process.said(), "last checkpoint:"), tmp_path)
+    assert "Edited since this run began: own_parts." in done.stdout
     after = record(run)
     assert after["status"] == "done" and len(after["resumed"]) == 1 and after["seed"] == 4
     assert after["config"]["optimizer"]["_target_"] == "own_parts.mine"

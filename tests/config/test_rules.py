@@ -65,6 +65,10 @@ def monitor(metric: str, mode: str = "max", **measured: Any) -> dict[str, Any]:
     return stage("fit", monitor={"metric": metric, "mode": mode}, metric=measured)
 
 
+def keeps(folder: str) -> dict[str, Any]:
+    return {"callback": {"checkpoint": {**KEEPS["checkpoint"], "directory": f"{folder}/checkpoints"}}}
+
+
 def steps(**scheduler: Any) -> dict[str, Any]:
     return stage("fit", scheduler=scheduler, trainer={"max_steps": 100})
 
@@ -162,6 +166,12 @@ TRIPS: list[Case] = [
     ("artifact_that_is_not_there", {"artifact": "empty"}, CPU, "empty holds no noria.yaml"),
     ("artifact_that_is_not_there", stage("cycle", artifact="registry"), CPU, "its champion is artifact=registry/champ"),
     ("artifact_that_is_not_there", stage("serve", artifact="beginning"), CPU, "a registry without a champion"),
+    (
+        "run_files_elsewhere",
+        stage("fit", **keeps("elsewhere"), paths={"run_dir": "mine"}),
+        CPU,
+        "callback.checkpoint.directory=elsewhere/checkpoints lies outside the run's folder (mine)",
+    ),
     ("resume_from_what_is_not_there", {"resume": "rum"}, CPU, "there is no such folder. Did you mean run?"),
     ("resume_from_what_is_not_there", {"resume": "empty"}, CPU, "holds no checkpoints/last.ckpt"),
     ("resume_from_what_is_not_there", {"resume": "run/checkpoints/last.ckpt"}, CPU, "name the run's folder"),
@@ -257,6 +267,8 @@ PASSES: list[tuple[str, dict[str, Any], Machine]] = [
     ("artifact_that_is_not_there", {"artifact": None}, CPU),
     ("artifact_that_is_not_there", stage("serve", artifact="registry"), CPU),
     ("artifact_that_is_not_there", stage("cycle", artifact="registry/champion"), CPU),
+    ("run_files_elsewhere", stage("fit", **keeps("mine"), paths={"run_dir": "mine"}), CPU),
+    ("run_files_elsewhere", stage("evaluate", **keeps("elsewhere"), paths={"run_dir": "mine"}), CPU),
     ("resume_from_what_is_not_there", {"resume": "run"}, CPU),
     ("resume_from_what_is_not_there", {"resume": "auto"}, CPU),
     ("input_that_is_not_there", stage("predict", input="texts.txt"), CPU),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from noria.common.cluster import shared_launch
+from noria.common.command import word
 from noria.common.errors import UserError
 from noria.config.hashing import config_hash, differences
 from noria.tracking.record_file import DONE
@@ -25,9 +26,10 @@ def refuse_finished(folder: Path, architecture: str | None = None) -> None:
     path = folder / "record.json"
     if path.is_file() and json.loads(path.read_text(encoding="utf-8")).get("status") == "done":
         kind = "" if architecture in (None, "encoder") else f" model.architecture={architecture}"
+        model = word("model.name", folder / "artifact")
         raise UserError(
             f"resume={folder}: this run is done. For a longer one start anew with trainer.max_epochs=…, or go on "
-            f"from its weights with model=hub model.name={folder / 'artifact'}{kind}."
+            f"from its weights with model=hub {model}{kind}."
         )
 
 

@@ -43,7 +43,7 @@ from noria.stage.parts import (
 )
 from noria.stage.rehearsal import rehearse
 from noria.stage.report import evaluate_and_record, keep_train_keys, measure_before
-from noria.stage.run import known_to_other_ranks, open_record, recording, shareable
+from noria.stage.run import known_to_other_ranks, open_record, plain, recording, shareable
 from noria.task.base import Task
 from noria.tracking.environment import versions
 from noria.tracking.epoch_table import EpochTable
@@ -76,11 +76,12 @@ def fit(
     """
     given = _given(cfg) if cfg.resume else None
     if given is not None:  # before anything of the run is touched
-        refuse_other_inputs(Path(cfg.paths.run_dir), input_facts(given.data, given.tokenizer, given.pretrained))
+        refuse_other_inputs(Path(cfg.paths.run_dir), _facts_of(cfg, given))
     record = open_record(cfg, "fit", choices)
     with recording(record):
         show.config(cfg, choices)
-        pretrained, tokenizer, kind, data = given or _given(cfg)
+        given = given or _given(cfg)
+        pretrained, tokenizer, kind, data = given
         network = make_network(pretrained, data, tokenizer)
         limit_length(network, tokenizer, data.max_length)
         data.prepare_data()  # all tokens are made before there is a group of processes that could wait for them
@@ -92,7 +93,7 @@ def fit(
                 refuse_unknown_tokens(network, tokenizer, data.encoded(split).tokens.highest, data.splits[split].where)
         show.data(data)
         keep_train_keys(data, record)
-        record.update(**input_facts(data, tokenizer, pretrained))
+        record.update(**_facts_of(cfg, given))
 
         metrics = make_metrics(cfg.metric, kind, data.num_labels)
         modes = summary_modes(metrics)
@@ -175,6 +176,10 @@ def _given(cfg: DictConfig) -> _Given:
     data = instantiate(cfg.data, kind, tokenizer, cfg.seed)
     data.setup()
     return _Given(pretrained, tokenizer, kind, data)
+
+
+def _facts_of(cfg: DictConfig, given: _Given) -> dict[str, Any]:
+    return input_facts(plain(cfg), given.data, given.tokenizer, given.pretrained)
 
 
 def _take_best(network: nn.Module, task: Task, trainer: pl.Trainer, record: Record) -> None:

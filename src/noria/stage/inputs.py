@@ -14,6 +14,7 @@ from noria.data.module import DataModule
 from noria.data.tokens import tokenizer_fingerprint
 from noria.model.pretrained import Pretrained
 from noria.stage.report import data_facts
+from noria.sweep.identity import own_sources
 from noria.tracking.record_file import read_record
 
 if TYPE_CHECKING:
@@ -22,8 +23,11 @@ if TYPE_CHECKING:
 SHOWN = 8  # labels in a message
 
 
-def input_facts(data: DataModule, tokenizer: PreTrainedTokenizerBase, pretrained: Pretrained) -> dict[str, Any]:
-    """For the record: the data's fingerprints, the tokenizer's, its chat template's, and those of the model's files."""
+def input_facts(
+    config: Mapping[str, Any], data: DataModule, tokenizer: PreTrainedTokenizerBase, pretrained: Pretrained
+) -> dict[str, Any]:
+    """For the record: the data's fingerprints, the tokenizer's, its chat template's, and those of the model's files and
+    of the source of the user's own components."""
     template = tokenizer.chat_template
     files = {path.name: _sha256(path, path.stat().st_mtime_ns) for path in pretrained.files()}
     return {
@@ -33,13 +37,15 @@ def input_facts(data: DataModule, tokenizer: PreTrainedTokenizerBase, pretrained
             "template": hashlib.sha256(repr(template).encode()).hexdigest() if template else None,
         },
         "model": {"revision": pretrained.revision, "files": files},
+        "own_code": {name: _sha256(path, path.stat().st_mtime_ns) for name, path in own_sources(config).items()},
     }
 
 
 def refuse_other_inputs(run: Path, now: Mapping[str, Any]) -> None:
     """Refuses to go on where what a run began with has changed since: the rest of it would be another run.
 
-    What the record of an older Noria does not hold cannot be compared; that is said.
+    What the record of an older Noria does not hold cannot be compared; that is said. So is a component of the user's
+    own that was edited: it may be mended while its run waits.
 
     Args:
         run: the run's folder.
@@ -56,13 +62,17 @@ def refuse_other_inputs(run: Path, now: Mapping[str, Any]) -> None:
             "Put back what there was, or start a new run: the same command without resume."
         )
     if "tokenizer" not in before:
-        get_console().print(
+        _warn(
             f"The record of {run} is of an older Noria and holds no fingerprints of the tokenizer and the model's "
-            "files: whether they are those that it began with is not known.",
-            style="yellow",
-            highlight=False,
-            markup=False,
+            "files: whether they are those that it began with is not known."
         )
+    code = before.get("own_code", now["own_code"])
+    if edited := sorted(name for name, found in now["own_code"].items() if code.get(name) != found):
+        _warn(f"Edited since this run began: {', '.join(edited)}. The rest of it runs the code as it is now.")
+
+
+def _warn(said: str) -> None:
+    get_console().print(said, style="yellow", highlight=False, markup=False)
 
 
 def _data_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -135,8 +136,6 @@ def _end(search: Search) -> dict[str, Any]:
     console.print(f"best:     {search.sweep_dir}/best.yaml", highlight=False)
     if pictures:
         console.print(f"pictures: {', '.join(str(path) for path in pictures)}", highlight=False)
-    console.print(
-        f"study:    {search.study_name}; to look into it: optuna-dashboard {masked_text(search.storage)}",
-        highlight=False,
-    )
+    look = f"optuna-dashboard {shlex.quote(masked_text(search.storage))}"
+    console.print(f"study:    {search.study_name}; to look into it: {look}", highlight=False, soft_wrap=True)
     return facts

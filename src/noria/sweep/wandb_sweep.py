@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -64,7 +65,7 @@ def write_wandb_sweep(
     path = folder / FILE
     path.write_text(yaml.safe_dump(facts, sort_keys=False, allow_unicode=True), encoding="utf-8")
     get_console().print(
-        f"written:  {path}\nnext:     wandb sweep {path}, and wandb agent with the id that it prints",
+        f"written:  {path}\nnext:     wandb sweep {shlex.quote(str(path))}, and wandb agent with the id that it prints",
         highlight=False,
         soft_wrap=True,
     )

@@ -13,7 +13,7 @@ from noria.tracking.record_file import DONE, FILE, PREDICTIONS, read_record
 LOCK = ".lock"
 LAST = Path("checkpoints") / "last.ckpt"
 WRITTEN = ("config.yaml", "checkpoints", "artifact", PREDICTIONS)  # what a run would write over, besides its record
-INSTEAD = "Name a folder that is not there yet, or none (paths.run_dir, hydra.run.dir)."
+INSTEAD = "Name a folder that is not there yet, or none (paths.run_dir, hydra.run.dir), or move that one away."
 
 _held: dict[Path, int] = {}  # the folders that this process writes to, each with its open lock
 

@@ -60,6 +60,27 @@ def resume_from_what_is_not_there(config: dict[str, Any], machine: Machine) -> s
 
 
 @rule
+def run_files_elsewhere(config: dict[str, Any], machine: Machine) -> str | None:
+    """`callback.checkpoint.directory` or `logger.csv.path` outside the run's folder: runs would share files."""
+    run_dir = at(config, "paths.run_dir")
+    if not trains(config) or not isinstance(run_dir, str):
+        return None
+    home = Path(run_dir).expanduser().resolve()
+    for key, name in (("callback", "directory"), ("logger", "path")):
+        for entry, component in (config.get(key) or {}).items():
+            given = component.get(name) if isinstance(component, dict) else None
+            if not isinstance(given, str) or not str(component.get("_target_")).startswith("noria."):
+                continue
+            if not Path(given).expanduser().resolve().is_relative_to(home):
+                return (
+                    f"{key}.{entry}.{name}={given} lies outside the run's folder ({run_dir}): other runs would write "
+                    "to the same files, and resume= does not look there. Leave it out; paths.runs=<folder> moves "
+                    "whole runs."
+                )
+    return None
+
+
+@rule
 def input_that_is_not_there(config: dict[str, Any], machine: Machine) -> str | None:
     """`input=` of `stage=predict` names no file (`-` is standard input)."""
     given = config.get("input")
