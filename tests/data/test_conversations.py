@@ -53,6 +53,16 @@ def test_prompt_and_response(write):
     assert chats(without)[0] == chat("Add.", "3")
 
 
+def test_prompts_and_responses_that_are_messages(write):
+    """As TRL has them: what the assistant says in a prompt is context."""
+    row = {"prompt": chat("a", "b", "c"), "completion": [{"role": "assistant", "content": "d"}]}
+    columns = Columns("messages", "prompt", "completion", None)
+    read = read_conversations(write("a.jsonl", [json.dumps(row), json.dumps({**row, "completion": "d"})]), columns)
+    expected = chat("a", "b", "c", "d")
+    expected[1] = {**expected[1], "weight": 0}
+    assert chats(read) == [expected, expected]
+
+
 def test_columns_can_be_preferred_to_messages(write):
     path = write("a.jsonl", [json.dumps({"prompt": "p", "response": "r", "messages": chat("a", "b")})])
     assert chats(read_conversations(path, DEFAULT)) == [chat("a", "b")]

@@ -8,10 +8,17 @@ import pytest
 from transformers import AutoTokenizer
 
 from noria.data import template
-from noria.data.template import Refused, Runaway, filled
+from noria.data.template import Asked, Refused, Runaway, filled
 
 TALK = [{"role": "user", "content": "caf\u00e9 \u2713"}, {"role": "assistant", "content": "yes"}]
 TOOLS = [{"type": "function", "function": {"name": "w", "parameters": {}}}]
+
+
+def one(tokenizer, messages, tools, parts) -> list[str]:
+    (found,) = filled(tokenizer, [Asked(messages, tools, parts)])
+    if isinstance(found, Refused):
+        raise found
+    return found
 
 
 @pytest.fixture
@@ -21,7 +28,7 @@ def tokenizer(tiny_decoder: Path):
 
 def test_the_text_is_that_of_transformers(tokenizer):
     tokenizer.chat_template = "{{ bos_token }}{{ tools | tojson }}" + tokenizer.chat_template
-    whole, asking = filled(tokenizer, TALK, TOOLS, [(2, False), (1, True)])
+    whole, asking = one(tokenizer, TALK, TOOLS, [(2, False), (1, True)])
     assert whole == tokenizer.apply_chat_template(TALK, tools=TOOLS, tokenize=False)
     assert asking == tokenizer.apply_chat_template(TALK[:1], tools=TOOLS, tokenize=False, add_generation_prompt=True)
 
@@ -41,7 +48,7 @@ def test_the_text_is_that_of_transformers(tokenizer):
 def test_a_template_that_raises_is_refused(tokenizer, text, said):
     tokenizer.chat_template = text
     with pytest.raises(Refused, match=said):
-        filled(tokenizer, TALK, None, [(2, False)])
+        one(tokenizer, TALK, None, [(2, False)])
 
 
 DOUBLES = "{% set n = namespace(x='x' * 999) %}{% for i in range(60) %}{% set n.x = n.x ~ n.x %}{% endfor %}{{ n.x }}"
@@ -52,8 +59,8 @@ LOOPS = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% en
 def test_a_template_that_needs_too_much_room_is_ended(tokenizer, text, monkeypatch):
     monkeypatch.setattr(template, "LENGTH", 1 << 16)
     tokenizer.chat_template = text
-    with pytest.raises(Runaway, match=r"memory or writes more than .*data.chat_template="):
-        filled(tokenizer, TALK, None, [(2, False)])
+    with pytest.raises(Runaway, match=r"memory or writes more than"):
+        one(tokenizer, TALK, None, [(2, False)])
 
 
 @pytest.mark.parametrize("text", [LOOPS, "{{ (9 ** 999999) ** 999 }}"])
@@ -62,7 +69,16 @@ def test_a_template_without_an_end_is_ended_and_the_next_one_is_filled_in(tokeni
     monkeypatch.setattr(template, "SECONDS", 0.1)
     tokenizer.chat_template = text
     with pytest.raises(Runaway, match=r"not come to an end within 0\.1 s of computing"):
-        filled(tokenizer, TALK, None, [(2, False)])
+        one(tokenizer, TALK, None, [(2, False)])
     monkeypatch.undo()
     tokenizer.chat_template = good
-    assert filled(tokenizer, TALK, None, [(2, False)]) == [tokenizer.apply_chat_template(TALK, tokenize=False)]
+    assert one(tokenizer, TALK, None, [(2, False)]) == [tokenizer.apply_chat_template(TALK, tokenize=False)]
+
+
+def test_of_many_conversations_those_that_are_refused_are_told_apart(tokenizer):
+    tokenizer.chat_template = "{{ messages[0].content + 'x' if messages[1:] else raise_exception('alone') }}"
+    first, second, third = filled(
+        tokenizer,
+        [Asked(TALK, None, [(2, False)]), Asked(TALK[:1], None, [(1, False)]), Asked(TALK[::-1], None, [(2, True)])],
+    )
+    assert first == ["caf\u00e9 \u2713x"] and third == ["yesx"] and "alone" in str(second)

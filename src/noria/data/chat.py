@@ -15,15 +15,17 @@ from typing import TYPE_CHECKING, Any
 from noria.common.errors import UserError
 from noria.data.messages import REASONING, BadConversationError, Message
 from noria.data.opening import read_text
-from noria.data.template import Part, Refused, Runaway, filled
+from noria.data.template import Asked, Part, Refused, Runaway, filled
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 Tools = Sequence[dict[str, Any]] | None
+Written = tuple[str, list[tuple[int, int]]]
 
 MARK = "noria"  # of the words that stand in for what a template is given, to see what it writes
 IDENTITY = "noria0000"  # of a call; Mistral's templates want nine letters or digits
+OWN = "the tokenizer's own"
 ANOTHER = "Give another one: data.chat_template=<file>."
 
 
@@ -58,7 +60,7 @@ def asked(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], tools
         UserError: the template refuses the conversation, or runs away.
     """
     try:
-        return filled(tokenizer, _given(tokenizer, messages, tools), tools, [(len(messages), True)])[0]
+        return _one(tokenizer, _given(tokenizer, messages, tools), tools, [(len(messages), True)])[0]
     except Refused as said:
         raise BadConversationError(f"the chat template refuses these messages: {said}") from None
 
@@ -68,47 +70,89 @@ def render(
     messages: Sequence[Message],
     where: str,
     tools: Tools = None,
-    named: str = "the tokenizer's own",
-) -> tuple[str, list[tuple[int, int]]]:
-    """A conversation as text, and the [start, end) of each answer in it that is to be learnt.
-
-    An answer is all that the model would have to write: what follows the prompt that asks for it, with the token
-    that ends its turn but not the white space after that.
-
-    Args:
-        messages: in one form (`data/messages.py`); one with `weight` 0 is written and not learnt.
-        tools: descriptions of what may be called.
-        named: what messages call the template.
+    named: str = OWN,
+) -> Written:
+    """One conversation as `render_all` writes it.
 
     Raises:
         BadConversationError: the template refuses the conversation, leaves something of it out, or does not write it
             as its beginning and the rest.
         Runaway: the template does not come to an end.
     """
-    given = _given(tokenizer, messages, tools)
-    learnt = [n for n, one in enumerate(messages) if one["role"] == "assistant" and one.get("weight", 1)]
-    parts: list[Part] = [(len(given), False), *(part for n in learnt for part in ((n, True), (n + 1, False)))]
+    (found,) = render_all(tokenizer, [(messages, tools, where)], named)
+    if isinstance(found, BadConversationError):
+        raise found
+    return found
+
+
+def render_all(
+    tokenizer: PreTrainedTokenizerBase, chats: Sequence[tuple[Sequence[Message], Tools, str]], named: str = OWN
+) -> list[Written | BadConversationError]:
+    """Conversations as text, each with the [start, end) of every answer in it that is to be learnt, or what is wrong.
+
+    An answer is all that the model would have to write: what follows the prompt that asks for it, with the token
+    that ends its turn but not the white space after that.
+
+    Args:
+        chats: messages in one form (`data/messages.py`; one with `weight` 0 is written and not learnt), descriptions
+            of what they may call, and where they stand.
+        named: what messages call the template.
+
+    Raises:
+        Runaway: the template does not come to an end.
+    """
+    given = [_given(tokenizer, messages, tools) for messages, tools, _ in chats]
+    learnt = [
+        [n for n, one in enumerate(messages) if one["role"] == "assistant" and one.get("weight", 1)]
+        for messages, _, _ in chats
+    ]
+    wanted = [
+        Asked(one, tools, [(len(one), False), *(part for n in places for part in ((n, True), (n + 1, False)))])
+        for one, places, (_, tools, _) in zip(given, learnt, chats, strict=True)
+    ]
     try:
-        whole, *texts = filled(tokenizer, given, tools, parts)
-    except Refused as said:
-        raise BadConversationError(
-            f"{where}: the chat template refuses this conversation: {said} (template: {named})"
-        ) from None
+        found = filled(tokenizer, wanted)
     except Runaway as said:
-        raise Runaway(f"{where}: {said} (template: {named})") from None
+        raise Runaway(f"{chats[0][2]}: {said} (template: {named}) {ANOTHER}") from None
+    written: list[Written | BadConversationError] = []
+    for one, places, (_, tools, where), texts in zip(given, learnt, chats, found, strict=True):
+        try:
+            if isinstance(texts, Refused):
+                raise BadConversationError(
+                    f"{where}: the chat template refuses this conversation: {texts} (template: {named})"
+                )
+            answers = _answers(texts, places, where)
+            spans = dict(zip(places, answers, strict=True))
+            left_out = _left_out(tokenizer, one, tools, places) or next(_unwritten(one, texts[0], spans), None)
+            if left_out is not None:
+                raise BadConversationError(f"{where}: the chat template ({named}) does not write {left_out}. {ANOTHER}")
+            written.append((texts[0], answers))
+        except BadConversationError as problem:
+            written.append(problem)
+    return written
+
+
+def _answers(texts: Sequence[str], places: Sequence[int], where: str) -> list[tuple[int, int]]:
+    """Where the answers stand in the first of the texts, which come with what asks for each and what ends with it."""
+    whole, *rest = texts
     answers = []
-    for n, before, after in zip(learnt, texts[::2], texts[1::2], strict=True):
+    for n, before, after in zip(places, rest[::2], rest[1::2], strict=True):
         if not (whole.startswith(before) and whole.startswith(after) and len(before) < len(after)):
             raise BadConversationError(
                 f"{where}: the chat template writes the first {n} messages in another way when more follow, so "
                 f"the answers cannot be told from the prompts. {ANOTHER}"
             )
         answers.append((len(before), len(after.rstrip())))
-    spans = dict(zip(learnt, answers, strict=True))
-    left_out = _left_out(tokenizer, given, tools, learnt) or next(_unwritten(given, whole, spans), None)
-    if left_out is not None:
-        raise BadConversationError(f"{where}: the chat template ({named}) does not write {left_out}. {ANOTHER}")
-    return whole, answers
+    return answers
+
+
+def _one(
+    tokenizer: PreTrainedTokenizerBase, given: Sequence[Message], tools: Tools, parts: Sequence[Part]
+) -> list[str]:
+    (found,) = filled(tokenizer, [Asked(given, tools, parts)])
+    if isinstance(found, Refused):
+        raise found
+    return found
 
 
 def ends_turns(tokenizer: PreTrainedTokenizerBase, text: str, answers: list[tuple[int, int]]) -> bool:
@@ -127,7 +171,7 @@ def end_of_turn(tokenizer: PreTrainedTokenizerBase) -> int | None:
         return None
     turns = [{"role": "user", "content": "question"}, {"role": "assistant", "content": MARK}]
     try:
-        after = filled(tokenizer, turns, None, [(len(turns), False)])[0].rpartition(MARK)[2]
+        after = _one(tokenizer, turns, None, [(len(turns), False)])[0].rpartition(MARK)[2]
     except Refused:
         return None
     ids = tokenizer(after.lstrip(), add_special_tokens=False)["input_ids"]
@@ -191,7 +235,7 @@ def _written(template: str, special: str, messages: str, tools: str) -> str | No
     asked: Any = _Template(template, special)
     given = json.loads(messages)
     try:
-        return filled(asked, given, json.loads(tools), [(len(given), False)])[0]
+        return _one(asked, given, json.loads(tools), [(len(given), False)])[0]
     except Refused:
         return None
 

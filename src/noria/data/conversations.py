@@ -40,6 +40,7 @@ NOT_LEARNT = "no_answer_is_to_be_learnt"
 BAD_ROW = "bad_row"
 OPENING = "the assistant speaks before anybody has asked: that is read and not learnt"
 UNANSWERED = "nobody answers what is asked last: that is left out"
+TOGETHER = 256  # conversations that are written down at a time
 SHOWN = 3  # bad rows that are named
 SHAREGPT = "conversations"  # the column of ShareGPT-like files, whose messages are {"from": …, "value": …}
 NAMED_BY = "data.messages names the column of a chat, data.prompt, data.input and data.response those of one answer."
@@ -89,12 +90,12 @@ class Reading:
     Args:
         understood: keys that are read, and keys and columns that are passed over.
         max_bad_share: of the rows; so many are left out and counted, more are refused.
-        write: makes of a conversation, and of where it stands, further columns of its row.
+        write: makes of conversations, and of where they stand, further columns of their rows, or says what is wrong.
     """
 
     understood: Understood = PLAIN
     max_bad_share: float = 0.0
-    write: Callable[[Conversation, str], dict[str, str]] | None = None
+    write: Callable[[Sequence[tuple[Conversation, str]]], list[dict[str, str] | BadConversationError]] | None = None
 
 
 STRICT = Reading()
@@ -112,15 +113,23 @@ def read_conversations(path: str, columns: Columns, reading: Reading = STRICT) -
     """
     records = _records(path, [name for name in (columns.messages, SHAREGPT, columns.prompt) if name])
     read = _reader(records, columns, reading.understood)
-    found: list[tuple[int, Conversation, dict[str, str]]] = []
-    bad: list[BadConversationError] = []
+    chats_read: list[tuple[int, Conversation]] = []
+    problems: dict[int, BadConversationError] = {}
     for index, record in enumerate(records.objects):
-        where = records.where(index)
         try:
-            chat = read(record, where)
-            found.append((index + 1, chat, reading.write(chat, where) if reading.write else {}))
+            chats_read.append((index, read(record, records.where(index))))
         except BadConversationError as problem:
-            bad.append(problem)
+            problems[index] = problem
+    found: list[tuple[int, Conversation, dict[str, str]]] = []
+    for start in range(0, len(chats_read), TOGETHER):
+        some = chats_read[start : start + TOGETHER]
+        written = reading.write([(chat, records.where(index)) for index, chat in some]) if reading.write else None
+        for (index, chat), more in zip(some, written or [{}] * len(some), strict=True):
+            if isinstance(more, BadConversationError):
+                problems[index] = more
+            else:
+                found.append((index + 1, chat, more))
+    bad = [problems[index] for index in sorted(problems)]
     _refuse_many(bad, len(records.objects), path, reading.max_bad_share)
     if names := unread(records.names, columns, reading.understood.ignored):
         log.warning("%s: nothing is made of %s.", path, ", ".join(names))
@@ -223,7 +232,9 @@ def _reader(
                 raise BadConversationError(
                     f"{where}: there is a '{name}', and {REFUSED[name]}. To leave it unread: data.ignore=[{name}]"
                 )
-        turns = one_form(record.get(named[0]), where, understood) if named else _asked(record, columns, where)
+        turns = (
+            one_form(record.get(named[0]), where, understood) if named else _asked(record, columns, understood, where)
+        )
         system, history = (record.get(name) if name else None for name in (columns.system, columns.history))
         turns = begun(turns, system, history, where)
         tools = tools_of(record.get(columns.tools), where) if columns.tools else []
@@ -235,11 +246,23 @@ def _reader(
     return read
 
 
-def _asked(record: dict[str, Any], columns: Columns, where: str) -> list[Message]:
+def _asked(record: dict[str, Any], columns: Columns, understood: Understood, where: str) -> list[Message]:
+    """A prompt and its response; both may be messages, of which the response's alone are learnt (as in TRL)."""
+    said, answer = record.get(columns.prompt), record.get(columns.response)
+    if _is_chat(said) and (_is_chat(answer) or isinstance(answer, str)):
+        asked = [
+            {**one, "weight": 0} if one["role"] == "assistant" else one for one in one_form(said, where, understood)
+        ]
+        found = one_form(answer, where, understood) if _is_chat(answer) else None
+        return [*asked, *(found or [{"role": "assistant", "content": text_of(answer, where)}])]
     prompt, more = _cell(record, columns.prompt, where), _cell(record, columns.input, where)
     prompt = "\n\n".join([prompt, *([more] if more.strip() else [])])
     response = _cell(record, columns.response, where)
     return [{"role": "user", "content": prompt}, {"role": "assistant", "content": response}]
+
+
+def _is_chat(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(one, dict) and "role" in one for one in value)
 
 
 def begun(turns: list[Message], system: Any, history: Any, where: str) -> list[Message]:

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
 from annotated_types import Interval
 
 from noria.common.errors import UserError
-from noria.data.chat import ends_turns, need_template, render, words_of
+from noria.data.chat import OWN, ends_turns, need_template, render_all, words_of
 from noria.data.conversations import Columns, Conversation, Reading, read_conversations
 from noria.data.encoded import padding_id
 from noria.data.encoded_text import EncodedText
-from noria.data.messages import Understood
+from noria.data.messages import BadConversationError, Understood
 from noria.data.module import DataModule
 from noria.data.rows import Rows
 from noria.data.tokens import cached_tokens, length_limit
@@ -122,25 +122,25 @@ class Instructions(DataModule):
         tools = rows.table["tools"].to_pylist()
         return [rows.table["id"], rows.table["messages"], *([tools] if any(tools) else [])]
 
-    def _write(self, chat: Conversation, where: str) -> dict[str, str]:
+    def _write(self, chats: Sequence[tuple[Conversation, str]]) -> list[dict[str, str] | BadConversationError]:
         assert self.tokenizer is not None
-        named = "the tokenizer's own" if self.chat_template is None else f"data.chat_template={self.chat_template}"
-        text, answers = render(self.tokenizer, chat.messages, where, chat.tools, named)
-        return {TEXT: text, SPANS: json.dumps(answers)}
+        named = OWN if self.chat_template is None else f"data.chat_template={self.chat_template}"
+        found = render_all(self.tokenizer, [(chat.messages, chat.tools, where) for chat, where in chats], named)
+        return [
+            one if isinstance(one, BadConversationError) else {TEXT: one[0], SPANS: json.dumps(one[1])} for one in found
+        ]
 
     def _written(self, rows: Rows) -> tuple[list[str], list[list[tuple[int, int]]]]:
         """The text of each conversation and where its answers stand, made now where there was no tokenizer before."""
         if TEXT in rows.table.column_names:
-            found = [
-                {TEXT: text, SPANS: spans}
-                for text, spans in zip(rows.table[TEXT].to_pylist(), rows.table[SPANS].to_pylist(), strict=True)
-            ]
+            found: list[Any] = rows.table.select([TEXT, SPANS]).to_pylist()
         else:
             assert self.tokenizer is not None
             need_template(self.tokenizer, self.chat_template)
             stored = rows.table.select(["id", "messages", "tools"]).to_pylist()
-            found = [
-                self._write(Conversation(json.loads(row["messages"]), json.loads(row["tools"] or "[]")), row["id"])
-                for row in stored
-            ]
+            found = self._write(
+                [(Conversation(json.loads(r["messages"]), json.loads(r["tools"] or "[]")), r["id"]) for r in stored]
+            )
+            if bad := [one for one in found if isinstance(one, BadConversationError)]:
+                raise bad[0]
         return [row[TEXT] for row in found], [[(a, b) for a, b in json.loads(row[SPANS])] for row in found]

@@ -73,11 +73,16 @@ def tools_of(value: Any, where: str) -> list[dict[str, Any]]:
     Raises:
         BadConversationError: it is no list of objects.
     """
-    value = parsed(value, f"{where}: 'tools'") if isinstance(value, str) and value.strip() else value
+    value = (
+        parsed(value, f"{where}: the list of tools (data.tools=null: not read)")
+        if isinstance(value, str) and value.strip()
+        else value
+    )
     if not value:
         return []
     if not isinstance(value, list) or not all(isinstance(tool, dict) for tool in value):
-        raise BadConversationError(f"{where}: 'tools' is no list of objects that describe a function each.")
+        said = "the tools are no list of objects that describe a function each (data.tools=null: they are not read)"
+        raise BadConversationError(f"{where}: {said}.")
     return [tool if "function" in tool or "name" not in tool else _wrapped(tool) for tool in value]
 
 

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from noria.data import template_process
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-SECONDS = 5.0  # of computing, for one text
+SECONDS = 2.0  # of computing, for one text
 MEMORY = 1 << 30  # bytes beyond what the process has at its start
 LENGTH = 1 << 24  # characters of one text
 
@@ -38,45 +39,53 @@ class Runaway(UserError):
     """The template takes too long or writes too much, whatever it is given next."""
 
 
-def filled(
-    tokenizer: PreTrainedTokenizerBase,
-    messages: Sequence[dict[str, Any]],
-    tools: Sequence[dict[str, Any]] | None,
-    parts: Sequence[Part],
-) -> list[str]:
-    """The texts that the tokenizer's chat template writes for beginnings of a conversation, one a part.
+@dataclass(frozen=True)
+class Asked:
+    """What a template is given, and which of it is to be written: one text a part."""
+
+    messages: Sequence[dict[str, Any]]
+    tools: Sequence[dict[str, Any]] | None
+    parts: Sequence[Part]
+
+
+def filled(tokenizer: PreTrainedTokenizerBase, asked: Sequence[Asked]) -> list[list[str] | Refused]:
+    """The texts that the tokenizer's chat template writes for beginnings of conversations, or why it does not.
 
     They are those of `apply_chat_template(messages[:stop], tools=tools, add_generation_prompt=asks, tokenize=False)`.
 
     Raises:
-        Refused: the template raises, or cannot be read.
-        Runaway: it does not end within 5 s, or needs more than 1 GB, or writes more than 16 million characters.
+        Refused: there is no template.
+        Runaway: it does not end within 2 s, or needs more than 1 GB, or writes more than 16 million characters.
     """
-    try:
-        template = tokenizer.get_chat_template(tools=list(tools) if tools else None)
-    except ValueError as error:
-        raise Refused(str(error)) from None
-    request = {
-        "template": template,
-        "special": tokenizer.special_tokens_map,
-        "tools": list(tools) if tools else None,
-        "messages": [{key: value for key, value in one.items() if value is not None} for one in messages],
-        "parts": list(parts),
-        "seconds": SECONDS,
-        "memory": MEMORY,
-        "length": LENGTH,
-    }
-    answer = _PROCESS.ask(json.dumps(request, default=str))
-    if "refused" in answer:
-        raise Refused(" ".join(answer["refused"].split()))
+    templates: dict[str, int] = {}
+    items = []
+    for one in asked:
+        tools = list(one.tools) if one.tools else None
+        try:
+            template = tokenizer.get_chat_template(tools=tools)
+        except ValueError as error:
+            raise Refused(str(error)) from None
+        messages = [{key: value for key, value in each.items() if value is not None} for each in one.messages]
+        number = templates.setdefault(template, len(templates))
+        items.append({"template": number, "tools": tools, "messages": messages, "parts": list(one.parts)})
+    limits = {"seconds": SECONDS, "memory": MEMORY, "length": LENGTH}
+    request = {"templates": list(templates), "special": tokenizer.special_tokens_map, **limits}
+    answers = _PROCESS.ask(json.dumps({**request, "items": items}, default=str))
+    if isinstance(answers, str):
+        if len(asked) > 1:  # which of them was it?
+            return [found for one in asked for found in filled(tokenizer, [one])]
+        answers = [{"runaway": answers}]
+    return [_found(answer) for answer in answers]
+
+
+def _found(answer: dict[str, Any]) -> list[str] | Refused:
     if "runaway" in answer:
         way = {
             "time": f"it has not come to an end within {SECONDS:g} s of computing",
             "memory": f"it needs more than {MEMORY >> 30} GB of memory or writes more than {LENGTH >> 20} MB",
         }[answer["runaway"]]
-        raise Runaway(f"the chat template runs away: {way}. Give another one: data.chat_template=<file>.")
-    texts: list[str] = answer["texts"]
-    return texts
+        raise Runaway(f"the chat template runs away: {way}.")
+    return Refused(" ".join(answer["refused"].split())) if "refused" in answer else list(answer["texts"])
 
 
 class _Process:
@@ -88,7 +97,8 @@ class _Process:
         self._owner = 0  # a child of this process asks one of its own
         atexit.register(self.end)
 
-    def ask(self, request: str) -> dict[str, Any]:
+    def ask(self, request: str) -> list[dict[str, Any]] | str:
+        """The answers to a request, or what it needed too much of: "time" or "memory"."""
         with self._lock:
             if self._running is None or self._owner != os.getpid() or self._running.poll() is not None:
                 self._start()
@@ -98,11 +108,11 @@ class _Process:
                 self._running.stdin.flush()
             line = self._running.stdout.readline()
             if line:
-                found: dict[str, Any] = json.loads(line)
+                found: list[dict[str, Any]] = json.loads(line)
                 return found
             status = self._running.wait()
             self._running = None
-            return {"runaway": "time" if status == -signal.SIGPROF else "memory"}
+            return "time" if status == -signal.SIGPROF else "memory"
 
     def _start(self) -> None:
         single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")

@@ -25,26 +25,29 @@ def main() -> None:
     for line in sys.stdin:
         request = json.loads(line)
         _limit_memory(request["memory"])
-        try:
-            texts = [_fill(render_jinja_template, request, *part) for part in request["parts"]]
-            answer: dict[str, Any] = {"texts": texts}
-        except MemoryError:
-            answer = {"runaway": "memory"}
-        except Exception as error:
-            answer = {"refused": str(error) or type(error).__name__}
-        finally:
-            signal.setitimer(signal.ITIMER_PROF, 0)
-        answers.write(json.dumps(answer) + "\n")
+        found = [_answer(render_jinja_template, request, item) for item in request["items"]]
+        answers.write(json.dumps(found) + "\n")
         answers.flush()
 
 
-def _fill(render: Any, request: dict[str, Any], stop: int, asks: bool) -> str:
+def _answer(render: Any, request: dict[str, Any], item: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return {"texts": [_fill(render, request, item, *part) for part in item["parts"]]}
+    except MemoryError:
+        return {"runaway": "memory"}
+    except Exception as error:
+        return {"refused": str(error) or type(error).__name__}
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def _fill(render: Any, request: dict[str, Any], item: dict[str, Any], stop: int, asks: bool) -> str:
     """The first `stop` messages as text, with the beginning of an answer where it is asked for."""
     signal.setitimer(signal.ITIMER_PROF, request["seconds"])  # of computing; then the process ends, in C code too
     texts, _ = render(
-        conversations=[request["messages"][:stop]],
-        tools=request["tools"],
-        chat_template=request["template"],
+        conversations=[item["messages"][:stop]],
+        tools=item["tools"],
+        chat_template=request["templates"][item["template"]],
         add_generation_prompt=asks,
         **request["special"],
     )

@@ -20,6 +20,7 @@ from noria.data.batches import epoch_batches
 from noria.data.chat import asked
 from noria.data.encoded import padding_id
 from noria.data.messages import BadConversationError
+from noria.data.template import Runaway
 from noria.data.stops import stop_tokens
 from noria.inference.device import autocast, placed
 from noria.inference.prompts import Prompt, conversation
