@@ -20,8 +20,8 @@ from noria.data.batches import epoch_batches
 from noria.data.chat import asked
 from noria.data.encoded import padding_id
 from noria.data.messages import BadConversationError
-from noria.data.template import Runaway
 from noria.data.stops import stop_tokens
+from noria.data.template import Runaway
 from noria.inference.device import autocast, placed
 from noria.inference.prompts import Prompt, conversation
 from noria.inference.sampling import Sampling, processors
@@ -65,7 +65,10 @@ class Generator:
                 f"reads {context} tokens in all."
             )
         self._known = embeddings(self._network)
-        self._stops = stop_tokens(self._tokenizer, self._network)
+        try:
+            self._stops = stop_tokens(self._tokenizer, self._network)
+        except Runaway as said:
+            raise UserError(f"{artifact.folder}: {said}") from None
         pad = padding_id(self._tokenizer)
         self._config = GenerationConfig(
             max_new_tokens=sampling.max_new_tokens, do_sample=False, eos_token_id=self._stops or None, pad_token_id=pad
