@@ -71,6 +71,8 @@ def test_what_follows_the_last_question_is_its_reference() -> None:
     ):
         assert prompt_of(row, chat=True) == HI and reference_of(row) == "Ho"
     assert reference_of({"messages": HI}) is None and reference_of({"messages": HI, "response": "Ho"}) == "Ho"
+    parts = [*HI, {"role": "assistant", "content": [{"type": "text", "text": "Ho"}, {"type": "text", "text": "!"}]}]
+    assert reference_of({"messages": parts}) == "Ho!"
     assert prompt_of({"messages": answered[1:]}, chat=True) is None, "an answer to nothing asks nothing"
     filled = [{"role": "user", "content": "Hi", "tool_calls": None}]  # as Parquet fills what other rows have
     assert prompt_of({"messages": filled}, chat=True) == HI

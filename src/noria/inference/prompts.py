@@ -13,7 +13,17 @@ from typing import Any
 from noria.common.errors import UserError, did_you_mean
 from noria.data.conversations import SHAREGPT, begun
 from noria.data.files import read_rows
-from noria.data.messages import ROLES, SAME_ROLES, WEIGHTS, Understood, absent, one_form, tools_of
+from noria.data.messages import (
+    ROLES,
+    SAME_ROLES,
+    WEIGHTS,
+    BadConversationError,
+    Understood,
+    absent,
+    one_form,
+    text_of,
+    tools_of,
+)
 from noria.inference.inputs import read_records
 
 INSTRUCTION = "instruction"  # the column of Alpaca-like files, which has a column `input` beside it
@@ -135,8 +145,17 @@ def reference_of(row: dict[str, Any], fields: Fields = USUAL) -> Any:
     name = fields.find(row)
     if name is not None and isinstance(row[name], list):
         cut = _messages(row[name])[len(_asked(row[name])) :]
-        return "\n\n".join(str(message.get("content") or "") for message in cut) if cut else row.get(fields.response)
+        return "\n\n".join(map(_said, cut)) if cut else row.get(fields.response)
     return row.get(fields.response)
+
+
+def _said(message: Mapping[str, Any]) -> str:
+    """What a message says, for people; also where it has parts of text."""
+    content = message.get("content") or ""
+    try:
+        return text_of(content, "an answer")
+    except BadConversationError:
+        return str(content)
 
 
 def _asked(value: Any) -> Any:
