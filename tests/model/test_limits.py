@@ -133,7 +133,12 @@ class TestATokenizerWithoutPadding:
         ("kept", "pad"), [(["eos_token", "cls_token"], "</s>"), (["bos_token"], "<s>"), ([], None)]
     )
     def test_another_token_pads_and_the_head_knows(
-        self, made: ModuleType, tmp_path: Path, kept: list[str], pad: str | None
+        self,
+        made: ModuleType,
+        tmp_path: Path,
+        kept: list[str],
+        pad: str | None,
+        caplog: pytest.LogCaptureFixture,
     ) -> None:
         whole = made.make_tokenizer()
         named = {name: getattr(whole, name) for name in kept}
@@ -142,9 +147,23 @@ class TestATokenizerWithoutPadding:
         pretrained = Pretrained(name=base, new_head=True)
         tokenizer = pretrained.tokenizer()
         assert tokenizer.pad_token == pad
+        by = "token 0" if pad is None else f"'{pad}'"
+        assert (f"no padding and no end of sequence: {by} pads rows" in caplog.text) == (pad != "</s>")
 
         encoded = encode_texts(tokenizer, ["a film", "a good film and a bad one", "bad"], None, 64)
         network = pretrained.classifier(TWO, "single_label", encoded.pad_id, tokenizer)
         assert network.config.pad_token_id == encoded.pad_id == (0 if pad is None else whole.convert_tokens_to_ids(pad))
         classifier = Classifier(Artifact(Path(), FACTS, network, tokenizer), "32-true", CPU)
         torch.testing.assert_close(classifier.logits(encoded, 3), classifier.logits(encoded, 1), atol=1e-6, rtol=1e-4)
+
+
+def test_a_model_with_one_type_of_tokens_is_given_no_types(made: ModuleType, tmp_path: Path, tiny_model: Path) -> None:
+    """As the Korean RoBERTa, which came with a BERT's tokenizer: the second text of a pair was out of its table."""
+    bert = Pretrained(name=str(tiny_model)).tokenizer()
+    base = folder_of(tmp_path, tiny(made, "roberta", vocabulary=len(bert), type_vocab_size=1), bert)
+    pretrained = Pretrained(name=base, new_head=True)
+    tokenizer = pretrained.tokenizer()
+    encoded = encode_texts(tokenizer, ["a film"], ["is good"], 64)
+    assert not encoded.tokens.has_types and encode_texts(bert, ["a film"], ["is good"], 64).tokens.has_types
+    network = pretrained.classifier(TWO, "single_label", encoded.pad_id, tokenizer)
+    assert Classifier(Artifact(Path(), FACTS, network, tokenizer), "32-true", CPU).logits(encoded, 1).isfinite().all()

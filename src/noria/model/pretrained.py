@@ -23,6 +23,7 @@ from noria.model.layers import BLOCK
 from noria.model.limits import embed_all
 from noria.model.padding import drop_unknown_padding, refuse_unfit_decoder, suit_padding
 from noria.model.plausible import refuse_implausible
+from noria.model.tokenizer import fitted_tokenizer
 from noria.model.unpadded import NAME as UNPADDED
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ PROBLEM_TYPES: dict[str, Any] = {
     "regression": "regression",
 }
 DTYPES = ("float32", "bfloat16", "float16")
-PADDING = ("pad", "eos", "sep", "cls", "bos", "mask", "unk")  # what rows are padded with: the first that there is
 
 
 NETWORK_FILES = ("config.json", "generation_config.json", "*.safetensors", "*.index.json", "*.bin", "*.py")
@@ -117,13 +117,9 @@ class Pretrained:
         return sorted(path for pattern in NETWORK_FILES for path in folder.glob(pattern) if path.is_file())
 
     def tokenizer(self) -> PreTrainedTokenizerBase:
-        """The model's tokenizer. One without a padding token that the model has an embedding for pads with its end of
-        sequence, or else another special token. The networks that are made after it go by it."""
-        tokenizer = self._open(AutoTokenizer)
-        size = getattr(self.config.get_text_config(), "vocab_size", None)
-        tokens = (getattr(tokenizer, f"{name}_token") for name in PADDING)
-        known = (token for token in tokens if token is not None and _is_known(tokenizer, token, size))
-        tokenizer.pad_token = next(known, tokenizer.pad_token)
+        """The model's tokenizer, which makes only what the model has a place for. The networks that are made after it
+        go by it."""
+        tokenizer = fitted_tokenizer(self._open(AutoTokenizer), self.config.get_text_config(), self.name)
         self._tokenizer = tokenizer
         return tokenizer
 
@@ -287,12 +283,6 @@ class Pretrained:
             f"model.name={self.name} is not a local folder and could not be had from the hub: {first} "
             "Without a network, name a folder that holds the model (model.name=<folder>)."
         )
-
-
-def _is_known(tokenizer: PreTrainedTokenizerBase, token: str, size: int | None) -> bool:
-    """Whether a model with so many embeddings has one for a token."""
-    number: Any = tokenizer.convert_tokens_to_ids(token)
-    return size is None or number < size
 
 
 def _first_line(error: Exception) -> str:
