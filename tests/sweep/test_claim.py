@@ -30,6 +30,17 @@ def test_a_finished_trial_is_kept(tmp_path, status):
     assert look_up(tmp_path, "abc").finished
 
 
+def test_what_a_search_gave_up_is_gone_on_with_where_nothing_gives_up(tmp_path):
+    leave(tmp_path / "abc", "pruned", checkpoint=True)
+    place = look_up(tmp_path, "abc", prunes=False)
+    assert not place.finished and place.resumes and place.folder == tmp_path / "abc"
+    leave(tmp_path / "abd", "pruned")
+    place = look_up(tmp_path, "abd", prunes=False)
+    assert not place.finished and not place.resumes and place.folder == tmp_path / "abd.2"
+    leave(tmp_path / "abd.2", "done")
+    assert look_up(tmp_path, "abd").finished and look_up(tmp_path, "abd", prunes=False).folder.name == "abd.2"
+
+
 @pytest.mark.parametrize("status", ["running", "killed", "timed out", "terminated", "interrupted"])
 def test_a_stopped_trial_goes_on_from_its_checkpoint(tmp_path, status):
     leave(tmp_path / "abc", status, checkpoint=True)

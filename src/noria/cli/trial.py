@@ -17,7 +17,7 @@ from noria.cli.stages import run_checked
 from noria.common.errors import RunError
 from noria.common.notices import hear_notices
 from noria.config.check import check
-from noria.sweep.claim import Place, Taken, claimed
+from noria.sweep.claim import Place, Taken, claimed, may_be_given_up
 from noria.sweep.identity import CHANGED, load_code, trial_key
 from noria.sweep.overrides import key_of
 from noria.sweep.process import Job
@@ -52,7 +52,7 @@ def run_among_others(cfg: DictConfig, choices: dict[str, Any], hydra: HydraConf)
     load_code(config)  # before the key, which so stands for what is loaded
     key = trial_key(config, [key for key in map(key_of, hydra.overrides.task) if key not in fixed])
     try:
-        with claimed(sweep_dir, key) as place:
+        with claimed(sweep_dir, key, may_be_given_up(config)) as place:
             if place.finished:
                 log.info("trial %s is done: %s", key, place.folder)
             else:

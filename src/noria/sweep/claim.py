@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,23 +25,30 @@ class Place:
         folder: its run folder.
         record: what it has left there; None where it has not begun.
         resumes: whether it goes on from a checkpoint that an earlier attempt left in the folder.
+        prunes: whether it may be given up. One that a search gave up is not what a grid asks for.
     """
 
     folder: Path
     record: dict[str, Any] | None = None
     resumes: bool = False
+    prunes: bool = True
 
     @property
     def finished(self) -> bool:
         """Whether nothing is left to do."""
-        return self.record is not None and self.record["status"] in (DONE, PRUNED)
+        return self.record is not None and self.record["status"] in ((DONE, PRUNED) if self.prunes else (DONE,))
 
 
 class Taken(Exception):
     """Another process has this trial."""
 
 
-def look_up(sweep_dir: Path, key: str) -> Place:
+def may_be_given_up(cfg: Mapping[str, Any]) -> bool:
+    """Whether a trial's config has a search look at how it does."""
+    return "pruning" in (cfg.get("callback") or {})
+
+
+def look_up(sweep_dir: Path, key: str, prunes: bool = True) -> Place:
     """The place of a trial: a finished attempt; else one to go on with; else a folder that is not there yet.
 
     An attempt that failed by itself is not gone on with: the same would come of it.
@@ -49,19 +56,19 @@ def look_up(sweep_dir: Path, key: str) -> Place:
     attempts = [sweep_dir / key]
     while (attempts[-1] / FILE).is_file():
         attempts.append(sweep_dir / f"{key}.{len(attempts) + 1}")
-    *earlier, fresh = [Place(folder, _read(folder)) for folder in attempts]
+    *earlier, fresh = [Place(folder, _read(folder), prunes=prunes) for folder in attempts]
     for place in earlier:
         if place.finished:
             return place
     if earlier and (last := earlier[-1]).record is not None:
         stopped = last.record["status"] != FAILED and (last.folder / LAST).is_file()
         if stopped and last.record.get("stage") == "fit":
-            return Place(last.folder, last.record, resumes=True)
+            return Place(last.folder, last.record, resumes=True, prunes=prunes)
     return fresh
 
 
 @contextmanager
-def claimed(sweep_dir: Path, key: str) -> Iterator[Place]:
+def claimed(sweep_dir: Path, key: str, prunes: bool = True) -> Iterator[Place]:
     """Holds a trial for this process and those that it forks; looks up where it is to run.
 
     Raises:
@@ -76,7 +83,7 @@ def claimed(sweep_dir: Path, key: str) -> Iterator[Place]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise Taken(key) from error
-        yield look_up(sweep_dir, key)
+        yield look_up(sweep_dir, key, prunes)
     finally:
         os.close(lock)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from noria.common.errors import Terminated
-from noria.sweep.claim import Taken, claimed, is_taken, look_up
+from noria.sweep.claim import Taken, claimed, is_taken, look_up, may_be_given_up
 from noria.sweep.process import TAKEN, Job, Run, TrialProcess
 from noria.sweep.trial import ELSEWHERE, STOPPED, WAITING, Trial
 from noria.tracking.record_file import DONE, FAILED, FILE, KILLED, RUNNING, TIMED_OUT, read_record, write_json
@@ -132,7 +132,7 @@ class Pool:
     def _begin(self, trial: Trial, finished: Callable[[Trial], None]) -> None:
         """Starts a trial, unless it is finished, or somebody has it."""
         twin = next((other for other in self.trials if other is not trial and other.key == trial.key), None)
-        place = look_up(self.sweep_dir, trial.key)
+        place = look_up(self.sweep_dir, trial.key, may_be_given_up(trial.cfg))
         trial.folder = place.folder if place.record is not None else None
         if place.finished:
             assert place.record is not None

@@ -19,7 +19,7 @@ from omegaconf import DictConfig
 
 from noria.common.notices import NOTICES, deaf_processes
 from noria.common.process import die_with_parent
-from noria.sweep.claim import Place, Taken, claimed
+from noria.sweep.claim import Place, Taken, claimed, may_be_given_up
 
 LOG = "trial.log"
 TAKEN = 75  # EX_TEMPFAIL: another process has this trial; try again later
@@ -119,7 +119,7 @@ def _child(job: Job, run: Run, writer: Connection) -> None:
     torch.set_num_threads(job.threads)
     status, message = 0, ""
     try:
-        with claimed(job.sweep_dir, job.key) as place:
+        with claimed(job.sweep_dir, job.key, may_be_given_up(job.cfg)) as place:
             if not place.finished:
                 place.folder.mkdir(parents=True, exist_ok=True)
                 _write_to(place.folder / LOG)
