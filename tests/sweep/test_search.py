@@ -162,11 +162,9 @@ def over(trial: Trial, value: float = 0.5) -> Trial:
 
 
 def test_two_commands_share_a_search_and_neither_takes_the_others_trials_for_left(command, tmp_path):
-    first = command()
-    ours = asked(first)
+    first, second = command(), command()  # at the same time, with the same seed
+    ours, theirs = asked(first), asked(second)
     one = next(ours)  # asked for, and not begun: no process has it yet
-    second = command()
-    theirs = asked(second)
     two, three = next(theirs), next(theirs)
     first.tell(over(one))
     second.tell(over(two))
@@ -177,6 +175,7 @@ def test_two_commands_share_a_search_and_neither_takes_the_others_trials_for_lef
     first.tell(over(four))
     trials = first.study.get_trials()
     assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 4 and second.others() == 0
+    assert len({trial.params["a"] for trial in trials}) == 4
     assert [one.number, two.number, three.number, four.number] == [0, 1, 2, 3]
     for search in (first, second):
         search.close()

@@ -102,15 +102,9 @@ class Search:
                     pruner=make_pruner(pruner, pruner_options),
                     load_if_exists=True,
                 )
-            # A sampler that begins again with its seed would suggest again what it did.
-            options = {"seed": seed + len(self.study.trials), **(sampler_options or {})}
-            if isinstance(sampler, BaseSampler):
-                self.study.sampler = sampler
-                if self.study.trials:
-                    sampler.reseed_rng()
-            else:
-                grid = sampler == "grid"
-                self.study.sampler = _Grid(space.grid(), seed=seed) if grid else SAMPLERS[sampler](**options)
+            self._sampler, self._sampler_options = sampler, {"seed": seed, **(sampler_options or {})}
+            self._seen = len(self.study.get_trials(deepcopy=False))
+            self._draw_from(self._seen)
         except (ValueError, TypeError, ImportError) as error:
             raise UserError(f"hydra.sweeper: Optuna refuses this: {error}") from error
         except Exception as error:  # of SQLAlchemy or a driver, whichever the storage is made of
@@ -122,11 +116,11 @@ class Search:
         Args:
             make: makes the trial of a number with these overrides.
         """
-        with self._alone():
+        with self._alone(), self._apart():
             self._give_up_what_is_left()
             self._ask_again(self.study.get_trials(deepcopy=False, states=(TrialState.FAIL,)))
         while True:
-            with self._alone():
+            with self._alone(), self._apart():
                 self._ask_again(self._give_up_what_is_left())  # of another command that was killed since
                 if self._counted() >= self.n_trials:
                     return
@@ -221,6 +215,26 @@ class Search:
         # One of another machine is left to it. One without a name was just being asked for, or its command was killed.
         began = trial.datetime_start
         return HOST not in facts and began is not None and (datetime.now() - began).total_seconds() > BEGINNING
+
+    def _draw_from(self, count: int) -> None:
+        """Makes the sampler for a study that holds so many trials: with its seed alone it would suggest them again."""
+        if isinstance(self._sampler, BaseSampler):
+            self.study.sampler = self._sampler
+            if count:
+                self._sampler.reseed_rng()
+        elif self._sampler == "grid":
+            self.study.sampler = _Grid(self.space.grid(), seed=self._sampler_options["seed"])
+        else:
+            options = {**self._sampler_options, "seed": self._sampler_options["seed"] + count}
+            self.study.sampler = SAMPLERS[self._sampler](**options)
+
+    @contextmanager
+    def _apart(self) -> Iterator[None]:
+        """Draws on from the trials of another command that has asked since: with the same seed it draws the same."""
+        if (count := len(self.study.get_trials(deepcopy=False))) != self._seen:
+            self._draw_from(count)
+        yield
+        self._seen = len(self.study.get_trials(deepcopy=False))
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
