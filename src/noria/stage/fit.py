@@ -192,7 +192,8 @@ def _take_best(network: nn.Module, task: Task, trainer: pl.Trainer, record: Reco
     kept: dict[str, Any] = {"step": trainer.global_step, "steps": trainer.global_step}
     if best:
         kept["step"] = load_weights(network, best.best_model_path)
-        kept |= {"metric": best.monitor, "value": float(best.best_model_score)}  # type: ignore[arg-type]
+        if best.best_model_score is not None:  # a callback of the user's may keep by time
+            kept |= {"metric": best.monitor, "value": float(best.best_model_score)}
     else:
         network.load_state_dict(task.network.state_dict())
     record.data["kept"] = kept

@@ -116,7 +116,7 @@ def try_metrics(
             names = [f"{split}/{name}" for name in ("loss", *metrics)]
             raise UserError(no_value(wanted, lacking[wanted], [name for name in names if name not in lacking]))
         for name, why in lacking.items():
-            log.warning("%s has no value on these rows, and is left out: %s.", name, why)
+            log.warning("%s has no value on these rows: %s.", name, why)
 
 
 def try_folder(folder: Path) -> None:

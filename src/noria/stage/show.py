@@ -125,7 +125,7 @@ def _kept(kept: dict[str, Any]) -> str:
     """Which weights the artifact has."""
     step, steps, metric = kept["step"], kept["steps"], kept.get("metric")
     if metric is None:
-        return f"the last weights, after step {steps:,}: no validation has chosen among them"
+        return f"the weights after step {step:,} of {steps:,}: no validation has chosen among them"
     return f"the weights after step {step:,} of {steps:,}, with the best {metric} ({kept['value']:.4f})"
 
 
