@@ -33,6 +33,7 @@ def test_another_launcher_leaves_what_local_leaves(noria, tiny, tmp_path, launch
     found = [json.loads((tmp_path / "runs/default/one" / name / "record.json").read_text()) for name in first]
     assert sorted(record["seed"] for record in found) == [1, 2]
     assert [record["status"] for record in found] == ["done", "done"]
+    assert not any(record["config"]["stage"]["test"] for record in found), "nor do they when resumed by themselves"
     assert len({record["wandb"]["id"] for record in found}) == 2
     assert noria(*words) == 0  # `local`, which finds both and runs neither
     assert records(tmp_path) == first

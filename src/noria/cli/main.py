@@ -113,9 +113,9 @@ class Command:
         again = cluster.job() if cluster.restarts() and trains(config) else None
         if cfg.resume == "auto" or (cfg.resume is None and again):
             unfinished = find_unfinished(config, output_dir, None if cfg.resume else again)
-            cfg.resume = None if unfinished is None else str(unfinished)
+            cfg.resume = None if unfinished is None else _relative(unfinished)
             if unfinished is not None:
-                cfg.paths.run_dir = str(unfinished)
+                cfg.paths.run_dir = cfg.resume
                 if cluster.is_first_rank():
                     print(f"Goes on with {unfinished}.", file=sys.stderr)
             config = check(cfg, choices)
