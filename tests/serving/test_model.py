@@ -92,6 +92,8 @@ def test_a_language_model_is_refused(fitted, tmp_path):
 def test_names_of_versions(fitted, registry):
     assert Source(fitted / "artifact").current() == Named(fitted.name, fitted / "artifact")
     source = Source(registry.folder)
+    odd = Source(fitted / "runs\udcff")
+    assert odd.current().version == "runs\ufffd", "a name that any JSON holds"
     assert source.follows and source.current().version == "0001"
     assert Source(registry.folder / "champion").current().version == "0001", "one that stays as it is"
     assert not Source(registry.folder / "champion").follows
@@ -112,6 +114,8 @@ def test_what_could_not_be_kept_is_said_before_anything_is_served():
         describe({**facts, "labels": [f"label {n} of many" for n in range(9000)]}, named)
     with pytest.raises(UserError, match=r"one of its labels has 100,001 characters"):
         describe({**facts, "kind": "single_label", "labels": ["l" * 100_001, "m"]}, named)
+    with pytest.raises(UserError, match=r"the label 'half \\ud83d' holds what no JSON"):
+        describe({**facts, "kind": "single_label", "labels": ["half \ud83d", "m"]}, named)
     with pytest.raises(UserError, match="a label without a name"):
         describe({**facts, "kind": "single_label", "labels": ["", "m"]}, named)
 

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 import torch
@@ -83,6 +85,18 @@ def test_one_request_that_fails_spoils_no_other(fitted, tmp_path):
     replies = api.predict([["superb acting"], [3], ["no fun", "fun"]])
     assert [len(reply.get("answers", [])) for reply in replies] == [1, 0, 2]
     assert "error" in replies[1] and replies[0]["version"] == fitted.name
+    whole = api.follower.model.answer
+
+    def overflown(texts: list[str]) -> list:
+        return [
+            replace(one, probabilities={"bad": math.nan}) if "nan" in text else one
+            for one, text in zip(whole(texts), texts, strict=True)
+        ]
+
+    api.follower.model.answer = overflown
+    bad, fine = api.predict([["fun", "nan"], ["fun"]])
+    assert "not finite" in bad["error"] and len(fine["answers"]) == 1, "nor one whose answer is no number"
+    api.follower.model.answer = whole
     good = api.predict([["superb acting"], ["no fun", "fun"]])
     assert good[0]["batch"] == 3 and "batch" not in good[1]
     assert good[0]["answers"][0]["probabilities"] == pytest.approx(replies[0]["answers"][0]["probabilities"], abs=1e-5)

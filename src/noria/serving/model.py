@@ -15,7 +15,7 @@ from noria.common.errors import UserError
 from noria.config.columns import text_columns
 from noria.data.encoded import Encoded, encode_texts
 from noria.data.tokens import length_limit
-from noria.feedback.text import LABEL_LIMIT
+from noria.feedback.text import LABEL_LIMIT, storable
 from noria.inference.classifier import Classifier
 from noria.serving.source import Named
 
@@ -36,6 +36,12 @@ class Answer:
     label: str | list[str] | float
     probabilities: dict[str, float]
     truncated: bool
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether all its numbers are finite."""
+        numbers = self.probabilities.values() or [self.label]
+        return all(isinstance(number, float) and math.isfinite(number) for number in numbers)
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,8 @@ def describe(facts: Mapping[str, Any], named: Named) -> Description:
     labels = list(facts["labels"])
     if not all(isinstance(label, str) and label for label in labels):
         raise UserError(f"artifact={named.folder} has a label without a name: the answers could not be told apart.")
+    if odd := [label for label in labels if storable(label) != label]:
+        raise UserError(f"artifact={named.folder}: the label {odd[0]!a} holds what no JSON and no database can hold.")
     longest = as_text(labels) if facts["kind"] == "multi_label" else max(labels, key=len, default="")
     if len(longest) > LABEL_LIMIT:
         what = "all its labels together have" if facts["kind"] == "multi_label" else "one of its labels has"
@@ -130,6 +138,6 @@ class Model:
     def _warm_up(self) -> None:
         texts = [f"{text}{PAIR}{text}" for text in WARM_UP] if self.description.pairs else WARM_UP
         for answer in [*self.answer(texts), *self.answer(texts[:1])]:
-            numbers = answer.probabilities.values() or [answer.label]
-            if not all(isinstance(number, float) and math.isfinite(number) for number in numbers):
+            if not answer.is_sound:
+                numbers: list[Any] = list(answer.probabilities.values()) or [answer.label]
                 raise UserError(f"{self.named.folder} answers {numbers}: its weights are no good.")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from noria.common.errors import UserError
+from noria.feedback.text import storable
 from noria.registry.registry import Registry, is_registry
 
 
@@ -45,4 +46,4 @@ class Source:
 def _name(folder: Path) -> str:
     """A run's artifact bears the name of the run."""
     resolved = folder.resolve()
-    return resolved.parent.name if resolved.name == "artifact" else resolved.name
+    return storable(resolved.parent.name if resolved.name == "artifact" else resolved.name)

@@ -15,6 +15,7 @@ from litserve import LitAPI
 from litserve.loops.simple_loops import BatchedLoop
 from litserve.utils import LitAPIStatus, LoopResponseType
 
+from noria.common.errors import RunError
 from noria.common.process import die_with_parent
 from noria.serving.follow import Event, Follower, reason
 from noria.serving.model import Model
@@ -77,12 +78,15 @@ class Answering(LitAPI):
         """
         model = self.follower.model
         try:
-            answers = iter(model.answer([text for texts in x for text in texts]))
+            given = model.answer([text for texts in x for text in texts])
+            if not all(answer.is_sound for answer in given):
+                raise RunError("an answer holds a number that is not finite")
         except Exception as error:
             if len(x) > 1:  # the others of the batch are not to blame
                 return [self.predict([texts])[0] for texts in x]
             log.exception("A text could not be answered.")
             return [{"error": reason(error)}]
+        answers = iter(given)
         replies: list[dict[str, Any]] = [
             {"version": model.named.version, "answers": [asdict(next(answers)) for _ in texts]} for texts in x
         ]
