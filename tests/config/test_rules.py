@@ -42,11 +42,17 @@ class Chats:
     kinds = ("causal_lm",)
 """
 LM, CHATS = {"_target_": "rule_parts.Decoding"}, {"_target_": "noria.data.instructions.Instructions"}
+LOGGED = {"logger": {"wandb": {"project": "mill"}}}
 UP, DOWN = {"_target_": "rule_parts.Up"}, {"_target_": "rule_parts.Down"}
 
 
 def stage(verb: str, **more: Any) -> dict[str, Any]:
     return {"stage": {"_target_": f"noria.stage.{verb}.{verb}"}, **more}
+
+
+def under(config: dict[str, Any], **variables: str) -> dict[str, Any]:
+    """A config, and the environment in which it is looked at."""
+    return {**config, "env": variables}
 
 
 def trainer(**keys: Any) -> dict[str, Any]:
@@ -86,6 +92,19 @@ TRIPS: list[Case] = [
     ("accelerator_that_is_not_there", trainer(accelerator="gpu"), CPU, "no such GPU is visible"),
     ("accelerator_that_is_not_there", trainer(accelerator="cuda"), MAC, "trainer.accelerator=cuda"),
     ("accelerator_that_is_not_there", trainer(accelerator="mps"), GPUS, "trainer.accelerator=mps"),
+    ("accelerator_that_is_not_there", trainer(accelerator="tpu"), GPUS, "needs torch_xla"),
+    ("devices_of_a_cpu", trainer(devices=[0]), CPU, "trainer.devices=[0] chooses among GPUs"),
+    ("devices_of_a_cpu", trainer(devices=[0, 1], accelerator="cpu"), GPUS, "how many processes"),
+    ("devices_of_a_cpu", trainer(devices="0,"), CPU, "how many processes"),
+    ("devices_of_a_cpu", trainer(devices=-1), CPU, "trainer.devices=-1"),
+    ("devices_of_a_cpu", stage("cycle", **trainer(devices=10**6)), CPU, "at most 8"),
+    ("tasks_of_slurm_that_lightning_does_not_count", under(stage("fit"), SLURM_NTASKS="4"), CPU, "--ntasks-per-node=4"),
+    ("tasks_of_slurm_that_lightning_does_not_count", under(stage("cycle"), SLURM_NTASKS="x"), CPU, "is no number"),
+    ("wandb_tags", {"tags": ["a", "x" * 65], **LOGGED}, CPU, "has 65 characters, and W&B takes 1 to 64"),
+    ("wandb_tags", {"tags": [""], **LOGGED}, CPU, "has 0 characters"),
+    ("wandb_project", {"logger": {"wandb": {"project": "team/mill"}}}, CPU, "holds /"),
+    ("wandb_project", {"logger": {"wandb": {"project": "x" * 129}}}, CPU, "has 129 characters"),
+    ("wandb_mode", under(LOGGED, WANDB_MODE="of-line"), CPU, "WANDB_MODE=of-line in the environment"),
     ("more_devices_than_there_are", trainer(devices=3), GPUS, "but the visible GPUs are 2"),
     ("more_devices_than_there_are", trainer(devices="3"), GPUS, "trainer.devices=3"),
     ("more_devices_than_there_are", trainer(devices=[0, 2]), GPUS, "no GPU 2 is here; the last is 1"),
@@ -197,6 +216,28 @@ PASSES: list[tuple[str, dict[str, Any], Machine]] = [
     ("accelerator_that_is_not_there", trainer(accelerator="gpu"), GPUS),
     ("accelerator_that_is_not_there", trainer(accelerator="gpu"), MAC),
     ("accelerator_that_is_not_there", trainer(accelerator="auto"), CPU),
+    ("devices_of_a_cpu", trainer(devices=[0]), GPUS),
+    ("devices_of_a_cpu", trainer(devices=[0]), MAC),
+    ("devices_of_a_cpu", trainer(devices="auto"), CPU),
+    ("devices_of_a_cpu", trainer(devices=8), CPU),
+    ("devices_of_a_cpu", stage("evaluate", **trainer(devices=[0])), CPU),  # of an artifact that was made on a GPU
+    ("tasks_of_slurm_that_lightning_does_not_count", under(stage("fit"), SLURM_NTASKS="1"), CPU),
+    (
+        "tasks_of_slurm_that_lightning_does_not_count",
+        under(stage("fit"), SLURM_NTASKS="4", SLURM_NTASKS_PER_NODE="4"),
+        CPU,
+    ),
+    (
+        "tasks_of_slurm_that_lightning_does_not_count",
+        under(stage("fit"), SLURM_NTASKS="4", SLURM_JOB_NAME="interactive"),
+        CPU,
+    ),
+    ("tasks_of_slurm_that_lightning_does_not_count", under(stage("serve"), SLURM_NTASKS="4"), CPU),
+    ("wandb_tags", {"tags": ["x" * 64], **LOGGED}, CPU),
+    ("wandb_tags", {"tags": ["x" * 65], "logger": {"csv": {}}}, CPU),
+    ("wandb_project", {"logger": {"wandb": {"project": "a mill, of 2 stones"}}}, CPU),
+    ("wandb_mode", under(LOGGED, WANDB_MODE="Offline"), CPU),
+    ("wandb_mode", under({"logger": {"csv": {}}}, WANDB_MODE="of-line"), CPU),
     ("more_devices_than_there_are", trainer(devices=2), GPUS),
     ("more_devices_than_there_are", trainer(devices=-1), GPUS),
     ("more_devices_than_there_are", trainer(devices="auto"), GPUS),
@@ -306,14 +347,18 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[dict
 
 
 @pytest.mark.parametrize(("name", "config", "machine", "said"), TRIPS)
-def test_a_rule_that_trips(name, config, machine, said):
+def test_a_rule_that_trips(name, config, machine, said, monkeypatch):
+    for variable, value in config.get("env", {}).items():
+        monkeypatch.setenv(variable, value)
     message = RULES[name](config, machine)
     assert message is not None and said in message
     assert message.endswith((".", "?", ")")) and "\n" not in message
 
 
 @pytest.mark.parametrize(("name", "config", "machine"), PASSES)
-def test_a_rule_that_does_not(name, config, machine):
+def test_a_rule_that_does_not(name, config, machine, monkeypatch):
+    for variable, value in config.get("env", {}).items():
+        monkeypatch.setenv(variable, value)
     assert RULES[name](config, machine) is None
 
 

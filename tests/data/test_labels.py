@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from noria.common.errors import UserError
 from noria.data.labels import as_text, clean, encode, names_of
 from noria.data.rows import NO_LABEL, Rows, from_table
+from noria.data.table import TableData
 
 
 def rows_of(labels: list | pa.Array) -> Rows:
@@ -186,3 +191,37 @@ def test_zeros_and_ones_with_another_sign_between_them_are_refused(cell):
 )
 def test_names_with_signs_in_them_stay_names(labels):
     assert cleaned(labels, "multi_label").table["label"].to_pylist() == [[label] for label in labels]
+
+
+@pytest.mark.parametrize("label", [1e20, -1e20, 2.0**60, 1e300])
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_a_label_that_is_no_integer_any_more_is_refused_in_every_file(
+    tmp_path: Path, label: float, ending: str
+) -> None:
+    labels = [label if row == 3 else float(row % 2) for row in range(40)]
+    path = tmp_path / f"rows.{ending}"
+    if ending == "parquet":
+        pq.write_table(pa.table({"text": [f"film {row}" for row in range(40)], "label": labels}), path)
+    elif ending == "jsonl":
+        path.write_text("".join(json.dumps({"text": f"film {row}", "label": labels[row]}) + "\n" for row in range(40)))
+    else:
+        path.write_text("text,label\n" + "".join(f"film {row},{labels[row]!r}\n" for row in range(40)))
+    with pytest.raises(UserError, match=rf"row rows.{ending}:4: the label .*e\+.* is a number, not a class"):
+        TableData("single_label", None, 0, path=str(path)).setup()
+    with pytest.raises(UserError, match=rf"row rows.{ending}:4: the label .*e\+.* is too large"):
+        TableData("regression", None, 0, path=str(path)).setup()
+
+
+def test_long_integers_are_names_and_any_integer_is_a_number(tmp_path: Path) -> None:
+    path = tmp_path / "ids.csv"
+    names = ["100000000000000000000", "9" * 5000]
+    path.write_text("text,label\n" + "".join(f"film {row},{names[row % 2]}\n" for row in range(40)))
+    data = TableData("single_label", None, 0, path=str(path))
+    data.setup()
+    assert data.labels == names
+    numbers = tmp_path / "numbers.parquet"
+    labels = [2**57 + row for row in range(40)]
+    pq.write_table(pa.table({"text": [f"film {row}" for row in range(40)], "label": labels}), numbers)
+    data = TableData("regression", None, 0, path=str(numbers))
+    data.setup()
+    assert data._targets["train"].max() == np.float32(2**57)

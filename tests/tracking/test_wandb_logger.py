@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from noria.common.errors import UserError
 from noria.tracking.beside import take_notes
 from noria.tracking.run_info import RunInfo
 from noria.tracking.wandb_logger import _Logger, finish, has_key, log_artifact, use_artifact, wandb_logger
@@ -60,6 +61,39 @@ def test_a_fit(
         assert len(table["data"]) == rows
         assert {"epochs": "val/accuracy", "predictions": "prediction"}[name] in table["columns"]
     assert f"wandb sync {next(run.resolve().glob('wandb/offline-run-*')).name}"[:10] in capsys.readouterr().out
+
+
+def info(folder: Path, **config: object) -> RunInfo:
+    return RunInfo(folder, "mill", "fit", "abc", config, {})
+
+
+@pytest.mark.parametrize("mode", ["Offline", "OFFLINE", " offline"])
+def test_the_mode_in_the_environment_may_be_in_any_case(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", mode)
+    monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
+    wandb_logger(info(tmp_path))
+    finish(0)
+    assert list(tmp_path.glob("wandb/offline-run-*"))
+
+
+@pytest.mark.parametrize(
+    ("config", "options", "mode", "said"),
+    [
+        ({"tags": ["x" * 65]}, {}, "offline", "65 characters"),
+        ({"tags": [""]}, {}, "offline", "empty"),
+        ({}, {"project": "team/mill"}, "offline", "project"),
+        ({}, {}, "no", "mode"),
+    ],
+)
+def test_what_wandb_does_not_take_is_a_mistake_and_no_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: dict, options: dict, mode: str, said: str
+) -> None:
+    """The rules say it before a run begins; this is what they do not know of."""
+    monkeypatch.setenv("WANDB_MODE", mode)
+    with pytest.raises(UserError, match=rf"W&B does not take this run .*{said}"):
+        wandb_logger(info(tmp_path, **config), **options)
 
 
 def test_a_fit_that_fails_is_marked_failed(noria: Callable[..., int], tiny: list[str], read_wandb: Callable) -> None:

@@ -42,9 +42,14 @@ def ending(error: BaseException) -> tuple[int, str]:
             return error.code if isinstance(error.code, int) else 0 if error.code is None else 2, ""
         case OSError() if error.errno in NO_ROOM:
             return 1, f"{error.filename or 'A file'} cannot be written: {error.strerror}."
-    traceback.print_exception(error)
     where = traceback.extract_tb(error.__traceback__)
     at = f" ({Path(where[-1].filename).name}, line {where[-1].lineno})" if where else ""
+    if isinstance(error, ModuleNotFoundError) and (package := str(error.name).partition(".")[0]) != "noria":
+        return 2, (
+            f"The Python module '{error.name}' is not there{at}: install the package that has it "
+            f"(pip install {package}), or put it on the path (PYTHONPATH)."
+        )
+    traceback.print_exception(error)
     kind = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}{at}"
     return 1, f"{kind}\nThis is a fault in Noria or in a component of yours, not in the config."
 

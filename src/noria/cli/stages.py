@@ -88,10 +88,10 @@ def _way_on(verb: str, run_dir: str) -> str:
 
 
 def _unwrapped(error: Exception) -> Exception:
-    """Hydra wraps what a component's constructor raises; a user's mistake comes out again as itself."""
+    """Hydra wraps what a component raises; a user's mistake, or a package that it lacks, comes out again as itself."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, UserError | RunError):
+        if isinstance(cause, UserError | RunError | ModuleNotFoundError):
             return cause
         cause = cause.__cause__
     return StageFailed(str(error))

@@ -25,7 +25,7 @@ def fetch(word: str, into: Path) -> Path:
     parts = word.removeprefix(PREFIX).split("/", 2)
     if len(parts) < 2 or not all(parts):
         raise UserError(f"stage.runs: {word} is not of the form wandb:<entity>/<project>[/<group>].")
-    if os.environ.get("WANDB_MODE") == "offline":
+    if os.environ.get("WANDB_MODE", "").strip().lower() == "offline":
         raise UserError(f"stage.runs: {word} needs W&B, and WANDB_MODE is offline.")
     import wandb
 

@@ -53,7 +53,7 @@ def renamed(labels: pa.Array, declared: Sequence[str]) -> pa.Array:
     encoded = labels.dictionary_encode()
     names = []
     for name in encoded.dictionary.to_pylist():
-        numbered = name not in declared and name.isdecimal() and int(name) < len(declared)
+        numbered = name not in declared and name.isdecimal() and len(name) < 10 and int(name) < len(declared)
         names.append(declared[int(name)] if numbered else name)
     return pa.array(names, pa.string()).take(encoded.indices)
 

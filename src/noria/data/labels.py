@@ -25,7 +25,9 @@ pc: Any = pyarrow.compute  # its functions are made when it is imported: type ch
 
 log = logging.getLogger(__name__)
 MAX_CLASSES = 1000
-INTEGER = re.compile(r"-?\d+")
+INTEGER = re.compile(r"-?\d{1,4000}")  # Python makes no number of more digits
+EXACT = 2.0**53  # beyond it not every integer is a float: two labels may have become one
+LARGEST = 1e18  # whose squared error, summed over a batch, float32 still holds
 
 
 def clean(
@@ -159,7 +161,7 @@ def _names(rows: Rows, checked: bool) -> Rows:
         column = column.cast(pa.float64())
         rows = rows.with_labels(column)
         rows = rows.without(~np.isfinite(column.to_numpy()), NO_LABEL)
-        _refuse_fractions(rows, rows.table["label"])
+        _refuse_numbers(rows, rows.table["label"])
         return rows.with_labels(rows.table["label"].cast(pa.int64()).cast(pa.string()))
     rows = rows.with_labels(column.cast(pa.string()))
     rows = rows.without(blank(rows.table["label"]), NO_LABEL)
@@ -172,7 +174,7 @@ def _names(rows: Rows, checked: bool) -> Rows:
     except pa.ArrowInvalid:
         return rows
     if checked and all(finite):
-        _refuse_fractions(rows, column)
+        _refuse_numbers(rows, column)
     return rows.with_labels(_strings(column, _whole))
 
 
@@ -188,13 +190,17 @@ def _strings(column: pa.ChunkedArray, change: Callable[[pa.Array], pa.Array]) ->
     return gather(schema, (pa.record_batch([change(p)], schema=schema) for p in pieces(column)))["label"]
 
 
-def _refuse_fractions(rows: Rows, labels: pa.ChunkedArray) -> None:
+def _refuse_numbers(rows: Rows, labels: pa.ChunkedArray) -> None:
+    """Raises a UserError for a fraction, and for a float so large (1e20) that it stands for no one integer."""
     start = 0
     for piece in pieces(labels):
         values = piece.cast(pa.float64()).to_numpy(zero_copy_only=False)
-        fractions = np.flatnonzero(values != np.round(values))
-        if len(fractions):
-            row = int(fractions[0])
+        large = np.abs(values) > EXACT
+        if large.any() and pa.types.is_string(piece.type):  # written out, a string of digits is a name
+            large &= ~np.asarray(pc.match_substring_regex(piece, r"^-?\d+(\.0+)?$"))
+        found = np.flatnonzero((values != np.round(values)) | large)
+        if len(found):
+            row = int(found[0])
             raise UserError(
                 f"{rows.where}, row {rows.table['id'][start + row]}: the label {values[row]:g} is a number, not a "
                 "class. To predict numbers choose task=text_regression."
@@ -214,11 +220,19 @@ def _values(rows: Rows) -> Rows:
         except pa.ArrowInvalid:
             column = _parsed(rows, column)
     elif pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        column = column.cast(pa.float64())
+        column = column.cast(pa.float64(), safe=False)  # integers above 2^53 are rounded, as any number is
     else:
         raise UserError(f"{rows.where}: the label column holds {kind} values, not numbers.")
     rows = rows.with_labels(column)
-    return rows.without(~np.isfinite(column.to_numpy()), NO_LABEL)
+    rows = rows.without(~np.isfinite(column.to_numpy()), NO_LABEL)
+    values = rows.table["label"].to_numpy()
+    if len(found := np.flatnonzero(np.abs(values) > LARGEST)):
+        row = int(found[0])
+        raise UserError(
+            f"{rows.where}, row {rows.table['id'][row]}: the label {values[row]:g} is too large: of more than "
+            f"{LARGEST:g} the squared error is infinite. Scale the numbers, or leave the row out."
+        )
+    return rows
 
 
 def _parsed(rows: Rows, column: pa.ChunkedArray) -> pa.Array:

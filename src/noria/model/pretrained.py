@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -255,12 +256,17 @@ class Pretrained:
         with quiet():
             try:
                 return auto_class.from_pretrained(self.source, **self._options, **more)
-            except ImportError as error:  # of the package that an attention implementation needs
-                raise UserError(
-                    f"model.attn_implementation={self.attn_implementation}: {_first_line(error)}"
-                ) from error
+            except ImportError as error:
+                raise UserError(self._missing(error)) from error
             except Exception as error:  # transformers raises whatever a value of a wrong type happens to lead to
                 raise UserError(self._explain(error)) from error
+
+    def _missing(self, error: ImportError) -> str:
+        """A package is not there: the chosen attention needs it, or else tokenizer, weights or the model's own code."""
+        said, chosen = _first_line(error), self.attn_implementation
+        if chosen not in ("auto", "eager", "sdpa") and re.search("attention|attn|kernel", str(error), re.IGNORECASE):
+            return f"model.attn_implementation={chosen}: {said}"
+        return f"model.name={self.name} needs a Python package that is not installed, or another version of one: {said}"
 
     def _explain(self, error: Exception) -> str:
         text, first = str(error), _first_line(error)

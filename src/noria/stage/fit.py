@@ -80,6 +80,12 @@ def fit(
     record = open_record(cfg, "fit", choices)
     with recording(record):
         show.config(cfg, choices)
+        table, throughput = EpochTable(), Throughput()
+        told = Heartbeat(lambda progress: record.update(progress=progress), cfg.monitor.metric, cfg.monitor.mode)
+        monitored = Monitored(cfg.monitor.metric)
+        always = [throughput, table, RngState(cfg.seed), LastValidation(), monitored, Interrupt(), told]
+        callbacks = [*always, *make_callbacks(cfg.get("callback"))]
+        trainer = instantiate(cfg.trainer, callbacks, [], str(record.folder))  # what it refuses costs no more than this
         given = given or _given(cfg)
         pretrained, tokenizer, kind, data = given
         network = make_network(pretrained, data, tokenizer)
@@ -100,12 +106,7 @@ def fit(
         info = RunInfo(
             record.folder, record.data["experiment"], "fit", record.data["wandb"]["id"], shareable(cfg), modes
         )
-        table, throughput = EpochTable(), Throughput()
-        told = Heartbeat(lambda progress: record.update(progress=progress), cfg.monitor.metric, cfg.monitor.mode)
-        monitored = Monitored(cfg.monitor.metric)
-        always = [throughput, table, RngState(cfg.seed), LastValidation(), monitored, Interrupt(), told]
-        callbacks = [*always, *make_callbacks(cfg.get("callback"))]
-        trainer = instantiate(cfg.trainer, callbacks, make_loggers(cfg.get("logger"), info), str(record.folder))
+        trainer.loggers = make_loggers(cfg.get("logger"), info)
         record.update(precision=trainer.precision, devices=trainer.world_size)
 
         train = data.encoded("train")

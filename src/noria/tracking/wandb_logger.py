@@ -18,6 +18,7 @@ from urllib.parse import urlparse
 
 from lightning.pytorch.loggers import WandbLogger
 
+from noria.common.errors import UserError
 from noria.tracking.beside import beside
 from noria.tracking.record import first_rank
 from noria.tracking.run_info import RunInfo
@@ -76,7 +77,9 @@ def wandb_logger(
         "resume": "allow",
         "reinit": "finish_previous",  # a trial never merges into the run of the one before
     }
-    run = _start(options, os.environ.get("WANDB_MODE") or mode)
+    if asked := os.environ.get("WANDB_MODE"):  # W&B itself reads it, and only in lower case
+        os.environ["WANDB_MODE"] = mode = asked.strip().lower()  # type: ignore[assignment]
+    run = _start(options, mode)
     run.define_metric("trainer/global_step")
     run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
     for name, best in info.modes.items():
@@ -85,18 +88,38 @@ def wandb_logger(
 
 
 def _start(options: dict[str, Any], mode: str) -> wandb.Run:
+    """The run, offline where W&B cannot be reached.
+
+    Raises:
+        UserError: a name, a tag, or a variable WANDB_… that W&B does not take.
+    """
     import wandb
 
-    wandb.setup(wandb.Settings(show_warnings=False))  # `silent` is this run's alone: it warns of files that it links to
-    settings = wandb.Settings(silent=True, init_timeout=PATIENCE, console="wrap" if mode == "online" else "off")
+    def begin(mode: str) -> wandb.Run:
+        try:
+            # `silent` is this run's alone: it warns of files that it links to
+            wandb.setup(wandb.Settings(show_warnings=False))
+            settings = wandb.Settings(silent=True, init_timeout=PATIENCE, console="wrap" if mode == "online" else "off")
+            return wandb.init(**options, mode=mode, settings=settings)  # type: ignore[arg-type]
+        except ValueError as error:  # pydantic's, of W&B's settings
+            raise _refused(error) from error
+
     try:
-        return wandb.init(**options, mode=mode, settings=settings)  # type: ignore[arg-type]
+        return begin(mode)
     except wandb.Error as error:
         if mode != "online":
-            raise
+            raise _refused(error) from error
         log.warning("W&B cannot be reached (%s): this run is kept offline.", str(error).splitlines()[0])
         wandb.teardown()  # its service would hold the run's id for the attempt that failed
-        return wandb.init(**options, mode="offline", settings=settings)
+    try:
+        return begin("offline")
+    except wandb.Error as error:
+        raise _refused(error) from error
+
+
+def _refused(error: Exception) -> UserError:
+    said = " ".join(str(error).split())[:500]
+    return UserError(f"W&B does not take this run (logger.wandb, tags, WANDB_… in the environment): {said}")
 
 
 def has_key() -> bool:

@@ -100,5 +100,7 @@ def build_trainer(
                 # False: Lightning would add one of its own
                 enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
             )
-        except (MisconfigurationException, ValueError) as error:
-            raise UserError(f"Lightning refuses these values of trainer: {error}") from error
+        # What it refuses it refuses by any of these; what it needs of the environment (SLURM, torchrun) too.
+        except (MisconfigurationException, ValueError, TypeError, RuntimeError, ImportError, OSError) as error:
+            said = " ".join(str(error).split())
+            raise UserError(f"Lightning refuses these values of trainer, or of the environment: {said}") from error

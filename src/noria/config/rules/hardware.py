@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from importlib.util import find_spec
 from typing import Any
 
 from noria.common.hardware import Machine
-from noria.config.rules.facts import accelerator, at, devices, is_fsdp, target_name, trains
+from noria.config.rules.facts import accelerator, at, devices, is_fsdp, stage, target_name, trains
 from noria.config.rules.registry import rule
+
+TRAINS = ("fit", "cycle", "")  # stages that make a Trainer
 
 
 @rule
@@ -20,19 +24,54 @@ def fp16_on_cpu(config: dict[str, Any], machine: Machine) -> str | None:
 
 @rule
 def accelerator_that_is_not_there(config: dict[str, Any], machine: Machine) -> str | None:
-    """`trainer.accelerator` names a GPU (`gpu`, `cuda`, `mps`) that this machine does not have."""
+    """`trainer.accelerator` names a GPU (`gpu`, `cuda`, `mps`) that this machine does not have, or a TPU without
+    `torch_xla`."""
     given = at(config, "trainer.accelerator")
     here = {
         "gpu": machine.gpu_count > 0 or machine.has_mps,
         "cuda": machine.gpu_count > 0,
         "mps": machine.has_mps,
     }
+    if given == "tpu" and find_spec("torch_xla") is None:
+        return "trainer.accelerator=tpu needs torch_xla, which is not installed: take trainer.accelerator=auto or cpu."
     if here.get(str(given), True):
         return None
     return (
         f"trainer.accelerator={given}, but no such GPU is visible here (nvidia-smi, CUDA_VISIBLE_DEVICES): "
         "take trainer.accelerator=auto or cpu."
     )
+
+
+@rule
+def devices_of_a_cpu(config: dict[str, Any], machine: Machine) -> str | None:
+    """`trainer.devices` chooses among CPUs (`[0]`, `-1`), or asks for far more processes than there are threads."""
+    given = at(config, "trainer.devices")
+    if stage(config) not in TRAINS or accelerator(config, machine) != "cpu" or given is None:
+        return None
+    wanted = devices(config, machine)
+    if isinstance(wanted, list) or given in (-1, "-1") or given == [-1]:
+        return (
+            f"trainer.devices={given} chooses among GPUs, and this run is on the CPU: there it is how many processes "
+            "train (1 or more), or auto."
+        )
+    if wanted > (most := max(8, machine.cpu_threads)):
+        return f"trainer.devices={wanted} are so many processes on {machine.cpu_threads} threads: at most {most}."
+    return None
+
+
+@rule
+def tasks_of_slurm_that_lightning_does_not_count(config: dict[str, Any], machine: Machine) -> str | None:
+    """Training under SLURM with `--ntasks` above 1 and without `--ntasks-per-node`, by which Lightning counts."""
+    tasks = os.environ.get("SLURM_NTASKS", "1")
+    counted = "SLURM_NTASKS_PER_NODE" in os.environ or os.environ.get("SLURM_JOB_NAME") in ("bash", "interactive")
+    if stage(config) not in TRAINS or counted or tasks == "1":
+        return None
+    if tasks.isdecimal():
+        return (
+            f"SLURM_NTASKS={tasks}: Lightning takes the processes of a node from --ntasks-per-node. Start the job with "
+            f"#SBATCH --ntasks-per-node={tasks} and srun; or, for one process, with --ntasks=1 (unset SLURM_NTASKS)."
+        )
+    return f"SLURM_NTASKS={tasks} in the environment is no number."
 
 
 @rule
