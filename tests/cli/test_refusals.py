@@ -20,7 +20,7 @@ class Rows:
 @pytest.mark.parametrize(
     ("words", "environment", "said"),
     [
-        (["+trainer.profiler=nonsense"], {}, "Lightning refuses these values of trainer, or of the environment: When"),
+        (["+trainer.profiler=nonsense"], {}, "Lightning refuses these values of trainer: When"),
         (["trainer.strategy=deepspeed"], {}, "DeepSpeed"),
         (["trainer.strategy=nonsense"], {}, "invalid strategy name"),
         (["strategy=ddp", "trainer.devices=2"], {"NODE_RANK": "first"}, "invalid literal for int"),

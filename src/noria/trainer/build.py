@@ -103,4 +103,5 @@ def build_trainer(
         # What it refuses it refuses by any of these; what it needs of the environment (SLURM, torchrun) too.
         except (MisconfigurationException, ValueError, TypeError, RuntimeError, ImportError, OSError) as error:
             said = " ".join(str(error).split())
-            raise UserError(f"Lightning refuses these values of trainer, or of the environment: {said}") from error
+            where = "" if isinstance(error, MisconfigurationException) else " (it reads SLURM_… and NODE_RANK, too)"
+            raise UserError(f"Lightning refuses these values of trainer: {said}{where}") from error
