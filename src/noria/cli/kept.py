@@ -16,6 +16,7 @@ from noria.config.columns import text_columns
 from noria.config.signature import class_attributes, read
 
 LENGTH = "max_length"
+KINDS = ("single_label", "multi_label", "regression", "causal_lm")
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ class Kept:
         if f"data.{LENGTH}" not in self.typed:
             _leave_out(data, [LENGTH])
         kinds = class_attributes(str(data.get("_target_"))).get("kinds")
-        if isinstance(kinds, tuple) and kinds and self.kind not in kinds and _measures(stage):
+        # What is no kind at all is said when the artifact is opened.
+        if isinstance(kinds, tuple) and kinds and self.kind in KINDS and self.kind not in kinds and _measures(stage):
             name = str(data["_target_"]).rpartition(".")[2]
             raise UserError(f"data={name} is for {' and '.join(kinds)}, and the artifact's kind is {self.kind}.")
         if "text" in data and len(text_columns(data)) != self.columns:
