@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +15,7 @@ from noria.cli.ending import ending, say
 from noria.cli.names import register_resolvers
 from noria.cli.stages import run_checked
 from noria.common.errors import RunError
-from noria.common.notices import forget_notices, hear_notices
+from noria.common.notices import hear_notices
 from noria.config.check import check
 from noria.sweep.claim import Place, Taken, claimed, may_be_given_up
 from noria.sweep.identity import CHANGED, load_code, trial_key
@@ -59,20 +56,9 @@ def run_among_others(cfg: DictConfig, choices: dict[str, Any], hydra: HydraConf)
             if place.finished:
                 log.info("trial %s is done: %s", key, place.folder)
             else:
-                with _hearing():
-                    _run(cfg, choices, place)
+                _run(cfg, choices, place)
     except Taken:
         log.info("trial %s runs elsewhere", key)
-
-
-@contextmanager
-def _hearing() -> Iterator[None]:
-    """Hears notices to end in another launcher's process as well; not in a thread, where Python hears none."""
-    before = hear_notices() if threading.current_thread() is threading.main_thread() else {}
-    try:
-        yield
-    finally:
-        forget_notices(before)
 
 
 def _run(cfg: DictConfig, choices: dict[str, Any], place: Place) -> None:
