@@ -123,3 +123,16 @@ def test_what_is_left_out_is_told_without_the_places():
     assert left_out(config, "callback") == {"callback.checkpoint.keep": 1}
     whole = left_out(config, "experiment")  # a group that is no key of the config writes all over it
     assert whole.keys() >= {"data.num_workers", "notes", "stage.test"} and not any("path" in key for key in whole)
+
+
+@pytest.mark.parametrize("run_dir", ["r", "r/"])
+def test_what_only_begins_like_the_run_folder_matters(run_dir):
+    """A run folder that is called `r` takes neither `rows.csv` nor `roberta` out of the hash."""
+    first = {"paths": {"run_dir": run_dir}, "data": {"path": "rows.csv"}, "callback": {"mine": {"folder": "r/mine"}}}
+    assert what_matters(first) == {"data": {"path": "rows.csv"}}
+    other = {**first, "data": {"path": "reviews.csv"}}
+    assert differences(first, other) == [("data.path", "rows.csv", "reviews.csv")]
+    assert left_out({**first, "tags": ["rows"]}, "data.path") == {}
+    assert left_out({**first, "logger": {"mine": {"project": "r2", "folder": "r/logs"}}}, "logger") == {
+        "logger.mine.project": "r2"
+    }

@@ -62,7 +62,7 @@ def what_matters(config: dict[str, Any]) -> dict[str, Any]:
     """The resolved config without `DOES_NOT_MATTER`, passwords, paths inside the run folder and empty groups."""
     paths = config.get("paths")
     run_dir = paths.get("run_dir") if isinstance(paths, dict) else None
-    return _without(without_passwords(masked(config)), "", str(run_dir) if run_dir else None)
+    return _without(without_passwords(masked(config)), "", str(run_dir or ""))
 
 
 def config_hash(config: dict[str, Any]) -> str:
@@ -92,17 +92,17 @@ def left_out(config: dict[str, Any], key: str) -> dict[str, Any]:
         for name, value in every.items()
         if name not in kept
         and name.partition(".")[0] not in OF_THE_PLACE
-        and not (run_dir and isinstance(value, str) and value.startswith(str(run_dir)))
+        and not _lies_inside(value, str(run_dir or ""))
     }
     within = {name for name in every if name == key or name.startswith(f"{key}.")}
     return {name: value for name, value in found.items() if name in within or not within}
 
 
-def _without(value: dict[str, Any], prefix: str, run_dir: str | None) -> dict[str, Any]:
+def _without(value: dict[str, Any], prefix: str, run_dir: str) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     for name, item in value.items():
         key = f"{prefix}{name}"
-        if key in DOES_NOT_MATTER or (run_dir and isinstance(item, str) and item.startswith(run_dir)):
+        if key in DOES_NOT_MATTER or _lies_inside(item, run_dir):
             continue
         if isinstance(item, dict):
             item = _without(item, f"{key}.", run_dir)
@@ -110,6 +110,11 @@ def _without(value: dict[str, Any], prefix: str, run_dir: str | None) -> dict[st
                 continue
         kept[str(name)] = item
     return kept
+
+
+def _lies_inside(value: Any, run_dir: str) -> bool:
+    """Whether a value is the run folder or a path in it; `rows.csv` does not lie in a folder called `r`."""
+    return bool(run_dir) and isinstance(value, str) and f"{value}/".startswith(f"{run_dir.rstrip('/')}/")
 
 
 def flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
