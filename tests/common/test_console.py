@@ -13,7 +13,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from noria.cli.ending import ending, say
 from noria.common.console import PlainConsole, get_console, set_up_logging
+from noria.common.errors import UserError
 from noria.common.visible import visible
 
 MARKUP = ["[/INST]", "[nan, nan]", "[bold]x", "[red]", "[link=https://a.b]c[/link]", "\\[x]", ":cat:", "[/]"]
@@ -76,6 +78,14 @@ def test_log_lines_hold_texts_of_users():
     finally:
         logging.getLogger().handlers = before
     assert "read [/INST]␛[2J" in shown.file.getvalue()
+
+
+def test_how_a_command_ends_is_said_as_text_also_where_it_is_piped(capsys):
+    status, message = ending(UserError("no label '\x1b]0;title\x07'"))
+    say(message, status)
+    ending(ValueError("row \x1b[2J"))  # with its traceback
+    said = capsys.readouterr().err
+    assert "no label '␛]0;title␇'" in said and "row ␛[2J" in said and "\x1b" not in said
 
 
 def test_a_fit_with_markup_in_its_paths_and_labels(noria, tiny, reviews, tmp_path, capsys):

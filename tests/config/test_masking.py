@@ -25,6 +25,13 @@ SECRET, KEY = "hunter2-Xq", "sk-41d3c0ffee"
         ("postgresql://user:12345@host/db", "postgresql://user:***@host/db"),
         ("postgresql://u@h/db?password=hunter2&x=1", "postgresql://u@h/db?password=***&x=1"),
         ("https://h/x?api_key=hunter2&sslpassword=hunter2", "https://h/x?api_key=***&sslpassword=***"),
+        ("postgresql://me@corp:hunter2@host/db", "postgresql://me@corp:***@host/db"),
+        ("postgresql://user:80/hunter2@host/db", "postgresql://user:***@host/db"),
+        ("postgresql://user:my hunter2@host/db", "postgresql://user:***@host/db"),
+        ("host=h user=u password='hunter2 x' dbname=d", "host=h user=u password=*** dbname=d"),
+        ("Server=h;Uid=u;Pwd=hunter2;", "Server=h;Uid=u;Pwd=***;"),
+        ("AccountName=x;AccountKey=hunter2==;", "AccountName=x;AccountKey=***;"),
+        ("https://h/p?sv=1&sig=hunter2", "https://h/p?sv=1&sig=***"),
         ("see redis://:hunter2@h:1 and mysql://u:hunter2@h", "see redis://:***@h:1 and mysql://u:***@h"),
     ],
 )
@@ -38,6 +45,9 @@ def test_the_password_of_a_url_is_masked(text, shown):
         "sqlite:///feedback.db",
         "postgresql://user@host:5432/db",
         "http://host:8080/a@b",
+        "postgresql://me@corp:5432/db?x=a@b",
+        "postgresql://host:5432 failed: ask me@here",
+        "text {{ x['password'] }} password=abc",
         "runs/a:b@c",
         "a: b @ c",
         "</s>",
@@ -65,6 +75,33 @@ def test_keys_of_secrets_are_masked_and_others_are_not():
         "key": "id",
     }
     assert masked(kept) == kept
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "PGPASSWORD",
+        "db-password",
+        "apiKey",
+        "X-API-Key",
+        "openaiApiKey",
+        "Authorization",
+        "github_token",
+        "aws_session_token",
+        "passwords",
+    ],
+)
+def test_a_secret_is_one_however_its_key_is_written(name):
+    assert masked({name: SECRET}) == masked({name: 12345}) == {name: "***"}, "YAML reads a password of digits as one"
+    assert masked({name: {"_target_": "own.Key", "of": [SECRET]}}) == {name: {"_target_": "own.Key", "of": ["***"]}}
+    assert secrets({name: {"of": 12345}}) == {f"{name}.of": 12345}
+    assert masked_words([f"+data.{name}={SECRET}"]) == [f"+data.{name}=***"]
+    assert masked_words([f"data.store={{{name}: {SECRET},user: 'me'}}"]) == [f"data.store={{{name}: ***,user: 'me'}}"]
+
+
+def test_a_long_text_is_masked_in_bounded_steps():
+    for text in ("postgresql://" * 2000, "a://u:" * 2000, "host=" * 2000, "data.x={" + "a:b," * 2000):
+        assert masked(text) == text and masked_words([text]) == [text]
 
 
 def test_a_command_line_is_masked():

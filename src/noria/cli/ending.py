@@ -49,7 +49,7 @@ def ending(error: BaseException) -> tuple[int, str]:
             f"The Python module '{error.name}' is not there{at}: install the package that has it "
             f"(pip install {package}), or put it on the path (PYTHONPATH)."
         )
-    traceback.print_exception(error)
+    print(visible("".join(traceback.format_exception(error))), end="", file=sys.stderr)
     kind = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}{at}"
     return 1, f"{kind}\nThis is a fault in Noria or in a component of yours, not in the config."
 
@@ -58,7 +58,8 @@ def say(message: str, status: int) -> None:
     """Prints to standard error, without Rich: importing it takes a tenth of the second that a mistake may cost."""
     if message:
         color = "\033[33m" if status in STOPPED else "\033[31m"
-        print(f"{color}{visible(message)}\033[0m" if sys.stderr.isatty() else message, file=sys.stderr)
+        shown = visible(message)  # also in a file or a pipe: both are looked at on a terminal
+        print(f"{color}{shown}\033[0m" if sys.stderr.isatty() else shown, file=sys.stderr)
 
 
 def _way_on(stop: BaseException) -> str:

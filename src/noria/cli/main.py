@@ -29,6 +29,7 @@ from noria.common.errors import UserError
 from noria.common.notices import forget_notices, hear_notices, ignore_notices
 from noria.common.paths import conf_dir, remove_if_empty
 from noria.common.process import keep_sockets_short
+from noria.common.visible import visible
 from noria.config.check import check
 from noria.config.messages import explain
 from noria.config.rules.facts import at, trains
@@ -117,7 +118,7 @@ class Command:
             if unfinished is not None:
                 cfg.paths.run_dir = cfg.resume
                 if cluster.is_first_rank():
-                    print(f"Goes on with {unfinished}.", file=sys.stderr)
+                    print(visible(f"Goes on with {unfinished}."), file=sys.stderr)
             config = check(cfg, choices)
         if config["resume"] is None and trains(config) and cluster.is_first_rank():
             refuse_taken(Path(config["paths"]["run_dir"]))
@@ -166,7 +167,8 @@ def _may_name_multirun(argv: list[str]) -> bool:
 def _say_that_one_run_is_no_search(search: str | None) -> None:
     """An agent of W&B's makes single runs of a search; a person who typed one has forgotten something."""
     if search and not os.environ.get("WANDB_SWEEP_ID"):
-        print(f"hparams_search={search} without --multirun: this is one run, with nothing searched.", file=sys.stderr)
+        said = f"hparams_search={search} without --multirun: this is one run, with nothing searched."
+        print(visible(said), file=sys.stderr)
 
 
 def _relative(folder: Path) -> str:
