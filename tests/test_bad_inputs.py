@@ -192,7 +192,7 @@ OPENED = [
     Case("half a checkpoint", "resume=damaged_run", ("last.ckpt cannot be read", "start a new run")),
     Case("checkpoint with code", "resume=damaged_run", ("last.ckpt cannot be read", "none of Noria's")),
     Case("broken record", "resume=damaged_run", ("damaged_run/record.json cannot be read",)),
-    Case("broken config.yaml", "resume=damaged_run", ("damaged_run/config.yaml holds no config",)),
+    Case("broken config.yaml", "resume=damaged_run", ("damaged_run/config.yaml cannot be read: it is no mapping",)),
     Case("no record", "resume=damaged_run", ("damaged_run is not a run folder", "record.json")),
     Case("no checkpoint", "resume=damaged_run", ("holds no checkpoints/last.ckpt", "resume=auto")),
     Case("done", "resume={run}", ("this run is done", "model=hub model.name=")),
