@@ -43,6 +43,17 @@ def test_a_range_without_values_is_a_mistake(word):
         values_of(*parsed(word))
 
 
+@pytest.mark.parametrize("word", ["a=range(0,inf)", "a=range(0,nan)", "a=range(0,1,0.0)", "a=range(0,1,1e-320)"])
+def test_a_range_without_an_end_is_a_mistake(word):
+    with pytest.raises(UserError, match=r"a=range.* cannot be counted"):
+        values_of(*parsed(word))
+
+
+def test_a_range_of_too_many_values_is_no_grid():
+    with pytest.raises(UserError, match=r"a=range\(0,1e9,0.5\) holds 2,000,000,000 values.* at most 100,000"):
+        values_of(*parsed("a=range(0,1e9,0.5)"))
+
+
 def test_an_interval_has_no_steps_for_a_grid():
     with pytest.raises(UserError, match="no steps for a grid"):
         values_of(*parsed("a=interval(0,1)"))

@@ -118,6 +118,17 @@ def test_a_function_whose_keys_depend_on_each_other(monkeypatch):
     assert all(any("momentum" in word for word in some) == ('optimizer="sgd"' in some) for some in words)
 
 
+def test_a_long_range_is_searched_over_without_a_list_of_its_values():
+    (whole,) = space("seed=range(0,4000000000)").distributions.values()
+    assert (whole.low, whole.high) == (0, 3999999999)
+
+
+@pytest.mark.parametrize("word", ["a=range(0,inf)", "a=interval(0,inf)", "a=interval(nan,1)"])
+def test_what_has_no_end_cannot_be_searched_over(word):
+    with pytest.raises(UserError, match="finite"):
+        space(word)
+
+
 def test_a_function_that_is_not_there():
     with pytest.raises(UserError, match="no such function"):
         space(function="nowhere.at_all")

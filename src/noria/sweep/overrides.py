@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, Override, Quote, QuotedString, Sweep, Transformer
+from hydra.core.override_parser.types import (
+    ChoiceSweep,
+    Override,
+    Quote,
+    QuotedString,
+    RangeSweep,
+    Sweep,
+    Transformer,
+)
 
 from noria.common.errors import UserError
+
+MANY = 100_000  # values of one range that a grid is made of
 
 
 def key_of(word: str) -> str:
@@ -37,23 +48,42 @@ def values_of(override: Override) -> list[str]:
     """The values of a choice or a range, as Hydra reads them.
 
     Raises:
-        UserError: there is none, as in `range(5, 1)`, or there is no end of them.
+        UserError: there is none, as in `range(5, 1)`, or there are too many for a grid.
     """
     said = override.input_line
     if not override.is_discrete_sweep():
         raise UserError(f"{said} has no steps for a grid: give choices or a range, or hydra/sweeper=optuna.")
     value = override.value()
+    if isinstance(value, RangeSweep) and (count := counted(value, str(said))) > MANY:
+        raise UserError(f"{said} holds {count:,} values, and a grid tries each of them: at most {MANY:,} of a range.")
     try:
         texts = list(override.sweep_string_iterator())
     except ValueError as error:
         raise UserError(f"{said} cannot be counted: {error}.") from error
-    if not texts:
-        raise UserError(f"{said} holds no value: a range goes from its start to below its stop, in steps towards it.")
     if isinstance(value, ChoiceSweep):
         texts = [text_of(element) for element in value.list]
         if value.shuffle:
             random.shuffle(texts)
     return texts
+
+
+def counted(span: RangeSweep, said: str) -> int:
+    """How many values a range holds, about.
+
+    Args:
+        said: the override, as it was typed.
+
+    Raises:
+        UserError: it holds none, or has no end.
+    """
+    if span.start is None or span.stop is None:
+        raise UserError(f"{said}: a range needs a start and a stop.")
+    steps = (span.stop - span.start) / span.step if span.step else math.inf
+    if not math.isfinite(steps):
+        raise UserError(f"{said} cannot be counted: a range has a start, a stop and a step other than 0, all finite.")
+    if steps <= 0:
+        raise UserError(f"{said} holds no value: a range goes from its start to below its stop, in steps towards it.")
+    return math.ceil(steps)
 
 
 def text_of(element: Any) -> str:

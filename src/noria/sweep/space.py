@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import Trial
 
 from noria.common.errors import UserError
-from noria.sweep.overrides import text_of, values_of
+from noria.sweep.overrides import counted, text_of, values_of
 
 Function = Callable[[Trial], Mapping[str, Any]]
 """Suggests the values of one trial, by key: which keys there are may depend on what was suggested before."""
@@ -120,10 +121,9 @@ class Space:
             self._texts[key] = texts
             return CategoricalDistribution(list(texts))
         if isinstance(value, RangeSweep):
+            counted(value, str(override.input_line))
             start, stop, step = value.start, value.stop, value.step
-            if start is None or stop is None:
-                raise UserError(f"{key}: a range needs a start and a stop.")
-            values_of(override)
+            assert start is not None and stop is not None
             if "log" in value.tags:
                 raise UserError(f"{key}: a range has steps and no logarithm. Take tag(log, interval(…)).")
             if isinstance(start, int) and isinstance(stop, int) and isinstance(step, int):
@@ -134,6 +134,8 @@ class Space:
         if isinstance(value, IntervalSweep):
             if value.start is None or value.end is None:
                 raise UserError(f"{key}: an interval needs a start and an end.")
+            if not (math.isfinite(value.start) and math.isfinite(value.end)):
+                raise UserError(f"{key}: an interval has finite ends, not {value.start} and {value.end}.")
             if value.start > value.end:
                 raise UserError(f"{key}: an interval goes up, not from {value.start} to {value.end}.")
             log = "log" in value.tags
