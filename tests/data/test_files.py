@@ -278,3 +278,9 @@ def test_rows_hold_all_columns_as_they_are(write, tmp_path):
 def test_rows_that_cannot_be_read(write, name, content, message):
     with pytest.raises(UserError, match=message):
         list(read_rows(write(name, content), ["text"]))
+
+
+def test_a_file_that_is_only_called_packed_is_refused(tmp_path):
+    (tmp_path / "a.csv.gz").write_text("text,label\na,b\n")
+    with pytest.raises(UserError, match=r"a.csv.gz' cannot be unpacked"):
+        read_table(tmp_path / "a.csv.gz", ["text"])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -144,7 +145,9 @@ def test_white_space_is_no_part_of_a_label(caplog):
 
 def test_labels_that_differ_only_in_capitals_are_said(caplog):
     assert names_of(cleaned(["Good", "good", "bad"]), "single_label") == ["Good", "bad", "good"]
-    assert "differ only in capitals are different labels: 'Good' and 'good'" in caplog.text
+    assert (
+        "differ only in capitals, or in signs that look alike, are different labels: 'Good' and 'good'" in caplog.text
+    )
 
 
 SEVERAL = [
@@ -225,3 +228,24 @@ def test_long_integers_are_names_and_any_integer_is_a_number(tmp_path: Path) -> 
     data = TableData("regression", None, 0, path=str(numbers))
     data.setup()
     assert data._targets["train"].max() == np.float32(2**57)
+
+
+@pytest.mark.parametrize(
+    ("other", "shown"), [("cafe\u0301", r"'cafe\u0301' and 'caf\u00e9'"), ("caf\u00e9\u200b", r"'caf\xe9' and")]
+)
+def test_labels_that_look_alike_are_said(other, shown, caplog):
+    names_of(cleaned(["caf\u00e9", other, "bar"] * 9), "single_label")
+    assert "signs that look alike, are different labels" in caplog.text
+
+
+def test_declared_names_that_the_data_has_at_other_places_are_refused():
+    rows = replace(rows_of([0, 1] * 9), label_names=("neg", "pos"))
+    with pytest.raises(
+        UserError, match=r"data.label_names has 'pos' at place 0, the data's own names have it at place 1"
+    ):
+        clean({"train": rows}, "single_label", "|", ["pos", "neg"])
+
+
+def test_labels_of_bytes_are_refused():
+    with pytest.raises(UserError, match="the label column holds binary values, not names"):
+        cleaned(pa.array([b"\xff", b"ok"] * 9))

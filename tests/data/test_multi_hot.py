@@ -183,3 +183,46 @@ def test_all_splits_are_read_alike(write):
     assert two._targets["val"].tolist() == [[1, 0]] * 4
     with pytest.raises(UserError, match=r"row b.jsonl:1: 4 values"):
         data_of(write("e.jsonl", lines([[1, 0, 0]] * 9)), val_path=val, multi_hot=True, label_names=NAMES[:3])
+
+
+def test_a_list_of_one_column_is_a_yes_or_no(write):
+    path = write("a.csv", ["text,toxic", *(f"{text},{row[0]}" for text, row in zip(TEXTS, HOT, strict=True))])
+    data = data_of(path, label=["toxic"])
+    assert data.labels == ["toxic"] and data._targets["train"].tolist() == [row[:1] for row in HOT]
+
+
+def test_yes_and_no_are_zeros_and_ones(write):
+    data = data_of(write("a.jsonl", lines([[("no", "yes")[value] for value in row] for row in HOT])))
+    assert data.labels == ["0", "1", "2", "3"] and data._targets["train"].tolist() == HOT
+    rows = (",".join([text, *(("No", "Yes")[value] for value in row)]) for text, row in zip(TEXTS, HOT, strict=True))
+    data = data_of(write("a.csv", [",".join(["text", *NAMES]), *rows]), label=NAMES)
+    assert data.labels == NAMES and data._targets["train"].tolist() == HOT
+
+
+def test_empty_cells_of_a_column_without_a_0_are_refused(write):
+    rows = (f"{text},{row[0]},{row[1] or ''}" for text, row in zip(TEXTS, HOT, strict=True))
+    with pytest.raises(UserError, match="the column 'b' has empty cells and no 0"):
+        data_of(write("a.csv", ["text,a,b", *rows]), label=["a", "b"])
+
+
+@pytest.mark.parametrize("names", [["threat", "toxic", "insult", "obscene"], ["T", "toxic", "I", "O"]])
+def test_names_at_other_places_than_their_columns_are_refused(names, write):
+    rows = (",".join([text, *map(str, row)]) for text, row in zip(TEXTS, HOT, strict=True))
+    with pytest.raises(UserError, match=r"data.label_names has '(threat|toxic)' at place ., the data's own"):
+        data_of(write("a.csv", [",".join(["text", *NAMES]), *rows]), label=NAMES, label_names=names)
+
+
+def test_zeros_and_ones_without_a_sign_between_are_refused(write):
+    path = write("a.csv", cells(["".join(map(str, row)) for row in HOT]))
+    for given in (None, NAMES):
+        with pytest.raises(UserError, match=r"such as '0000', look like a 0 or a 1 for each of 4 labels. Write"):
+            data_of(path, label_names=given)
+    every = sorted({"".join(map(str, row)) for row in HOT})
+    assert data_of(path, label_names=every).labels == every  # said to be names
+
+
+@pytest.mark.parametrize("cell", ["('joy', 'fear')", "{'fear', 'joy'}", "['joy', 'fear']"])
+def test_tuples_and_sets_of_python_are_lists_too(cell, write):
+    one = {"(": "('joy',)", "{": "{'joy'}", "[": "['joy']"}[cell[0]]
+    data = data_of(write("a.csv", cells([cell, one] * 20)))
+    assert data.labels == ["fear", "joy"] and data._targets["train"].tolist() == [[1, 1], [0, 1]] * 20

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import json
 import logging
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,9 +25,12 @@ from noria.data.rows import NO_LABEL, Rows, blank
 log = logging.getLogger(__name__)
 pc: Any = pyarrow.compute  # its functions are made when it is imported: type checkers see none
 
-SIGNS = (",", ";", "|", "\t", "\n")  # what often stands between two labels of a cell
+SIGNS = (",", ";", "|", "\t", "\n", "\uff0c", "\u3001", "\uff1b")  # what often stands between two labels of a cell
 LOOSE = (" ", "/", "&", "+")  # what may do so, but often stands within a name as well
-WRITTEN = r"""^\s*\[\s*(["'\d\[\]-]|[Tt]rue|[Ff]alse)(.|\n)*\]?\s*$"""  # a list that is written out, whole or not
+LIST = r"""\[\s*(["'\d\[\]-]|[Tt]rue|[Ff]alse)(.|\n)*\]?"""
+SET = r"""[({]\s*(["'](.|\n)*|([\d-]|True|False)(.|\n)*,(.|\n)*)[)}]"""  # or a tuple, as Python prints them
+WRITTEN = rf"^\s*({LIST}|{SET})\s*$"  # a list that is written out, whole or not
+RUN_TOGETHER = re.compile("[01]{3,}")
 BAD_LIST = (ValueError, SyntaxError, RecursionError, MemoryError, pa.ArrowInvalid, pa.ArrowTypeError)
 
 
@@ -58,6 +62,7 @@ def clean(
     for kind in (True, False):
         if some := [found for found, how in parsed.values() if (how == "lists") is kind]:
             _refuse_another_sign(some, None if kind else separator, known)
+    _refuse_run_together(rows, known)
     return {name: _by_name(found, declared[name], how) for name, (found, how) in parsed.items()}
 
 
@@ -122,9 +127,10 @@ def _written_list(cell: str) -> Any:
     """The list that a cell is, in JSON or in Python; something else where it is none."""
     for read in (json.loads, ast.literal_eval):
         try:
-            return read(cell.strip())
+            value = read(cell.strip())
         except BAD_LIST:
             continue
+        return sorted(value) if isinstance(value, set) else list(value) if isinstance(value, tuple) else value
     return None
 
 
@@ -167,6 +173,20 @@ def _refuse_another_sign(splits: list[Rows], separator: str | None, known: set[s
             elsewhere = (len(where[part]) > 1 if sure else part in names for part in own)
             if len({*own}) > 1 and all(elsewhere):
                 _refuse(splits, name, own, sign, separator)
+
+
+def _refuse_run_together(splits: list[Rows], known: set[str]) -> None:
+    """Refuses names that are all a 0 or a 1 for each label without a sign between them, such as 0110."""
+    lists = [rows.table["label"] for rows in splits if pa.types.is_string(rows.table["label"].type.value_type)]
+    names = {name for column in lists for name in pc.unique(pc.list_flatten(column)).to_pylist()} - {None}
+    if len(names) < 2 or names <= known or len({*map(len, names)}) > 1 or not all(map(RUN_TOGETHER.fullmatch, names)):
+        return
+    name = min(names)
+    raise UserError(
+        f"{splits[0].where}: the labels, such as {name!r}, look like a 0 or a 1 for each of {len(name)} labels. Write "
+        f"them as a list, [{', '.join(name)}], or as cells with a sign between, {'|'.join(name)}; if each is the name "
+        "of one label, list all of them in data.label_names."
+    )
 
 
 def _refuse(splits: list[Rows], name: str, parts: list[str], sign: str, separator: str | None) -> None:

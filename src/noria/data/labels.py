@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -49,6 +50,8 @@ def clean(
     if kind == "regression":
         return {name: _values(rows) for name, rows in given.items()}
     first = next((rows.label_names for rows in given.values() if rows.label_names), None)
+    for rows in given.values():
+        _refuse_swapped(rows, _stripped(declared), _stripped(rows.label_names))
     each = {name: _stripped(declared or rows.label_names or first) for name, rows in given.items()}
     if kind == "multi_label":
         return label_lists.clean(given, separator, each, multi_hot)
@@ -57,6 +60,20 @@ def clean(
 
 def _stripped(names: Sequence[str] | None) -> list[str] | None:
     return [str(name).strip() for name in names] if names else None
+
+
+def _refuse_swapped(rows: Rows, declared: Sequence[str] | None, own: Sequence[str] | None) -> None:
+    """Refuses declared names that the source has itself, at other places: one of the two is wrong.
+
+    Raises:
+        UserError: names the first.
+    """
+    for place, name in enumerate(declared or ()):
+        if own and name in own and own.index(name) != place:
+            raise UserError(
+                f"{rows.where}: data.label_names has '{name}' at place {place}, the data's own names have it at place "
+                f"{own.index(name)}: {', '.join(own)}. Take data.label_names out, or give its names that order."
+            )
 
 
 def _named(rows: Rows, declared: Sequence[str] | None) -> Rows:
@@ -86,8 +103,11 @@ def names_of(train: Rows, kind: str) -> list[str]:
         raise UserError(f"{train.where}: no row has a label.")
     alike = [group for group in _alike(names) if len(group) > 1]
     if alike:
-        shown = "; ".join(" and ".join(map(repr, group)) for group in alike[:3])
-        log.warning("%s: labels that differ only in capitals are different labels: %s.", train.where, shown)
+        shown = "; ".join(" and ".join(map(_shown, group)) for group in alike[:3])
+        log.warning(
+            "%s: labels that differ only in capitals, or in signs that look alike, are different labels: %s.",
+            train.where, shown,
+        )  # fmt: skip
     if all(INTEGER.fullmatch(name) for name in names):
         return sorted(names, key=lambda name: (int(name), name))
     return sorted(names)
@@ -96,8 +116,14 @@ def names_of(train: Rows, kind: str) -> list[str]:
 def _alike(names: Sequence[str]) -> list[list[str]]:
     groups: dict[str, list[str]] = {}
     for name in sorted(names):
-        groups.setdefault(name.casefold(), []).append(name)
+        seen = "".join(sign for sign in unicodedata.normalize("NFKC", name) if unicodedata.category(sign) != "Cf")
+        groups.setdefault(" ".join(seen.casefold().split()), []).append(name)
     return list(groups.values())
+
+
+def _shown(name: str) -> str:
+    """A name in quotes, with its signs spelt out where some of them look like others."""
+    return repr(name) if unicodedata.normalize("NFKC", name) == name else ascii(name)
 
 
 def encode(rows: Rows, kind: str, names: Sequence[str]) -> np.ndarray:
@@ -152,6 +178,8 @@ def _names(rows: Rows, checked: bool) -> Rows:
     """One label a row as strings: integers without a point, booleans as true and false."""
     column = rows.table["label"]
     kind = column.type
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        raise UserError(f"{rows.where}: the label column holds {kind} values, not names. Write it as text.")
     if pa.types.is_nested(kind):
         raise UserError(
             f"{rows.where}: the label column holds {kind} values. For several labels a row choose a "

@@ -18,8 +18,8 @@ from noria.data.rows import Rows
 
 pc: Any = pyarrow.compute  # its functions are made when it is imported: type checkers see none
 
-TRUE = ("1", "1.0", "true", "True", "TRUE")
-FALSE = ("0", "0.0", "false", "False", "FALSE")
+TRUE = ("1", "1.0", "true", "True", "TRUE", "yes", "Yes", "YES")
+FALSE = ("0", "0.0", "false", "False", "FALSE", "no", "No", "NO")
 DECIDES = "data.multi_hot=true reads one 0 or 1 for each label, data.multi_hot=false reads names"
 
 
@@ -156,9 +156,14 @@ def one_column(table: pa.Table, columns: Sequence[str], where: str) -> tuple[pa.
                 f"{where}, row {bad[0] + 1}: '{column}' is {values[int(bad[0])].as_py()!r}. Where data.label names "
                 f"several columns, each holds 0 or 1."
             )
+        if empty.any() and (hot != 0).all():
+            raise UserError(
+                f"{where}: the column '{column}' has empty cells and no 0, so an empty cell may mean 0 or not known. "
+                "Write 0 where it means 0."
+            )
         missing |= empty
         parts.append(hot)
     flat = pa.array(np.stack(parts, 1).reshape(-1) == 1)
     offsets = np.arange(0, len(table) + 1) * len(columns)
     lists = pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), flat, mask=pa.array(missing))
-    return table.append_column(name, lists), name
+    return table.drop_columns(list(columns)).append_column(name, lists), name

@@ -107,12 +107,15 @@ def lines_of(file: Iterable[bytes], name: str) -> Iterator[str]:
 
 
 def check_utf8(path: Path) -> None:
-    """Raises a UserError that names the first line that is no UTF-8, if there is one."""
+    """Raises a UserError that names the first line that is no UTF-8, if there is one, or a file that breaks off."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     line = 1
     with open_bytes(path) as file:
         while True:
-            data = file.read(BUFFER)
+            try:
+                data = file.read(BUFFER)
+            except (OSError, pa.ArrowInvalid) as error:
+                raise UserError(f"'{path}' cannot be unpacked: {error}") from None
             try:
                 decoder.decode(data, final=not data)
             except UnicodeDecodeError as error:

@@ -60,9 +60,14 @@ def balanced_weights(kind: str, labels: Tensor, classes: int) -> Tensor:
     single_label: n / (classes * count). multi_label: negatives / positives, the `pos_weight` of the loss.
 
     Raises:
-        UserError: a class has no training example, so that no weight balances it.
+        UserError: a class has no training example, or a label stands in all of them, so that no weight balances it.
     """
     counts = torch.bincount(labels, minlength=classes) if kind == "single_label" else labels.sum(0)
     if (counts == 0).any():
         raise UserError("task.class_weights=balanced: a label has no training example. Give the weights as a list.")
+    if kind == "multi_label" and (counts == len(labels)).any():
+        raise UserError(
+            "task.class_weights=balanced: a label stands in every training row, so its weight would be 0 and nothing "
+            "of it would be learnt. Give the weights as a list."
+        )
     return len(labels) / (classes * counts) if kind == "single_label" else (len(labels) - counts) / counts
