@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
+from safetensors.torch import load_file
 
 from noria.artifact import bundle
 from noria.cli.base import find_start
@@ -56,6 +58,10 @@ READING = {
     "too many levels": (text("a: " + "[" * 5000 + "]" * 5000), f"more than {DEEPEST} levels"),
     "levels that never end": (text("a: " + "{a: " * 100_000), f"more than {DEEPEST} levels"),
     "a number of many digits": (text("format: " + "1" * 5000), "cannot be read"),
+    "a number in sixties": (text("format: 1" + ":1" * 5000), "line 1 holds a number of more than 100 digits"),
+    "a number in hex": (text("seed: 1\nformat: 0x" + "f" * 5000), "line 2 holds a number of more than 100 digits"),
+    "no truth": (text("format: !!bool maybe"), "cannot be read"),
+    "a stamp without a time": (text("format: !!timestamp never"), "cannot be read"),
     "a date that is none": (text("format: 2026-99-99"), "cannot be read"),
     "a key that is a list": (text("? [a]\n: b"), "cannot be read"),
     "a key that is nothing": (text("config: {~: 1}"), "None is no name of a key"),
@@ -119,7 +125,17 @@ def index(files: Any) -> Spoil:
     return spoil
 
 
+def pickled(spoil: Spoil) -> Spoil:
+    def spoil_it(folder: Path) -> None:
+        torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+        (folder / "model.safetensors").unlink()
+        spoil(folder)
+
+    return spoil_it
+
+
 OPENING = {
+    "a million layers of a pickle": (pickled(model(num_hidden_layers=10**6)), "num_hidden_layers=1,000,000, and the"),
     "ten million layers": (model(num_hidden_layers=10**7), "says num_hidden_layers=10,000,000, and the weights are"),
     "endless positions": (model(max_position_embeddings=10**12), "says max_position_embeddings=1,000,000,000,000"),
     "a width of many digits": (model(hidden_size=10**30), r"says hidden_size=10\^30"),

@@ -6,7 +6,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from noria.common.errors import UserError
-from noria.data.chat import ends_turns, need_template, render
+from noria.data.chat import ends_turns, need_template, render, render_all
 
 # as SmolLM2-Instruct has it
 SMOLLM2 = (
@@ -161,3 +161,22 @@ def test_a_template_is_named_with_the_row(tokenizer):
     tokenizer.chat_template = "{% for m in messages %}{{ m['content'].split('|')[5] + 'x' }}{% endfor %}"
     with pytest.raises(UserError, match=r"row 1: the chat template refuses .* no element 5 \(template: data.chat_te"):
         render(tokenizer, TALK, "row 1", None, "data.chat_template=x.jinja")
+
+
+def test_what_a_tool_has_said_may_be_written_in_json(tokenizer):
+    tokenizer.chat_template = (
+        "{% for m in messages %}<{{ m.role }}>{{ m.content | tojson if m.role == 'tool' else m.content }}"
+        "{{ m.tool_calls[0].function | tojson if m.tool_calls }}<end>{% endfor %}"
+        "{% if add_generation_prompt %}<assistant>{% endif %}"
+    )
+    call = {"type": "function", "function": {"name": "w", "arguments": {"city": "Oslo"}}}
+    calls = {"role": "assistant", "content": "", "tool_calls": [call]}
+    said = {"role": "tool", "content": '{"degrees": "5 \u00b0C"}'}
+    text, answers = render(tokenizer, [TALK[0], calls, said, TALK[1]], "row 1")
+    assert '{\\"degrees\\"' in text and len(answers) == 2
+
+
+def test_templates_of_which_none_is_for_conversations_are_one_message(tokenizer):
+    tokenizer.chat_template = {"rag": "{{ messages[0].content }}"}
+    with pytest.raises(UserError, match="multiple chat templates with no default"):
+        render_all(tokenizer, [(TALK, None, "row 1")])

@@ -8,7 +8,7 @@ import pytest
 
 from noria.common.errors import UserError
 from noria.data.conversations import messages_of
-from noria.data.messages import Understood, one_form, tools_of
+from noria.data.messages import BadConversationError, Understood, one_form, tools_of
 
 USER, ANSWER = {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}
 CALL = {"type": "function", "function": {"name": "w", "arguments": {"city": "Oslo"}}}
@@ -88,3 +88,35 @@ def test_a_key_that_is_ignored_or_that_the_template_reads():
     assert one(mood, ignored={"mood"}) == ANSWER
     assert one(mood, read={"mood"}) == mood
     assert one({**ANSWER, "weight": 0}, ignored={"weight"}) == ANSWER
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({**ANSWER, "from": "human", "value": "b"}, "'from' and 'role'"),
+        ({**ANSWER, "from": "assistant", "value": "another"}, "'value' and 'content'"),
+        ({**CALLS, "function_call": {"name": "v"}}, "'tool_calls' and 'function_call'"),
+        ({**ANSWER, "reasoning": "one", "thinking": "two"}, "'reasoning' and 'thinking'"),
+    ],
+)
+def test_two_keys_for_one_thing_must_say_the_same(given, named):
+    with pytest.raises(BadConversationError, match=f"{named} say different things"):
+        one(given)
+
+
+def test_two_keys_that_say_the_same_are_one():
+    assert one({**ANSWER, "reasoning": "hm", "thinking": "hm"}) == {**ANSWER, "reasoning_content": "hm"}
+    assert one({"role": None, "content": None, "from": "gpt", "value": "b"}) == ANSWER
+    assert one({**ANSWER, "from": "gpt", "value": "b"}) == ANSWER
+
+
+def test_json_in_a_text_that_is_too_deep_is_a_bad_conversation():
+    deep = "[" * 100_000
+    call = {"function": {"name": "w", "arguments": deep}}
+    for read in (
+        lambda: one_form(deep, "x"),
+        lambda: tools_of(deep, "x"),
+        lambda: one({**CALLS, "tool_calls": [call]}),
+    ):
+        with pytest.raises(BadConversationError, match="not valid JSON"):
+            read()

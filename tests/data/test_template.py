@@ -8,6 +8,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from noria.data import template
+from noria.data.chat import render_all
 from noria.data.template import Asked, Refused, Runaway, filled
 
 TALK = [{"role": "user", "content": "caf\u00e9 \u2713"}, {"role": "assistant", "content": "yes"}]
@@ -82,3 +83,16 @@ def test_of_many_conversations_those_that_are_refused_are_told_apart(tokenizer):
         [Asked(TALK, None, [(2, False)]), Asked(TALK[:1], None, [(1, False)]), Asked(TALK[::-1], None, [(2, True)])],
     )
     assert first == ["caf\u00e9 \u2713x"] and third == ["yesx"] and "alone" in str(second)
+
+
+@pytest.mark.parametrize("harm", ["{{ 'x' * 10 ** 10 }}", LOOPS])
+def test_of_many_conversations_the_one_that_runs_away_is_named(tokenizer, harm, monkeypatch):
+    monkeypatch.setattr(template, "SECONDS", 0.1)
+    tokenizer.chat_template = "{% if messages[0].content == 'boom' %}" + harm + "{% endif %}{{ messages[0].content }}"
+    boom = [{"role": "user", "content": "boom"}]
+    with pytest.raises(Runaway) as said:
+        filled(tokenizer, [Asked(chat, None, [(1, False)]) for chat in (TALK, TALK, boom)])
+    assert said.value.place == 2
+    chats = [(TALK, None, "row 1"), (TALK, None, "row 2"), ([*boom, TALK[1]], None, "row 3")]
+    with pytest.raises(Runaway, match=r"^row 3: the chat template runs away"):
+        render_all(tokenizer, chats)

@@ -113,7 +113,9 @@ def render_all(
     try:
         found = filled(tokenizer, wanted)
     except Runaway as said:
-        raise Runaway(f"{chats[0][2]}: {said} (template: {named}) {ANOTHER}") from None
+        raise Runaway(f"{chats[said.place][2]}: {said} (template: {named}) {ANOTHER}", said.place) from None
+    except Refused as said:  # several templates, and none for these conversations
+        raise UserError(f"Conversations cannot be written down ({named}): {said} {ANOTHER}") from None
     written: list[Written | BadConversationError] = []
     for one, places, (_, tools, where), texts in zip(given, learnt, chats, found, strict=True):
         try:
@@ -295,5 +297,11 @@ def _unwritten(given: Sequence[Message], whole: str, spans: dict[int, tuple[int,
             continue  # what is not learnt may be cut as it is when the model is asked
         text = whole[slice(*spans[number])] if number in spans else whole
         for key in ("content", *REASONING):
-            if one.get(key, "").strip() not in text:
+            said = one.get(key, "").strip()
+            if said not in text and not (one["role"] == "tool" and any(form in text for form in _in_json(said))):
                 yield f"the {key} of message {number + 1} ({one['role']}) as it is"
+
+
+def _in_json(text: str) -> list[str]:
+    """How templates write what a tool has said where they put it into JSON (Llama 3, Mistral)."""
+    return [json.dumps(text, ensure_ascii=is_ascii)[1:-1] for is_ascii in (False, True)]

@@ -112,7 +112,7 @@ def parsed(text: str, what: str) -> Any:
     """JSON that stands in a string."""
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadConversationError(f"{what} is not valid JSON: {error}.") from None
 
 
@@ -149,6 +149,7 @@ def _message(given: Any, where: str, understood: Understood) -> Message:
     if calls and role != "assistant":
         raise BadConversationError(f"{where}: only the assistant calls tools, and this is the {role}'s message.")
     _refuse_unknown(there, where, understood)
+    _refuse_two(there, role_key, where, understood)
     thoughts = [text_of(there[key], f"{where}: its {key}") for key in REASONING if key in there]
     if thoughts and not set(REASONING) & set(understood.ignored):
         if role != "assistant":
@@ -180,6 +181,19 @@ def _refuse_unknown(there: dict[str, Any], where: str, understood: Understood) -
         raise BadConversationError(
             f"{where}: it is not known what '{name}' means for what is learnt. To leave it unread: data.ignore=[{name}]"
         )
+
+
+def _refuse_two(there: dict[str, Any], role_key: str, where: str, understood: Understood) -> None:
+    """Two keys for one thing: which of them is meant cannot be known, unless they say the same."""
+    other = {"from": "role", "value": "content"} if role_key == "role" else {"role": "from", "content": "value"}
+    pairs = [*other.items(), ("tool_calls", "function_call")]
+    pairs += [(REASONING[0], REASONING[1]), (REASONING[0], REASONING[2]), (REASONING[1], REASONING[2])]
+    said = {
+        key: SAME_ROLES.get(str(value), value) if key in ("role", "from") else value for key, value in there.items()
+    }
+    for one, two in pairs:
+        if {one, two} <= set(there) - set(understood.ignored) and said[one] != said[two]:
+            raise BadConversationError(f"{where}: '{one}' and '{two}' say different things. Keep one of them.")
 
 
 def _role(given: Any, where: str) -> str:

@@ -36,7 +36,15 @@ class Refused(Exception):
 
 
 class Runaway(UserError):
-    """The template takes too long or writes too much, whatever it is given next."""
+    """The template takes too long or writes too much, whatever it is given next.
+
+    Args:
+        place: which of those that it was given did that to it.
+    """
+
+    def __init__(self, said: str, place: int = 0) -> None:
+        super().__init__(said)
+        self.place = place
 
 
 @dataclass(frozen=True)
@@ -73,18 +81,25 @@ def filled(tokenizer: PreTrainedTokenizerBase, asked: Sequence[Asked]) -> list[l
     answers = _PROCESS.ask(json.dumps({**request, "items": items}, default=str))
     if isinstance(answers, str):
         if len(asked) > 1:  # which of them was it?
-            return [found for one in asked for found in filled(tokenizer, [one])]
+            return [_alone(tokenizer, one, place) for place, one in enumerate(asked)]
         answers = [{"runaway": answers}]
-    return [_found(answer) for answer in answers]
+    return [_found(answer, place) for place, answer in enumerate(answers)]
 
 
-def _found(answer: dict[str, Any]) -> list[str] | Refused:
+def _alone(tokenizer: PreTrainedTokenizerBase, one: Asked, place: int) -> list[str] | Refused:
+    try:
+        return filled(tokenizer, [one])[0]
+    except Runaway as said:
+        raise Runaway(str(said), place) from None
+
+
+def _found(answer: dict[str, Any], place: int) -> list[str] | Refused:
     if "runaway" in answer:
         way = {
             "time": f"it has not come to an end within {SECONDS:g} s of computing",
             "memory": f"it needs more than {MEMORY >> 30} GB of memory or writes more than {LENGTH >> 20} MB",
         }[answer["runaway"]]
-        raise Runaway(f"the chat template runs away: {way}.")
+        raise Runaway(f"the chat template runs away: {way}.", place)
     return Refused(" ".join(answer["refused"].split())) if "refused" in answer else list(answer["texts"])
 
 

@@ -19,7 +19,7 @@ LARGEST = 2**24  # of a size that no weight has, such as the positions that a ro
 
 
 def refuse_implausible(folder: Path, name: str) -> None:
-    """Looks at a local folder with a `config.json` and weights as safetensors; at nothing else.
+    """Looks at a local folder with a `config.json` and weights; of those that are no safetensors only at their size.
 
     Raises:
         UserError: an index names a file outside the folder, or a size in the config is far beyond the weights.
@@ -40,14 +40,16 @@ def refuse_implausible(folder: Path, name: str) -> None:
                     numbers += size
         except (SafetensorError, OSError):  # opening it says better what is wrong
             return
-    if not tensors:
+    numbers += sum(path.stat().st_size for path in folder.glob("*.bin"))
+    if not numbers:
         return
     for key, value in _integers(read_mapping(folder / "config.json"), ""):
         most = max(MOST_LAYERS, tensors) if "layer" in key.rpartition(".")[2] else max(LARGEST, numbers)
         if value > most:
             raise UserError(
-                f"model.name={name}: config.json says {key}={_short(value)}, and the weights are {tensors:,} tensors "
-                f"of {numbers:,} numbers. They do not belong together."
+                f"model.name={name}: config.json says {key}={_short(value)}, and the weights are "
+                f"{f'{tensors:,} tensors of ' if tensors else 'at most '}{numbers:,} numbers. They do not belong "
+                "together."
             )
 
 
