@@ -126,3 +126,30 @@ def test_one_field_may_be_named_alone(tmp_path: Path) -> None:
         list(read_prompts(str(tmp_path / "a.jsonl"), fields))
     (tmp_path / "a.txt").write_text("plain\n")
     assert list(read_prompts(str(tmp_path / "a.txt"), fields)) == [{"question": "plain"}]
+
+
+def test_a_chat_in_a_text_of_json_is_read_as_it_is_learnt(tmp_path: Path) -> None:
+    answer = {"role": "assistant", "content": "Hello"}
+    file = tmp_path / "a.jsonl"
+    file.write_text(json.dumps({"messages": json.dumps([*HI, answer])}) + "\n")
+    (row,) = read_prompts(str(file))
+    assert prompt_of(row, True) == HI and reference_of(row) == "Hello"
+    file.write_text(json.dumps({"messages": "[{"}) + "\n")
+    with pytest.raises(UserError, match="line 1: 'messages' must be a list"):
+        list(read_prompts(str(file)))
+
+
+def test_a_call_of_sharegpt_is_asked_as_a_call() -> None:
+    turns = [("human", "Hi"), ("function_call", '{"name": "w", "arguments": {}}'), ("observation", "sunny")]
+    chat = [{"from": who, "value": said} for who, said in turns]
+    prompt = prompt_of({"conversations": chat}, True)
+    assert prompt is not None
+    messages, _ = conversation(prompt, "x")  # type: ignore[arg-type]
+    assert messages[1]["tool_calls"] == [{"type": "function", "function": {"name": "w", "arguments": {}}}]
+    assert prompt_of({"conversations": chat[:2]}, True) == HI, "a call that it ends with is an answer"
+
+
+def test_a_system_message_beside_one_of_which_only_the_template_knows_the_role() -> None:
+    chat = [{"role": "system", "content": [{"type": "text", "text": "a"}]}, {"role": "critic", "content": "x"}]
+    with pytest.raises(UserError, match="two system messages"):
+        conversation({"messages": chat, "system": "b"}, "x")

@@ -25,7 +25,7 @@ class _Refused(ValueError):
     pass
 
 
-class Loader(Base):  # type: ignore[misc]
+class Loader(Base):
     """YAML's safe loader, without whole numbers of any length."""
 
 

@@ -274,7 +274,8 @@ def begun(turns: list[Message], system: Any, history: Any, where: str) -> list[M
     system = "" if system is None else text_of(system, f"{where}: its system message")
     history = parsed(history, f"{where}: its history") if isinstance(history, str) and history.strip() else history
     is_first = turns[0]["role"] == "system"
-    if system.strip() and is_first and turns[0]["content"].strip() != system.strip():
+    first = text_of(turns[0].get("content") or "", f"{where}: its first message") if is_first else ""
+    if system.strip() and is_first and first.strip() != system.strip():
         raise BadConversationError(f"{where}: the column and the first message are two system messages.")
     before = [{"role": "system", "content": system}] if system.strip() and not is_first else turns[: int(is_first)]
     return [*before, *_history(history, where), *turns[int(is_first) :]]

@@ -14,9 +14,10 @@ from typing import Any
 from noria.common.errors import UserError, did_you_mean
 
 ROLES = ("system", "user", "assistant", "tool")
+CALL = "function_call"  # a role of ShareGPT's, and a key of OpenAI's older form
 # Other names of the same roles: ShareGPT's and LLaMA-Factory's, OpenAI's newer and older ones.
 SAME_ROLES = {
-    "human": "user", "gpt": "assistant", "function_call": "assistant", "observation": "tool",
+    "human": "user", "gpt": "assistant", CALL: "assistant", "observation": "tool",
     "developer": "system", "function": "tool",
 }  # fmt: skip
 WEIGHTS = ("weight", "train", "training")  # of OpenAI, and of Axolotl: 0 or false is context, and is not learnt
@@ -141,7 +142,7 @@ def _message(given: Any, where: str, understood: Understood) -> Message:
         raise BadConversationError(f"{where} {said}: 'role' and 'content' are needed (or 'from' and 'value').")
     role = _role(given[role_key], where)
     content = given.get(content_key)
-    if given[role_key] == "function_call":
+    if given[role_key] == CALL:
         content, calls = "", [_call(each, where) for each in _listed(parsed(str(content), f"{where}: its content"))]
     if content is None and calls:
         content = ""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from noria.common.errors import UserError, did_you_mean
 from noria.data.conversations import SHAREGPT, begun
 from noria.data.files import read_rows
 from noria.data.messages import (
+    CALL,
     ROLES,
     SAME_ROLES,
     WEIGHTS,
@@ -21,6 +23,7 @@ from noria.data.messages import (
     Understood,
     absent,
     one_form,
+    parsed,
     text_of,
     tools_of,
 )
@@ -143,8 +146,9 @@ def _with_what_is_beside(messages: Messages, row: Mapping[str, Any], fields: Fie
 def reference_of(row: dict[str, Any], fields: Fields = USUAL) -> Any:
     """What answered a row before: the answers that its chat ends with, or its response; None where there is none."""
     name = fields.find(row)
-    if name is not None and isinstance(row[name], list):
-        cut = _messages(row[name])[len(_asked(row[name])) :]
+    said = None if name is None or not fields.is_chat(name, row[name]) else _messages(row[name])
+    if isinstance(said, list):
+        cut = said[len(_asked(said)) :]
         return "\n\n".join(map(_said, cut)) if cut else row.get(fields.response)
     return row.get(fields.response)
 
@@ -164,13 +168,22 @@ def _asked(value: Any) -> Any:
     if not isinstance(messages, list):
         return messages
     stop = len(messages)
-    while stop and isinstance(messages[stop - 1], dict) and messages[stop - 1].get("role") == "assistant":
+    while stop and _is_answer(messages[stop - 1]):
         stop -= 1
     return messages[:stop]
 
 
+def _is_answer(message: Any) -> bool:
+    role = message.get("role") if isinstance(message, dict) else None
+    return isinstance(role, str) and SAME_ROLES.get(role, role) == "assistant"
+
+
 def _messages(value: Any) -> Any:
-    """Messages of {role, content}, also from ShareGPT's {from, value}; a field that is null is no field."""
+    """Messages of {role, content}, also from ShareGPT's {from, value} and from a list in JSON; a field that is null is
+    no field."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        with suppress(BadConversationError):  # then it is no list, which is said where its place is known
+            value = parsed(value, "a chat")
     if not isinstance(value, list):
         return value
     return [_message(given) if isinstance(given, dict) else given for given in value]
@@ -181,7 +194,9 @@ def _message(given: dict[str, Any]) -> dict[str, Any]:
     if not {"from", "value"} <= {*message}:
         return message
     role, content = message.pop("from"), message.pop("value")
-    return {"role": SAME_ROLES.get(role, role) if isinstance(role, str) else role, "content": content, **message}
+    if isinstance(role, str) and role != CALL:  # whose text is a call: `one_form` makes one of it
+        role = SAME_ROLES.get(role, role)
+    return {"role": role, "content": content, **message}
 
 
 def conversation(prompt: Sequence[dict[str, Any]] | dict[str, Any], where: str) -> tuple[Messages, Messages]:
@@ -230,5 +245,5 @@ def check_messages(messages: object, where: str) -> None:
             if not isinstance(message.get(key), str):
                 what = "is no text" if message.get(key) is not None else "is missing"
                 raise UserError(f"{where}: the '{key}' of message {number} {what}. Messages look like {example}.")
-    if messages and messages[-1]["role"] == "assistant":
+    if messages and _is_answer(messages[-1]):
         raise UserError(f"{where}: the last message is the assistant's own. Leave it out, and it will be written anew.")
