@@ -85,3 +85,20 @@ def test_a_package_that_the_attention_needs_is(noria: Callable[..., int], tiny: 
     assert noria(*tiny, "model.attn_implementation=flash_attention_2") == 2
     error = " ".join(capsys.readouterr().err.split())
     assert "model.attn_implementation=flash_attention_2" in error and "Traceback" not in error, error
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["hydra.run.dir=a_file/run"],
+        ["paths.run_dir=a_file"],
+        ["paths.runs=a_file"],
+        ["hydra.sweep.dir=a_file", "seed=0,1", "-m"],
+        ["hydra.sweep.dir=a_file/sweep", "hydra/sweeper=optuna", "seed=choice(0,1)", "-m"],
+    ],
+)
+def test_a_file_where_the_run_was_to_lie(noria: Callable[..., int], tiny: list[str], tmp_path: Path, capsys, words):
+    (tmp_path / "a_file").touch()
+    assert noria(*tiny, *words) == 2
+    error = capsys.readouterr().err
+    assert "a_file" in error and "cannot be a folder" in error and "Traceback" not in error, error

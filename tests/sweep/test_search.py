@@ -19,6 +19,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 from optuna.trial import TrialState
 
+from noria.common.errors import UserError
 from noria.sweep.search import Search
 from noria.sweep.space import Space
 from noria.sweep.trial import Trial
@@ -150,6 +151,19 @@ def command(tmp_path):
         return Search(tmp_path, space, {"val/accuracy": "max"}, sampler="random", n_trials=4)
 
     return start
+
+
+@pytest.mark.parametrize("other", [{"val/loss": "min"}, {"val/f1": "max"}, {"val/accuracy": "max", "val/loss": "min"}])
+def test_a_study_is_not_gone_on_with_for_other_numbers(command, tmp_path, other):
+    """Optuna would keep the directions of the first command, and rank losses among accuracies."""
+    first = command()
+    first.tell(over(next(asked(first))))
+    first.close()
+    with pytest.raises(UserError, match=r"searches for val/accuracy: max, and this command for val/.*sweep="):
+        Search(tmp_path, first.space, other, sampler="random", n_trials=4)
+    again = command()
+    assert again.study.best_value == 0.5 and not list(tmp_path.glob(".locks/search-*"))[1:]
+    again.close()
 
 
 def asked(search: Search) -> Iterator[Trial]:

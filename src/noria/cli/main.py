@@ -143,6 +143,12 @@ def _run_hydra(argv: list[str]) -> None:
     except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:
         if command.failed is None:  # it comes from composing, and not out of a trial
             raise UserError(explain(error, conf_dir())) from error
+    except (NotADirectoryError, FileExistsError) as error:  # Hydra makes the folder of a run or a sweep
+        if command.failed is None:
+            raise UserError(
+                f"{error.filename} cannot be a folder ({error.strerror}), and the run or the sweep was to lie in it: "
+                "see paths.runs, paths.run_dir, hydra.run.dir and hydra.sweep.dir."
+            ) from error
     finally:
         sys.argv, Hydra.get_mode = arguments, read_mode  # type: ignore[method-assign]
         start.clean_up()

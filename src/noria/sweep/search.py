@@ -39,6 +39,7 @@ SAMPLERS: dict[str, Callable[..., BaseSampler]] = {
     "nsga2": NSGAIISampler,
 }
 KEY, FOLDER, HOST, OWNER, OVERRIDES = "noria_key", "noria_folder", "noria_host", "noria_owner", "overrides"
+OBJECTIVES = "noria_objectives"  # of a study: the names of the numbers that it looks at
 BEGINNING = 60.0  # seconds that a command may take from asking for a trial to writing its name on it
 COUNTED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
 
@@ -60,7 +61,7 @@ class Search:
         n_trials: of the whole study, however often the command is started; None for a grid's own number.
 
     Raises:
-        UserError: a storage or options that Optuna refuses.
+        UserError: a storage or options that Optuna refuses, or a study that has searched for something else.
     """
 
     def __init__(
@@ -102,13 +103,31 @@ class Search:
                     pruner=make_pruner(pruner, pruner_options),
                     load_if_exists=True,
                 )
+                self._refuse_other_objectives()
             self._sampler, self._sampler_options = sampler, {"seed": seed, **(sampler_options or {})}
             self._seen = len(self.study.get_trials(deepcopy=False))
             self._draw_from(self._seen)
+        except UserError:
+            self.close()
+            raise
         except (ValueError, TypeError, ImportError) as error:
             raise UserError(f"hydra.sweeper: Optuna refuses this: {error}") from error
         except Exception as error:  # of SQLAlchemy or a driver, whichever the storage is made of
             raise UserError(masked_text(f"hydra.sweeper.storage={self.storage} cannot be opened: {error}")) from error
+
+    def _refuse_other_objectives(self) -> None:
+        """Refuses a study of other numbers: Optuna opens it in silence, keeps its directions, and ranks both as one."""
+        directions = [direction.name.lower().removesuffix("imize") for direction in self.study.directions]
+        names = self.study.user_attrs.get(OBJECTIVES)  # a study of an older Noria says its directions only
+        if directions == list(self.objectives.values()) and names in (None, list(self.objectives)):
+            self.study.set_user_attr(OBJECTIVES, list(self.objectives))
+            return
+        before = ", ".join(f"{name}: {mode}" for name, mode in zip(names or ["?"] * 9, directions, strict=False))
+        now = ", ".join(f"{name}: {mode}" for name, mode in self.objectives.items())
+        raise UserError(
+            f"The study {self.study_name} in {masked_text(self.storage)} searches for {before}, and this command for "
+            f"{now}. Type sweep=<another name> (with a storage of your own, hydra.sweeper.study_name=…) for a new one."
+        )
 
     def ask(self, make: Callable[[int, list[str]], Trial]) -> Iterator[Trial]:
         """Trials, one each time it is asked, until the study has its number.
