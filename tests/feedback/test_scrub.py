@@ -61,6 +61,7 @@ from noria.feedback.scrub import FINDERS, IN_WORDS, coverage, find, scrub
             "passport X1234567, licence plate ABC-1234, sort code 12-34-56",
             "passport <ID>, licence plate <ID>, sort code <ID>",
         ),
+        ("My SSN: 123 45 6789, social security number 123456789", "My SSN: <ID>, social security number <ID>"),
         ("I am in SW1A 1AA, not in K1A 0B1 or IL 62704", "I am in <POSTCODE>, not in <POSTCODE> or <POSTCODE>"),
         (
             "My zip code is 2371; PLZ 10115, Postcode: 1012 AB",
@@ -95,6 +96,7 @@ def test_personal_data_goes(text: str, scrubbed: str) -> None:
         "a profit of 10000-1202 or 15000-2000=13000, FB15K237 and WN18RR, a passport of the 1980s, N1 3rd place",
         "New York 1997, 20000 Leagues, in 10000 BC, BBC2 8PM, W1 2AM, zip through 1000 of them, on 10000 Maniacs",
         "MA 2001, the 90210 show, Area 51000, 12/12/2012 was the premiere",
+        "lives on social security of 12000 dollars",
         "a <EMAIL> that is scrubbed already, and <PHONE>",
         "",
     ],

@@ -51,6 +51,7 @@ PAPER = (
     r"|driv(?:er|ing) permit|permis\b|f\u00fchrerschein|permiso de conducir|patente di guida|rijbewijs"
     r"|(?-i:DL)(?= ?(?:#|no\b|num|:))|(?:licen[cs]e|number|registration) plate|passport|passeport|reisepass|pasaporte"
     r"|identity card|ID card|ID number|national id|personalausweis|(?-i:DNI)|national insurance|NHS number"
+    r"|social security(?= (?:number|no\b|num|is\b|#)|:)|SSN\b"
     r"|tax (?:id|number)|tax file number|social insurance|(?:bank )?account (?=number|no\b|nr|#|:)|sort code"
     r"|routing number|medicare|(?:member|patient|employee|student) id)"
 )
