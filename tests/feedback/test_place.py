@@ -68,6 +68,21 @@ def test_a_database_that_is_not_in_its_place_keeps_nothing_until_it_is_back(
     again.close()
 
 
+def test_a_link_to_a_database_is_that_database(tmp_path: Path, prediction: Make) -> None:
+    (tmp_path / "disk").mkdir()
+    link, real = tmp_path / "feedback.db", tmp_path / "disk" / "real.db"
+    link.symlink_to(real)  # to where there is room; made through it
+    store = Store(f"sqlite:///{link}")
+    for _ in range(2):
+        store.add_predictions([prediction()])
+    assert store.counts()["predictions"] == 2
+    link.unlink()
+    link.symlink_to(tmp_path / "other.db")
+    with pytest.raises(StoreDown, match="is not there any more"):
+        store.add_predictions([prediction()])
+    store.close()
+
+
 def test_a_deleted_database_is_not_made_anew_and_leaves_no_stray_file(tmp_path: Path, prediction: Make) -> None:
     path = tmp_path / "feedback.db"
     store = Store(f"sqlite:///{path}")

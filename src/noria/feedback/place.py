@@ -6,6 +6,7 @@ to be kept is gone when the process ends (sqlite.org/howtocorrupt.html, section 
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from noria.feedback.records import StoreDown
@@ -24,6 +25,7 @@ class Place:
     def __init__(self, path: str) -> None:
         self._path = path
         self._file = _identity(path)
+        self._real = os.path.realpath(path)  # beside this one SQLite keeps the others, where `path` is a link
         self._beside: tuple[Identity | None, ...] | None = None
 
     def check_file(self) -> None:
@@ -42,12 +44,12 @@ class Place:
                 closed, which brings what they hold into the file; with new ones the next write may do.
         """
         self.check_file()
-        found = tuple(_identity(self._path + ending) for ending in BESIDE)
+        found = tuple(_identity(self._real + ending) for ending in BESIDE)
         before, self._beside = self._beside, found
         if None in found or before not in (None, found):
             self._beside = None
             raise StoreDown(
-                f"What SQLite keeps beside {self._path} ({' and '.join(BESIDE)}) was deleted while it was open: leave "
+                f"What SQLite keeps beside {self._real} ({' and '.join(BESIDE)}) was deleted while it was open: leave "
                 "these files alone. The last write is not sure to be kept."
             )
 
