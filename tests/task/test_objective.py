@@ -98,3 +98,7 @@ class TestBalanced:
     def test_a_class_without_examples_is_refused(self, kind: str, labels: torch.Tensor) -> None:
         with pytest.raises(UserError, match=r"task\.class_weights=balanced: .*no training example"):
             balanced_weights(kind, labels, 3)
+
+    def test_a_label_of_every_row_is_refused(self) -> None:
+        with pytest.raises(UserError, match=r"task\.class_weights=balanced: a label stands in every training row"):
+            balanced_weights("multi_label", torch.tensor([[1.0, 0.0], [1.0, 1.0]]), 2)
