@@ -19,6 +19,12 @@ def test_settings_that_contradict_each_other():
         Settings(**{**GOOD, "batch_timeout": 1.0})
 
 
+@pytest.mark.parametrize("name", ["timeout", "follow"])
+def test_a_time_without_an_end_is_refused(name):
+    with pytest.raises(UserError, match=rf"stage\.{name} is a number of seconds, not inf"):
+        Settings(**{**GOOD, name: float("inf")})
+
+
 def test_keys_are_known_by_name():
     keys = Keys(" alice:one , bob:two:three,")
     assert keys and keys.client("Bearer one") == "alice" and keys.client("bearer  two:three") == "bob"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
+import math
 from dataclasses import dataclass
 
 from noria.common.errors import UserError
@@ -39,6 +40,9 @@ class Settings:
                 f"stage.max_texts={self.max_texts} is more than stage.queue_size={self.queue_size}: a request of so "
                 "many texts would never be let in. Raise queue_size or lower max_texts."
             )
+        for name in ("timeout", "follow"):
+            if not math.isfinite(getattr(self, name)):
+                raise UserError(f"stage.{name} is a number of seconds, not {getattr(self, name)}: a server must end.")
         if self.batch_timeout >= self.timeout:
             raise UserError(
                 f"stage.batch_timeout={self.batch_timeout} is how long a text waits for others, and stage.timeout="
