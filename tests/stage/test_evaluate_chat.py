@@ -89,6 +89,18 @@ def test_an_experiment_does_not_mix_two_data_sets(measured, recorded, chatted):
     assert measured(*words) == recorded
 
 
+def test_an_experiment_that_names_a_template_does_not_replace_the_models(measured, recorded, chatted, tmp_path, capsys):
+    (tmp_path / "other.jinja").write_text(TEMPLATE.replace("'<|im_end|>'", "' and so on <|im_end|>'"))
+    (tmp_path / "mine/experiment").mkdir(parents=True)
+    data = f"data:\n  path: {chatted.parents[2] / 'chat.jsonl'}\n  chat_template: {tmp_path / 'other.jinja'}\n"
+    overlay = f"# @package _global_\ndefaults:\n  - override /data: instructions\n{data}"
+    (tmp_path / "mine/experiment/chats.yaml").write_text(overlay)
+    words = ["--config-dir", tmp_path / "mine", "experiment=chats"]
+    assert measured(*words) == recorded
+    assert "was typed" not in capsys.readouterr().out
+    assert measured(*words, f"data.chat_template={tmp_path / 'other.jinja'}") != recorded
+
+
 def test_a_moved_artifact_needs_no_template_file(measured, noria, recorded, chatted, tmp_path):
     shutil.copytree(chatted / "artifact", tmp_path / "moved")
     (tmp_path / "ask.txt").write_text("Say 3.\n")

@@ -83,7 +83,7 @@ def find_start(argv: list[str]) -> Start:
     if artifact is not None and (artifact / "noria.yaml").is_file():
         saved = read_mapping(artifact / "noria.yaml")
         config, choices = saved.get("config"), saved.get("choices") or {}
-        kept = Kept.of(saved, typed)
+        kept = Kept.of(saved, typed, artifact)
         where = str(artifact / "noria.yaml")
     elif resume is not None and (resume / "config.yaml").is_file():
         config, choices, where = read_mapping(resume / "config.yaml"), _choices(resume), str(resume / "config.yaml")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
@@ -16,6 +17,7 @@ from noria.config.columns import text_columns
 from noria.config.signature import class_attributes, read
 
 LENGTH = "max_length"
+TEMPLATE = "chat_template"
 KINDS = ("single_label", "multi_label", "regression", "causal_lm")
 
 
@@ -27,22 +29,25 @@ class Kept:
         kind: what the model was trained for.
         max_length: tokens of a text at most, as it was trained; None where it is not said.
         columns: how many texts a row has.
+        template: whether its tokenizer has a chat template of its own.
         typed: the keys of the command line; they go over everything.
     """
 
     kind: str = ""
     max_length: int | None = None
     columns: int = 1
+    template: bool = False
     typed: Collection[str] = field(default_factory=tuple)
 
     @classmethod
-    def of(cls, facts: dict[str, Any], typed: Collection[str]) -> Kept:
-        """From what `noria.yaml` holds."""
+    def of(cls, facts: dict[str, Any], typed: Collection[str], folder: Path) -> Kept:
+        """From what the `noria.yaml` of an artifact's folder holds."""
         length = facts.get(LENGTH)
         data = (facts.get("config") or {}).get("data") if isinstance(facts.get("config"), dict) else None
         keys = frozenset(key.lstrip("+") for key in typed)
         columns = len(text_columns(data if isinstance(data, dict) else {}))
-        return cls(str(facts.get("kind")), length if isinstance(length, int) else None, columns, keys)
+        template = (folder / f"{TEMPLATE}.jinja").is_file()
+        return cls(str(facts.get("kind")), length if isinstance(length, int) else None, columns, template, keys)
 
     def config(self) -> dict[str, Any]:
         """What goes over every choice that is made, but not over a key that is typed."""
@@ -51,7 +56,8 @@ class Kept:
     def settle(self, cfg: DictConfig) -> None:
         """Takes out of a composed config what nobody typed and its parts do not have.
 
-        That is a length of data without any, and what an experiment says of training to another stage.
+        That is a length of data without any, what an experiment says of training to another stage, and the chat
+        template that it names where the artifact's tokenizer has one: the file may be another by now.
 
         Raises:
             UserError: the data has one text a row, and the model reads pairs, or the other way round; or it is data
@@ -64,6 +70,8 @@ class Kept:
             return
         if f"data.{LENGTH}" not in self.typed:
             _leave_out(data, [LENGTH])
+        if self.template and data.get(TEMPLATE) is not None and f"data.{TEMPLATE}" not in self.typed:
+            data[TEMPLATE] = None
         kinds = class_attributes(str(data.get("_target_"))).get("kinds")
         # What is no kind at all is said when the artifact is opened.
         if isinstance(kinds, tuple) and kinds and self.kind in KINDS and self.kind not in kinds and _measures(stage):
