@@ -27,7 +27,7 @@ _PART = re.compile(r"(?i)((?:^|[\s;])(?:password|passwd|pwd)\s*=\s*)(?:'(?:[^'\\
 # What a dict on the command line holds: `{user:u,password:p}`
 _INSIDE = re.compile(r"""([{,]\s*['"]?([\w-]+)['"]?\s*:\s*)('[^']*'|"[^"]*"|[^,{}\[\]]+)""")
 _NAME = re.compile(
-    r"(^|_)(\w*passwords?|passwd|pwd|passphrase|secrets?|credentials?|authorization"
+    r"passwords?$|(^|_)(passwd|pwd|passphrase|secrets?|credentials?|authorization"
     r"|(api|access|secret|private|account)_?keys?)$"
     r"|(^|_)((hf|auth|access|api|bearer|refresh|wandb|session|security|secret|sas|bot|hub|git_?hub|gh|git_?lab)_?)token$"
     r"|^token$"
