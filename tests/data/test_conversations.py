@@ -187,7 +187,7 @@ def test_bad_rows_are_left_out_up_to_a_share_and_named(write, caplog):
         read_conversations(path, DEFAULT, Reading(max_bad_share=0.04))
 
 
-@pytest.mark.parametrize("name", ["images", "chosen", "weight", "system_prompt", "functions"])
+@pytest.mark.parametrize("name", ["training", "images", "chosen", "weight", "system_prompt", "functions"])
 def test_a_column_that_says_what_is_learnt_is_not_passed_over(name, write, caplog):
     path = write("a.jsonl", [json.dumps({"messages": chat("a", "b"), name: "x", "source": "web"})])
     with pytest.raises(UserError, match=rf"there is a '{name}'.*data.ignore=\[{name}\]"):
@@ -204,3 +204,11 @@ def test_answers_of_which_none_is_to_be_learnt_are_counted(write, caplog):
     assert read.ids == ["a.jsonl:1", "a.jsonl:3"] and read.dropped == {"no_answer_is_to_be_learnt": 1}
     assert "in 1 conversations the assistant speaks before" in caplog.text
     assert "in 1 conversations nobody answers what is asked last" in caplog.text
+
+
+def test_of_two_columns_of_chats_the_one_that_is_not_read_is_named(write, caplog):
+    other = [{"from": "human", "value": "c"}, {"from": "gpt", "value": "d"}]
+    path = write("a.jsonl", [json.dumps({"messages": chat("a", "b"), "conversations": other})])
+    with caplog.at_level(logging.WARNING):
+        assert chats(read_conversations(path, DEFAULT)) == [chat("a", "b")]
+    assert "nothing is made of conversations." in caplog.text

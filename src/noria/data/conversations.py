@@ -20,6 +20,7 @@ from noria.data.files import PARQUET, read_rows
 from noria.data.json_files import JSON, Records, read_records
 from noria.data.messages import (
     PLAIN,
+    WEIGHTS,
     BadConversationError,
     Message,
     Understood,
@@ -49,7 +50,7 @@ ALPACA = "data.prompt=instruction data.input=input data.response=output"
 REFUSED = {
     **dict.fromkeys(("images", "image", "audios", "audio", "videos", "video"), "only texts can be learnt from"),
     **dict.fromkeys(("chosen", "rejected"), "preferences are not learnt"),
-    **dict.fromkeys(("weight", "train", "mask"), "rows are not weighted; messages may have a weight of 0"),
+    **dict.fromkeys((*WEIGHTS, "mask"), "rows are not weighted; messages may have a weight of 0"),
     **dict.fromkeys(("system_prompt", "system_message"), "a column of system messages is named by data.system"),
     "functions": "a column of tools is named by data.tools",
     "documents": "documents are not given to the chat template",
@@ -180,7 +181,8 @@ def unread(names: Sequence[str], columns: Columns, ignored: Collection[str]) -> 
     """The columns of a file that nothing is made of, but for a row's own id."""
     used = {value for value in vars(columns).values() if value} | {"id"} | set(ignored)
     if columns.messages is not None and ({columns.messages, SHAREGPT} & set(names)):
-        used = (used | {SHAREGPT}) - {columns.prompt, columns.response, columns.input}
+        chat = columns.messages if columns.messages in names else SHAREGPT
+        used = (used - {columns.prompt, columns.response, columns.input, SHAREGPT}) | {chat, *ignored}
     return sorted(set(names) - used)
 
 
