@@ -249,3 +249,9 @@ def test_declared_names_that_the_data_has_at_other_places_are_refused():
 def test_labels_of_bytes_are_refused():
     with pytest.raises(UserError, match="the label column holds binary values, not names"):
         cleaned(pa.array([b"\xff", b"ok"] * 9))
+
+
+def test_a_column_of_texts_is_no_column_of_labels():
+    labels = [f"word {number} and more words" for number in range(10_001)]
+    with pytest.raises(UserError, match=r"10001 different labels \(at most 1000\). Is this the right column"):
+        names_of(cleaned(labels, "multi_label"), "multi_label")

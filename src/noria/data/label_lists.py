@@ -27,6 +27,7 @@ pc: Any = pyarrow.compute  # its functions are made when it is imported: type ch
 
 SIGNS = (",", ";", "|", "\t", "\n", "\uff0c", "\u3001", "\uff1b")  # what often stands between two labels of a cell
 LOOSE = (" ", "/", "&", "+")  # what may do so, but often stands within a name as well
+MANY = 10_000  # names; more are texts, of which a look at each word would take minutes: `names_of` refuses them
 LIST = r"""\[\s*(["'\d\[\]-]|[Tt]rue|[Ff]alse)(.|\n)*\]?"""
 SET = r"""[({]\s*(["'](.|\n)*|([\d-]|True|False)(.|\n)*,(.|\n)*)[)}]"""  # or a tuple, as Python prints them
 WRITTEN = rf"^\s*({LIST}|{SET})\s*$"  # a list that is written out, whole or not
@@ -159,8 +160,8 @@ def _refuse_another_sign(splits: list[Rows], separator: str | None, known: set[s
     """
     lists = [rows.table["label"] for rows in splits if pa.types.is_string(rows.table["label"].type.value_type)]
     names = {name for column in lists for name in pc.unique(pc.list_flatten(column)).to_pylist()} - {None}
-    for sign in (*SIGNS, *LOOSE):
-        if sign == separator:
+    for sign in (*SIGNS, *LOOSE) if len(names) <= MANY else SIGNS:
+        if sign == separator or not any(sign in name for name in names):
             continue
         parts = {name: [part for one in name.split(sign) if (part := one.strip())] for name in names}
         where: dict[str, set[str]] = {}
