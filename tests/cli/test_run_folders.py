@@ -68,3 +68,14 @@ def test_a_job_that_slurm_queues_again_goes_on_with_its_own_run(run, noria, tiny
     assert len(runs) == 2 and runs[run]["status"] == "done" and len(runs[run]["resumed"]) == 1
     assert "runs/default/mine" in capsys.readouterr().err, "it says what it goes on with"
     assert contents(other) == before
+
+
+def test_a_run_does_not_take_the_folder_of_all_runs(noria, tiny, tmp_path, capsys):
+    """Every later run would lie inside it, and be refused."""
+    assert noria(*tiny, "paths.run_dir=runs") == 2
+    assert "runs is the folder of all runs" in " ".join(capsys.readouterr().err.split())
+    assert tmp_path.is_dir()  # nothing lies in it, and it is where the command was typed
+    (tmp_path / "runs").mkdir(exist_ok=True)
+    assert noria(*tiny, "hydra.run.dir=.") == 2
+    assert "holds the folder of all runs (paths.runs=runs)" in " ".join(capsys.readouterr().err.split())
+    assert not list(tmp_path.rglob("record.json"))

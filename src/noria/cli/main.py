@@ -33,7 +33,7 @@ from noria.common.visible import visible
 from noria.config.check import check
 from noria.config.messages import explain
 from noria.config.rules.facts import at, trains
-from noria.tracking.run_folder import refuse_taken
+from noria.tracking.run_folder import refuse_folder_of_all, refuse_taken
 
 
 def entry() -> None:
@@ -121,6 +121,7 @@ class Command:
                     print(visible(f"Goes on with {unfinished}."), file=sys.stderr)
             config = check(cfg, choices)
         if config["resume"] is None and trains(config) and cluster.is_first_rank():
+            refuse_folder_of_all(Path(config["paths"]["run_dir"]), Path(config["paths"]["runs"]))
             refuse_taken(Path(config["paths"]["run_dir"]))
         return config
 

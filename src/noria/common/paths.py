@@ -42,8 +42,11 @@ def packaged(path: str) -> Path:
 
 
 def remove_if_empty(folder: Path) -> None:
-    """Removes a run's folder, its experiment's and `runs`, as far as nothing lies in them."""
+    """Removes a run's folder, its experiment's and `runs`, as far as nothing lies in them; never where we are."""
+    here = Path.cwd()
     for path in (folder, folder.parent, folder.parent.parent):
+        if here.is_relative_to(path.resolve()):
+            return
         try:
             path.rmdir()
         except OSError:

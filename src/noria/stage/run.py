@@ -20,7 +20,7 @@ from noria.config.masking import secrets as secrets_of
 from noria.tracking.beside import take_notes
 from noria.tracking.record import Record, first_rank, link_latest
 from noria.tracking.record_file import DONE, FAILED, FILE, INTERRUPTED, PREDICTIONS, PRUNED, TERMINATED, read_record
-from noria.tracking.run_folder import claim, release
+from noria.tracking.run_folder import claim, refuse_folder_of_all, release
 from noria.tracking.wandb_logger import finish, save_files
 
 
@@ -97,6 +97,8 @@ def open_record(cfg: DictConfig, stage: str, choices: dict[str, Any]) -> Record:
     resumes = stage == "fit" and bool(cfg.resume)
     if not first_rank():
         return _opened(cfg, stage, choices, folder, resumes)
+    if not resumes:
+        refuse_folder_of_all(folder, Path(cfg.paths.runs))
     claim(folder, resumes=resumes)
     try:
         record = _opened(cfg, stage, choices, folder, resumes)

@@ -32,6 +32,23 @@ def refuse_taken(folder: Path) -> None:
         raise UserError(f"{folder} holds {there[0]} already, which this run would write over. {INSTEAD}")
 
 
+def refuse_folder_of_all(folder: Path, runs: Path) -> None:
+    """Refuses a run folder that is the folder of all runs, or holds it: every later run would lie inside that run.
+
+    Args:
+        runs: where runs lie whose folder nobody names (`paths.runs`).
+
+    Raises:
+        UserError: says what to do instead.
+    """
+    place, every = folder.resolve(), runs.resolve()
+    if place == every or (every.is_dir() and every.is_relative_to(place)):
+        raise UserError(
+            f"{folder} {'is' if place == every else 'holds'} the folder of all runs (paths.runs={runs}), and a run's "
+            f"folder holds that run alone. Name one inside it, such as {runs / 'mine'}, or none."
+        )
+
+
 def refuse_inside(folder: Path) -> None:
     """Refuses a folder that lies inside the folder of a run of another process.
 
