@@ -14,6 +14,12 @@ ID = r"\d{8}-\d{6}-[0-9a-f]{4}"
 
 
 @pytest.fixture(autouse=True)
+def no_command_before(monkeypatch):
+    """Hydra keeps the config of the last command of a process, which another test may have run."""
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", None)
+
+
+@pytest.fixture(autouse=True)
 def no_cluster(monkeypatch):
     for name in ("SLURM_JOB_ID", "SLURM_STEP_ID", "SLURM_NTASKS", "SLURM_STEP_NUM_TASKS", "TORCHELASTIC_RUN_ID"):
         monkeypatch.delenv(name, raising=False)
