@@ -92,10 +92,10 @@ def server(fitted, tmp_path):
 
 
 def test_without_a_store_until_ctrl_c(server, tmp_path):
-    said = [server.stdout.readline() for _ in range(3)]
+    said = [server.stdout.readline() for _ in range(4)]
     url = re.search(r"Serving \S+ at (\S+)", said[0])[1]
     assert "kept nowhere" in said[1]
-    tried = subprocess.run(["bash", "-c", said[2].partition("try: ")[2]], capture_output=True, text=True)
+    tried = subprocess.run(["bash", "-c", said[3].partition("try: ")[2]], capture_output=True, text=True)
     assert '"label"' in tried.stdout, f"what it says to try works: {tried.stderr}"
     reply = httpx.post(f"{url}/feedback", json={"id": "0" * 32, "verdict": "right"})
     assert reply.status_code == 404 and "stage.feedback=null" in reply.json()["error"]

@@ -34,6 +34,14 @@ def changed(config: dict, **groups: dict) -> str:
     return trial_key(other)
 
 
+def test_what_a_callback_writes_does_not_count(config, tmp_path):
+    config["callback"]["mine"] = {"_target_": "x", "folder": str(tmp_path / "notes")}
+    before = trial_key(config)
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "ends.txt").write_text("a trial has ended")
+    assert trial_key(config) == before
+
+
 def test_what_only_watches_or_says_where_does_not_count(config):
     other = copy.deepcopy(config)
     other |= {"paths": {"runs": "elsewhere", "run_dir": "elsewhere/b"}, "logger": {}, "callback": {}, "sweep": "mine"}

@@ -22,6 +22,8 @@ LENGTH = 12  # hexadecimal digits
 CHANGED = "has been edited since this trial was asked for. The same command again runs it as it is now."
 SQLITE = re.compile(r"sqlite(?:\+\w+)?:///")
 FOLDER_KEY = re.compile(r"(path|dir|directory|folder|root)$")
+# Groups whose files and folders are written to, as each trial does: what lies there is a result, and decides none.
+WRITING = ("callback", "logger", "trainer")
 BESIDE = ("__pycache__",)  # made by Python in whatever folder it reads code from
 
 
@@ -38,7 +40,9 @@ def trial_key(config: Mapping[str, Any], varied: Iterable[str] = ()) -> str:
     if not _trains(config):  # then what is opened and read is all that there is
         facts["stage"] = {name: config.get(name) for name in ("stage", "artifact", "input")}
     runs = str((config.get("paths") or {}).get("runs") or "")
-    content = {text: found for key, text in _texts(facts) if (found := _content(key, text, runs)) is not None}
+    read = {"config": {name: part for name, part in facts["config"].items() if name not in WRITING}}
+    texts = _texts(facts | read)
+    content = {text: found for key, text in texts if (found := _content(key, text, runs)) is not None}
     facts |= {"content": content, "code": code_version(config)}
     if asked := {name: value for key in varied for name, value in left_out(config, key).items()}:
         facts["varied"] = asked
