@@ -65,13 +65,16 @@ OWN: dict[str, dict[str, Any]] = {  # sizes that are bound to each other
                     "kv_lora_rank": 16, "q_lora_rank": 16, "head_dim": 8},
     "esm": {"emb_layer_norm_before": False},
     "falcon": {"head_dim": None},
+    "falcon_h1": {"mamba_d_ssm": 32, "mamba_n_heads": 4, "mamba_d_head": 8, "mamba_d_state": 8, "mamba_chunk_size": 16},
     "funnel": {"num_hidden_layers": None, "block_sizes": [1, 1, 1]},
     "gpt_neo": {"attention_types": [[["global", "local"], 1]]},
     "gptj": {"rotary_dim": 4},
+    "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1},
     "lilt": {"hidden_size": 48, "channel_shrink_ratio": 4},
     "mobilebert": {"embedding_size": 32, "intra_bottleneck_size": 32, "true_hidden_size": 32},
     "modernbert-decoder": {"pad_token_id": 0},
     "prophetnet": {"num_hidden_layers": None},
+    **dict.fromkeys(["qwen3_next", "qwen3_5_text"], {"num_hidden_layers": 4}),  # of which the last has attention
     "reformer": {"axial_pos_embds": False, "is_decoder": False},
     "xlnet": {"max_position_embeddings": None},
 }  # fmt: skip
@@ -118,7 +121,7 @@ def _small(config: Any, vocabulary: int) -> dict[str, Any]:
         sizes[name] = number
     pad = getattr(config, "pad_token_id", None)
     if isinstance(pad, int) and pad >= vocabulary:
-        sizes["pad_token_id"] = None
+        sizes["pad_token_id"] = 0
     return sizes
 
 
