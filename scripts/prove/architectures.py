@@ -74,7 +74,7 @@ OWN: dict[str, dict[str, Any]] = {  # sizes that are bound to each other
     "mobilebert": {"embedding_size": 32, "intra_bottleneck_size": 32, "true_hidden_size": 32},
     "modernbert-decoder": {"pad_token_id": 0},
     "prophetnet": {"num_hidden_layers": None},
-    **dict.fromkeys(["qwen3_next", "qwen3_5_text"], {"num_hidden_layers": 4}),  # of which the last has attention
+    "qwen3_5_text": {"num_hidden_layers": 4},  # of which the last has attention
     "reformer": {"axial_pos_embds": False, "is_decoder": False},
     "xlnet": {"max_position_embeddings": None},
 }  # fmt: skip
