@@ -160,6 +160,11 @@ def test_the_model_in_it_is_opened_within_bounds(artifact: Path, spoil: Spoil, w
         bundle.open_artifact(artifact)
 
 
+def test_a_size_that_only_names_layers_is_no_number_of_them(artifact: Path) -> None:
+    model(vocab_size_per_layer_input=262_144)(artifact)  # of Gemma 3n
+    bundle.open_artifact(artifact)
+
+
 def test_the_command_line_says_it_in_one_line(artifact: Path, noria: Callable[..., int], capsys: Any) -> None:
     text(BOMB)(artifact)
     for stage in ("evaluate", "predict", "serve", "cycle"):

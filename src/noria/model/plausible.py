@@ -44,7 +44,7 @@ def refuse_implausible(folder: Path, name: str) -> None:
     if not numbers:
         return
     for key, value in _integers(read_mapping(folder / "config.json"), ""):
-        most = max(MOST_LAYERS, tensors) if "layer" in key.rpartition(".")[2] else max(LARGEST, numbers)
+        most = max(MOST_LAYERS, tensors) if key.endswith(("layer", "layers")) else max(LARGEST, numbers)
         if value > most:
             raise UserError(
                 f"model.name={name}: config.json says {key}={_short(value)}, and the weights are "
