@@ -223,7 +223,8 @@ def decoder(family: str) -> tuple[str, float]:
         prompts = [text[:50] for text in TEXTS]  # with what is answered, within the tables of positions
         if generator.generate(prompts, 1) != generator.generate(prompts, 64):
             return "other answers", float("inf")
-        return "nothing" if generator._mixes else "prompts of one length", apart(alone, together)
+        way = {"all": "nothing", "one length": "prompts of one length", "none": "one prompt at a time"}
+        return way[generator._beside], apart(alone, together)
 
 
 KINDS: dict[str, tuple[Any, Callable[[str], tuple[str, float]]]] = {

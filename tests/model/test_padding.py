@@ -26,7 +26,7 @@ from noria.inference.classifier import Classifier
 from noria.inference.generator import Generator
 from noria.inference.sampling import Sampling
 from noria.model.execution import suit
-from noria.model.padding import generates_beside_longer, refuse_unfit_decoder, suit_padding
+from noria.model.padding import generates_beside, refuse_unfit_decoder, suit_padding
 from noria.model.peft import Lora
 from noria.model.pretrained import Pretrained
 from noria.model.shard import shard
@@ -181,12 +181,14 @@ class TestDecoders:
         with pytest.raises(UserError, match="takes padding for tokens"):
             refuse_unfit_decoder(network, PAD)
 
-    @pytest.mark.parametrize(("family", "mixes"), [("gpt2", True), ("opt", True), ("bart", False)])
+    @pytest.mark.parametrize(
+        ("family", "beside"), [("gpt2", "all"), ("opt", "all"), ("bart", "one length"), ("rwkv", "none")]
+    )
     def test_an_answer_is_the_same_beside_longer_prompts(
-        self, made: ModuleType, tokenizer: PreTrainedTokenizerFast, family: str, mixes: bool
+        self, made: ModuleType, tokenizer: PreTrainedTokenizerFast, family: str, beside: str
     ) -> None:
         network = tiny(made, family, AutoModelForCausalLM, init_std=0.5, initializer_range=0.5).eval()
-        assert generates_beside_longer(network, PAD) == mixes
+        assert generates_beside(network, PAD) == beside
         artifact = Artifact(Path(), facts("causal_lm", []), network, tokenizer)
         generator = Generator(artifact, "32-true", CPU, Sampling(max_new_tokens=8))
         assert generator.generate(TEXTS, 64) == generator.generate(TEXTS, 1)

@@ -26,7 +26,7 @@ from noria.inference.device import autocast, placed
 from noria.inference.prompts import Prompt, conversation
 from noria.inference.sampling import Sampling, processors
 from noria.model.limits import embeddings
-from noria.model.padding import generates_beside_longer
+from noria.model.padding import generates_beside
 
 
 class BadPrompt(UserError):
@@ -77,9 +77,17 @@ class Generator:
         self._network.generation_config = GenerationConfig(eos_token_id=self._stops or None, pad_token_id=pad)
 
     @cached_property
-    def _mixes(self) -> bool:
-        """Whether prompts of several lengths can share a batch."""
-        return generates_beside_longer(self._network, int(self._config.pad_token_id))
+    def _beside(self) -> str:
+        """Which prompts can share a batch: `all`, those of `one length`, or `none`."""
+        return generates_beside(self._network, int(self._config.pad_token_id))
+
+    def _parts(self, rows: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
+        """The rows of a batch in parts that can run together."""
+        if len(rows) == 1 or self._beside == "all":
+            return [rows]
+        if self._beside == "none":
+            return list(rows[:, None])
+        return [rows[lengths[rows] == length] for length in np.unique(lengths[rows])]
 
     @property
     def chats(self) -> bool:
@@ -133,8 +141,7 @@ class Generator:
         answers = [""] * len(encoded)
         lengths = np.array([len(ids) for ids in encoded], np.int64)
         for rows in epoch_batches(lengths, batch_size, seed=0, epoch=0, shuffle=False):
-            parts = [rows[lengths[rows] == length] for length in np.unique(lengths[rows])]
-            for part in [rows] if len(parts) == 1 or self._mixes else parts:
+            for part in self._parts(rows, lengths):
                 batch = [encoded[row] for row in part], [int(row) if numbers is None else numbers[row] for row in part]
                 for row, ids in zip(part, self._answer(*batch), strict=True):
                     answers[row] = self._text(ids)

@@ -112,23 +112,33 @@ def refuse_unfit_decoder(network: Any, pad_id: int) -> None:
             )
 
 
-def generates_beside_longer(network: Any, pad_id: int) -> bool:
-    """Whether a decoder goes on from a prompt alike when longer ones pad it at the left."""
+def generates_beside(network: Any, pad_id: int) -> Literal["all", "one length", "none"]:
+    """Beside which other prompts a decoder goes on from one as it does alone; longer ones pad it at the left.
+
+    Three tokens are made, always the same ones: some decoders keep their place right for the first alone.
+    """
     *_, short, long = _rows_to_measure(network, pad_id)
+    forced = long[:3]
 
     def next_logits(rows: list[list[int]]) -> Tensor:
         ids, mask = _padded(network, rows, pad_id, left=True)
-        config = GenerationConfig(max_new_tokens=1, do_sample=False, pad_token_id=pad_id)
+        config = GenerationConfig(
+            max_new_tokens=len(forced), min_new_tokens=len(forced), do_sample=False, pad_token_id=pad_id
+        )
         found: Any = network.generate(
             input_ids=ids, attention_mask=mask, generation_config=config, return_dict_in_generate=True,
-            output_logits=True,
+            output_logits=True, prefix_allowed_tokens_fn=lambda _, made: [forced[len(made) - ids.shape[1]]],
         )  # fmt: skip
-        first: Tensor = found.logits[0][0]
-        return first
+        return torch.stack([logits[0] for logits in found.logits]).float()
+
+    def alike(row: list[int], other: list[int]) -> bool:
+        limit = CLEAR if network.dtype == torch.float32 else COARSE
+        return not _differ(next_logits([row]), next_logits([row, other]), limit)
 
     with _undisturbed(network):
-        alone, beside = next_logits([short]).float(), next_logits([short, long]).float()
-        return not _differ(alone, beside, CLEAR if network.dtype == torch.float32 else COARSE)
+        if alike(short, long):
+            return "all"
+        return "one length" if alike(long, long[::-1]) else "none"
 
 
 def drop_unknown_padding(config: Any) -> None:
