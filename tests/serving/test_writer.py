@@ -130,7 +130,8 @@ def test_closing_writes_what_waits(store):
 
 
 def test_texts_are_scrubbed_while_the_loop_goes_on(tmp_path):
-    """Each search through a window lets other threads run: the loop turns many times before a long text is done."""
+    """Each search through a window lets other threads run: the loop turns while one long text is read. (It would turn
+    once or twice if one search kept the other threads waiting; how often it does turn depends on the machine.)"""
     store = Store(f"sqlite:///{tmp_path / 'feedback.db'}", scrub=None)
     writer = Writer(store, scrub)
     text = "call +1 984 182 0190 or " + "1234 " * 25_000
@@ -144,7 +145,7 @@ def test_texts_are_scrubbed_while_the_loop_goes_on(tmp_path):
         await adding
         return turns
 
-    assert asyncio.run(count()) > 50
+    assert asyncio.run(count()) > 5
     writer.close()
     [kept] = store.predictions()
     assert kept.text.startswith("call <PHONE> or 1234") and len(kept.text) > 120_000
