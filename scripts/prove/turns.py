@@ -41,7 +41,7 @@ ROWS = 240
 STEPS = ("adding", "added", "promoted")  # of writing the registry, as it is seen from outside
 LOOKS = {"status": "champion: {} of ", "history": " {} (champion) "}
 WORDS = ["logger=csv", "trainer.accelerator=cpu", "trainer.max_epochs=8", "optimizer.lr=3e-3"]
-WORDS += ["stage.force=true", "stage.margin=1", "stage.replay=60"]  # each turn promotes
+WORDS += ["stage.force=true", "stage.margin=1", "stage.alpha=0.99", "stage.replay=60"]  # each turn promotes
 
 
 def main() -> int:
