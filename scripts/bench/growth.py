@@ -123,8 +123,8 @@ def measure(cache: str, path: str, model: str, limit: int | None = None) -> dict
         os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"
     from transformers import AutoTokenizer
 
-    from noria.data import tokens
-    from noria.data.table import TableData
+    from noria.data.batch import tokens
+    from noria.data.source.table import TableData
 
     tokenizer = AutoTokenizer.from_pretrained(model)
     with tempfile.TemporaryDirectory() as folder:  # what is made once: threads, tables of characters

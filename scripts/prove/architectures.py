@@ -29,9 +29,9 @@ from transformers.utils import logging as transformers_logging
 
 from noria.artifact import bundle
 from noria.common.errors import UserError
-from noria.data.encoded import Encoded, encode_texts, padding_id
-from noria.data.encoded_text import EncodedText
-from noria.data.tokens import tokenise
+from noria.data.batch.encoded import Encoded, encode_texts, padding_id
+from noria.data.batch.encoded_text import EncodedText
+from noria.data.batch.tokens import tokenise
 from noria.inference.classifier import Classifier
 from noria.inference.generator import Generator
 from noria.inference.language_model import LanguageModel

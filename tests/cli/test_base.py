@@ -183,7 +183,7 @@ def test_the_length_that_a_model_was_trained_at_holds_for_any_data(words, artifa
 def test_an_experiment_takes_the_place_of_whole_groups(where, saved, composed, reviews):
     words = saved(where, lambda config: config["model"].update(new_head=True))
     config = composed(*words, "experiment=sst2_bert")
-    assert config["data"]["_target_"] == "noria.data.sst2.Sst2" and "val_path" not in config["data"]
+    assert config["data"]["_target_"] == "noria.data.source.sst2.Sst2" and "val_path" not in config["data"]
     assert config["model"]["name"] != composed(*words)["model"]["name"]
     assert "label" not in config["data"] and config["optimizer"]["_target_"] == "noria.optimizer.adam.adam"
     assert composed(*words, "debug=smoke")["data"]["path"] == str(reviews), "what it does not choose stays"

@@ -127,7 +127,7 @@ def test_a_run_is_the_same_with_its_password_in_the_url_or_in_the_environment():
 
 
 OWN = f"""
-from noria.data.table import TableData
+from noria.data.source.table import TableData
 
 class Locked(TableData):
     def __init__(self, kind, tokenizer, seed, labels=None, *, url: str, api_key: str, **kwargs) -> None:

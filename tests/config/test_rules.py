@@ -41,7 +41,7 @@ class Decoding:
 class Chats:
     kinds = ("causal_lm",)
 """
-LM, CHATS = {"_target_": "rule_parts.Decoding"}, {"_target_": "noria.data.instructions.Instructions"}
+LM, CHATS = {"_target_": "rule_parts.Decoding"}, {"_target_": "noria.data.source.instructions.Instructions"}
 LOGGED = {"logger": {"wandb": {"project": "mill"}}}
 UP, DOWN = {"_target_": "rule_parts.Up"}, {"_target_": "rule_parts.Down"}
 
@@ -60,7 +60,7 @@ def trainer(**keys: Any) -> dict[str, Any]:
 
 
 def data(**keys: Any) -> dict[str, Any]:
-    return stage("fit", data={"_target_": "noria.data.table.TableData", **keys})
+    return stage("fit", data={"_target_": "noria.data.source.table.TableData", **keys})
 
 
 def task(**keys: Any) -> dict[str, Any]:
@@ -320,7 +320,7 @@ PASSES: list[tuple[str, dict[str, Any], Machine]] = [
     ("data_that_is_not_there", stage("fit", data={"_target_": "mine.Data", "path": "a/name"}), CPU),
     (
         "data_that_is_not_there",
-        stage("fit", data={"_target_": "noria.data.hub.HubData", "path": "a/name"}),
+        stage("fit", data={"_target_": "noria.data.source.hub.HubData", "path": "a/name"}),
         CPU,
     ),
     ("adapter_that_is_none", {"model": {"peft": None}}, CPU),

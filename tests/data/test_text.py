@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from noria.common.errors import UserError
-from noria.data.rows import Rows, from_table
+from noria.data.rows.rows import Rows, from_table
 from noria.data.text import TextData
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from noria.artifact.bundle import Artifact
-from noria.data.encoded import encode_texts
+from noria.data.batch.encoded import encode_texts
 from noria.inference.classifier import Classifier
 
 TEXTS = [" ".join(["word"] * (1 + 7 * number % 13)) + f" {number}" for number in range(23)]

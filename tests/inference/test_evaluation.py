@@ -11,12 +11,12 @@ from torch.nn.functional import cross_entropy
 from torchmetrics.functional.classification import multiclass_accuracy, multiclass_f1_score
 
 from noria.artifact.bundle import Artifact
-from noria.data.encoded_text import EncodedText
+from noria.data.batch.encoded_text import EncodedText
+from noria.data.batch.tokens import cached_tokens
 from noria.data.module import DataModule
-from noria.data.plain_text import PlainText, passages
-from noria.data.rows import Rows
-from noria.data.table import TableData
-from noria.data.tokens import cached_tokens
+from noria.data.rows.rows import Rows
+from noria.data.source.plain_text import PlainText, passages
+from noria.data.source.table import TableData
 from noria.inference.classifier import Classifier
 from noria.inference.evaluation import Evaluation, evaluate, open_model
 from noria.inference.language_model import LanguageModel

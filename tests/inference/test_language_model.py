@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from noria.artifact.bundle import Artifact
-from noria.data.encoded_text import EncodedText
-from noria.data.tokens import cached_tokens
+from noria.data.batch.encoded_text import EncodedText
+from noria.data.batch.tokens import cached_tokens
 from noria.inference import language_model
 from noria.inference.language_model import LanguageModel
 

@@ -14,9 +14,9 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 from noria.artifact.bundle import Artifact, open_artifact, save
 from noria.common.console import say_once
 from noria.common.errors import UserError
-from noria.data.encoded import encode_texts
-from noria.data.encoded_text import EncodedText
-from noria.data.tokens import tokenise
+from noria.data.batch.encoded import encode_texts
+from noria.data.batch.encoded_text import EncodedText
+from noria.data.batch.tokens import tokenise
 from noria.inference.classifier import Classifier
 from noria.inference.generator import BadPrompt, Generator
 from noria.inference.language_model import LanguageModel

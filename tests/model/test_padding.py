@@ -21,7 +21,7 @@ from transformers import (
 
 from noria.artifact.bundle import Artifact, open_artifact, save
 from noria.common.errors import UserError
-from noria.data.encoded import encode_texts
+from noria.data.batch.encoded import encode_texts
 from noria.inference.classifier import Classifier
 from noria.inference.generator import Generator
 from noria.inference.sampling import Sampling

@@ -31,7 +31,7 @@ from transformers import (
 )
 
 from noria.common.errors import UserError
-from noria.data.encoded import encode_texts
+from noria.data.batch.encoded import encode_texts
 from noria.model.pretrained import Pretrained, freeze
 
 TWO = ["bad", "good"]

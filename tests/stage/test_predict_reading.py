@@ -92,7 +92,7 @@ def test_the_column_is_typed_for_an_artifact_whose_data_names_none(noria, fitted
     copy = tmp_path / "artifact"
     shutil.copytree(fitted / "artifact", copy)
     facts = yaml.safe_load((copy / "noria.yaml").read_text())
-    facts["config"]["data"] = {"_target_": "noria.data.movie_reviews.MovieReviews", "source": "imdb"}
+    facts["config"]["data"] = {"_target_": "noria.data.source.movie_reviews.MovieReviews", "source": "imdb"}
     (copy / "noria.yaml").write_text(yaml.safe_dump(facts))
     (tmp_path / "a.tsv").write_text('review\tnumber\n"He said ""fun"""\t1\n')
     words = ["stage=predict", f"artifact={copy}", "input=a.tsv"]

@@ -19,8 +19,8 @@ from transformers import GenerationConfig
 from noria.common.errors import UserError
 from noria.common.mapping_file import read_mapping
 from noria.common.swap import replace_folder
-from noria.data.encoded import padding_id
-from noria.data.stops import stop_tokens
+from noria.data.batch.encoded import padding_id
+from noria.data.chat.stops import stop_tokens
 from noria.model.peft import is_adapted
 from noria.model.pretrained import PROBLEM_TYPES, Pretrained
 

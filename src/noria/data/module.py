@@ -14,11 +14,11 @@ import numpy as np
 from annotated_types import Ge, Gt, Interval
 
 from noria.common.errors import UserError
-from noria.data import split as split_room
-from noria.data.batches import LengthGroupedBatches
-from noria.data.encoded import Encoded
-from noria.data.loader import ResumableLoader
-from noria.data.rows import Rows, column_digests, digest
+from noria.data.batch.batches import LengthGroupedBatches
+from noria.data.batch.encoded import Encoded
+from noria.data.batch.loader import ResumableLoader
+from noria.data.rows import split as split_room
+from noria.data.rows.rows import Rows, column_digests, digest
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

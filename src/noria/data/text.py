@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from noria.data import labels as label_room
-from noria.data.encoded import Encoded
+from noria.data.batch.encoded import Encoded
+from noria.data.batch.tokens import cached_tokens
 from noria.data.module import DataModule
-from noria.data.rows import Rows
-from noria.data.tokens import cached_tokens
+from noria.data.rows import labels as label_room
+from noria.data.rows.rows import Rows
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

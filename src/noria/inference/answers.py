@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from noria.artifact.bundle import Artifact
-from noria.data.encoded import encode_texts
+from noria.data.batch.encoded import encode_texts
 from noria.inference.classifier import Classifier
 from noria.inference.generator import BadPrompt, Generator
 from noria.inference.prompts import USUAL, Fields, Prompt, prompt_of, reference_of

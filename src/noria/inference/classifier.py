@@ -11,8 +11,8 @@ from torch import Tensor
 
 from noria.artifact.bundle import Artifact
 from noria.common.heap import keep_freed_memory
-from noria.data.batches import epoch_batches
-from noria.data.encoded import Encoded
+from noria.data.batch.batches import epoch_batches
+from noria.data.batch.encoded import Encoded
 from noria.inference.device import autocast, cast_once, placed
 from noria.model.execution import suit
 from noria.task.objective import Objective

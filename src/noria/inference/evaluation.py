@@ -14,9 +14,9 @@ import pyarrow as pa
 import torch
 
 from noria.artifact.bundle import Artifact
-from noria.data.encoded_text import EncodedText
+from noria.data.batch.encoded_text import EncodedText
 from noria.data.module import DataModule
-from noria.data.split import KEY, keyed
+from noria.data.rows.split import KEY, keyed
 from noria.inference.classifier import Classifier
 from noria.inference.language_model import LanguageModel
 from noria.inference.text_units import by_text
@@ -35,7 +35,7 @@ class Evaluation:
             of a language model one row a text: id, key, split, loss (the mean of its targets), tokens (how many
             targets it has), and of those that are text text_loss (summed, in nats), bytes and words. Where a text was
             cut, its pieces have ids that end in #1, #2, …; windows that overlap are one row. `key` is the hash that
-            tells texts apart (`data/split.py`): by it another run's training rows are found among these.
+            tells texts apart (`data/rows/split.py`): by it another run's training rows are found among these.
     """
 
     split: str

@@ -16,12 +16,12 @@ from transformers.generation.streamers import BaseStreamer
 
 from noria.artifact.bundle import Artifact
 from noria.common.errors import UserError
-from noria.data.batches import epoch_batches
-from noria.data.chat import asked
-from noria.data.encoded import padding_id
-from noria.data.messages import BadConversationError
-from noria.data.stops import stop_tokens
-from noria.data.template import Runaway
+from noria.data.batch.batches import epoch_batches
+from noria.data.batch.encoded import padding_id
+from noria.data.chat.chat import asked
+from noria.data.chat.messages import BadConversationError
+from noria.data.chat.stops import stop_tokens
+from noria.data.chat.template import Runaway
 from noria.inference.device import autocast, placed
 from noria.inference.prompts import Prompt, conversation
 from noria.inference.sampling import Sampling, processors

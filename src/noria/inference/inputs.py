@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from noria.common.errors import UserError, did_you_mean
-from noria.data.files import Row, read_rows
-from noria.data.json_files import parsed
-from noria.data.opening import ending, find, lines_of, open_bytes
+from noria.data.source.files import Row, read_rows
+from noria.data.source.json_files import parsed
+from noria.data.source.opening import ending, find, lines_of, open_bytes
 
 PLAIN = (".txt", "")
 

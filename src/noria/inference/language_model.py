@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from noria.artifact.bundle import Artifact
-from noria.data.batches import epoch_batches
-from noria.data.encoded_text import EncodedText
+from noria.data.batch.batches import epoch_batches
+from noria.data.batch.encoded_text import EncodedText
 from noria.inference.device import autocast, placed
 from noria.model.limits import refuse_unknown_tokens
 from noria.task.causal_lm import row_sums, target_losses

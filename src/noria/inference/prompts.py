@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from noria.common.errors import UserError, did_you_mean
-from noria.data.conversations import SHAREGPT, begun
-from noria.data.files import read_rows
-from noria.data.messages import (
+from noria.data.chat.conversations import SHAREGPT, begun
+from noria.data.chat.messages import (
     CALL,
     ROLES,
     SAME_ROLES,
@@ -27,6 +26,7 @@ from noria.data.messages import (
     text_of,
     tools_of,
 )
+from noria.data.source.files import read_rows
 from noria.inference.inputs import read_records
 
 INSTRUCTION = "instruction"  # the column of Alpaca-like files, which has a column `input` beside it
@@ -200,7 +200,7 @@ def _message(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def conversation(prompt: Sequence[dict[str, Any]] | dict[str, Any], where: str) -> tuple[Messages, Messages]:
-    """The messages of a prompt in one form (`data/messages.py`), and the tools that may be called.
+    """The messages of a prompt in one form (`data/chat/messages.py`), and the tools that may be called.
 
     A role that only the template knows is left to it, and so are keys that learning has no use for.
 

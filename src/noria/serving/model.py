@@ -13,8 +13,8 @@ import torch
 from noria.artifact import bundle
 from noria.common.errors import UserError
 from noria.config.columns import text_columns
-from noria.data.encoded import Encoded, encode_texts
-from noria.data.tokens import length_limit
+from noria.data.batch.encoded import Encoded, encode_texts
+from noria.data.batch.tokens import length_limit
 from noria.feedback.text import LABEL_LIMIT, storable
 from noria.inference.classifier import Classifier
 from noria.serving.source import Named

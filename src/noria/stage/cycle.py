@@ -23,8 +23,8 @@ from noria.common.console import get_console
 from noria.common.errors import UserError
 from noria.cycle.gate import Decision, decide
 from noria.cycle.reasons import Reason, Thresholds, reasons, worth_training
-from noria.data.feedback import FeedbackData, joined
 from noria.data.module import DataModule
+from noria.data.source.feedback import FeedbackData, joined
 from noria.feedback.store import Store, StoreDown
 from noria.inference.device import pick_device
 from noria.inference.evaluation import evaluate, open_model
@@ -180,7 +180,7 @@ def _node(cfg: DictConfig, url: str, heard: dict[str, Any]) -> DictConfig:
     kept: dict[str, Any] = {
         name: original[name] for name in ("batch_size", "batch_tokens", "max_length") if name in original
     }
-    node: dict[str, Any] = {"_target_": "noria.data.feedback.FeedbackData", "url": url, **kept, **heard}
+    node: dict[str, Any] = {"_target_": "noria.data.source.feedback.FeedbackData", "url": url, **kept, **heard}
     node["original"] = {**original, "_partial_": True}
     return OmegaConf.create(node)
 

@@ -23,7 +23,7 @@ from noria.common.console import get_console
 from noria.cycle.loop_picture import draw
 from noria.cycle.users import User, make_users, send, served, wait_for
 from noria.data.module import DataModule
-from noria.data.split import sample
+from noria.data.rows.split import sample
 from noria.registry.registry import Registry, Version
 from noria.stage import show
 from noria.stage.cycle import cycle, first_champion, right_rows

@@ -24,7 +24,7 @@ from noria.callback.rng_state import RngState
 from noria.callback.throughput import Throughput
 from noria.common.errors import UserError
 from noria.common.heap import give_back_freed_memory
-from noria.data.batches import batch_count
+from noria.data.batch.batches import batch_count
 from noria.data.module import DataModule
 from noria.model.limits import limit_length, refuse_unknown_tokens
 from noria.model.pretrained import Pretrained

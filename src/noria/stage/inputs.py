@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from noria.common.console import get_console
 from noria.common.errors import UserError
+from noria.data.batch.tokens import tokenizer_fingerprint
 from noria.data.module import DataModule
-from noria.data.tokens import tokenizer_fingerprint
 from noria.model.pretrained import Pretrained
 from noria.stage.report import data_facts
 from noria.sweep.identity import own_sources

@@ -13,7 +13,7 @@ from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig
 from torch import nn
 
-from noria.data.encoded import padding_id
+from noria.data.batch.encoded import padding_id
 from noria.data.module import DataModule
 from noria.metric.base import Metric
 from noria.model.pretrained import Pretrained

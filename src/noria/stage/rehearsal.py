@@ -22,7 +22,7 @@ from torch import nn
 from noria.artifact import bundle
 from noria.callback.monitored import no_value
 from noria.common.errors import RunError, UserError
-from noria.data.encoded_text import EncodedText
+from noria.data.batch.encoded_text import EncodedText
 from noria.data.module import DataModule
 from noria.metric.base import Metric, trial_scores
 from noria.stage.exits import no_room

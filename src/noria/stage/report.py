@@ -21,8 +21,8 @@ from noria.artifact.bundle import Artifact, open_artifact
 from noria.common.console import get_console
 from noria.common.errors import UserError
 from noria.data.module import DataModule
-from noria.data.rows import Rows
-from noria.data.split import KEY_BYTES, keys
+from noria.data.rows.rows import Rows
+from noria.data.rows.split import KEY_BYTES, keys
 from noria.inference.classifier import Classifier
 from noria.inference.device import pick_device
 from noria.inference.evaluation import Evaluation, evaluate, open_model

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from noria.data.encoded import Encoded
+from noria.data.batch.encoded import Encoded
 from noria.metric.base import Metric
 from noria.model.shard import shard
 

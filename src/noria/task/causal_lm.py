@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from noria.data.encoded import Encoded
-from noria.data.encoded_text import IGNORED, EncodedText
+from noria.data.batch.encoded import Encoded
+from noria.data.batch.encoded_text import IGNORED, EncodedText
 from noria.task.base import Task
 
 

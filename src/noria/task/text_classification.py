@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from noria.common.errors import UserError
-from noria.data.encoded import Encoded
+from noria.data.batch.encoded import Encoded
 from noria.metric.base import Metric
 from noria.task.base import Task
 from noria.task.objective import Objective, balanced_weights

@@ -15,7 +15,7 @@ ARTIFACT_FILE = "noria.yaml"
 CHAMPION = "champion"  # of a registry
 LAST_CHECKPOINT = Path("checkpoints") / "last.ckpt"
 STANDARD_INPUT = "-"
-NAMED_NOT_STORED = ("noria.data.hub.HubData",)  # their `path` may also be a name on the hub
+NAMED_NOT_STORED = ("noria.data.source.hub.HubData",)  # their `path` may also be a name on the hub
 
 
 @rule

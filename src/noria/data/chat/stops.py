@@ -1,0 +1,17 @@
+"""Where an answer ends, here and in whatever opens an artifact. Knows a tokenizer and what a model declares."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from noria.data.chat.chat import end_of_turn
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+def stop_tokens(tokenizer: PreTrainedTokenizerBase, network: Any) -> list[int]:
+    """The tokens that end an answer: the end of text, what the model declares, and the template's end of a turn."""
+    declared = getattr(getattr(network, "generation_config", None), "eos_token_id", None)
+    stops = [tokenizer.eos_token_id, *(declared if isinstance(declared, list) else [declared]), end_of_turn(tokenizer)]
+    return list(dict.fromkeys(int(token) for token in stops if token is not None))

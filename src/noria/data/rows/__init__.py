@@ -1,0 +1,1 @@
+"""Validated rows: cleaned, split without leaks, sampled."""

@@ -1,0 +1,1 @@
+"""Where rows come from: one kind of source a file, and the readers of files that they share."""
