@@ -125,12 +125,13 @@ def measure(cache: str, path: str, model: str, limit: int | None = None) -> dict
 
     from noria.data.batch import tokens
     from noria.data.source.table import TableData
+    from noria.task.text_classification.form import TextClassificationForm
 
     tokenizer = AutoTokenizer.from_pretrained(model)
     with tempfile.TemporaryDirectory() as folder:  # what is made once: threads, tables of characters
-        walk(TableData("single_label", tokenizer, 0, path=str(write(Path(folder) / "some.csv", 1000))))
+        walk(TableData(path=str(write(Path(folder) / "some.csv", 1000))).bind(TextClassificationForm(), tokenizer))
     tokens._state.cache_clear()
-    data = TableData("single_label", tokenizer, 0, path=path)
+    data = TableData(path=path).bind(TextClassificationForm(), tokenizer)
     before = status("RssAnon")
     if limit:
         may = status("VmData") + limit

@@ -38,7 +38,7 @@ from noria.inference.language_model import LanguageModel
 from noria.inference.sampling import Sampling
 from noria.model.padding import is_rearranged
 from noria.model.pretrained import Pretrained
-from noria.task.text_classification import NETWORK_INPUTS
+from noria.task.text_classification.kind import NETWORK_INPUTS
 
 SPECIAL = ["<unk>", "<s>", "</s>", "<mask>", "<pad>"]  # so that padding is 4, which no family has
 SIZES: dict[str, int] = {

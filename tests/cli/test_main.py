@@ -24,7 +24,7 @@ import torch
 from annotated_types import Gt
 
 class Broken:
-    def __init__(self, kind, tokenizer, seed, labels=None, *, size: Annotated[int, Gt(0)] = 1) -> None:
+    def __init__(self, *, size: Annotated[int, Gt(0)] = 1) -> None:
         raise ZeroDivisionError(f"size {size}")
 
 def sign(network, *, lr: Annotated[float, Gt(0)], slowness: Annotated[int, Gt(0)] = 1) -> torch.optim.Optimizer:

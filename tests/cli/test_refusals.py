@@ -12,7 +12,7 @@ NEEDS = """
 import a_package_that_nobody_has
 
 class Rows:
-    def __init__(self, kind, tokenizer, seed, labels=None) -> None:
+    def __init__(self) -> None:
         pass
 """
 

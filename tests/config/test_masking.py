@@ -130,8 +130,8 @@ OWN = f"""
 from noria.data.source.table import TableData
 
 class Locked(TableData):
-    def __init__(self, kind, tokenizer, seed, labels=None, *, url: str, api_key: str, **kwargs) -> None:
-        super().__init__(kind, tokenizer, seed, labels, **kwargs)
+    def __init__(self, *, url: str, api_key: str, **kwargs) -> None:
+        super().__init__(**kwargs)
         assert api_key == {KEY!r} and url.endswith({SECRET + "@host/db"!r})
 """
 

@@ -25,6 +25,7 @@ STOP = {"_target_": "lightning.pytorch.callbacks.early_stopping.EarlyStopping", 
 
 PARTS = """
 class EncoderTask:
+    form = "noria.task.text_classification.form.TextClassificationForm"
     architectures = ("encoder",)
 class AnyTask:
     architectures = ("both",)
@@ -38,8 +39,9 @@ class LeaveOut(Down):
     pass
 class Decoding:
     kind = "causal_lm"
+    form = "noria.task.causal_lm.form.CausalLMForm"
 class Chats:
-    kinds = ("causal_lm",)
+    gives = ("messages", "tools")
 """
 LM, CHATS = {"_target_": "rule_parts.Decoding"}, {"_target_": "noria.data.source.instructions.Instructions"}
 LOGGED = {"logger": {"wandb": {"project": "mill"}}}
@@ -137,7 +139,7 @@ TRIPS: list[Case] = [
         {**data(path="rows.csv"), "task": LM},
         CPU,
         "data=TableData is for task=multilabel_classification or text_classification or text_regression, but this "
-        "task's kind is causal_lm: choose such a task, or data=instructions or text.",
+        "task is Decoding: choose such a task, or data=instructions or text.",
     ),
     ("data_for_another_task", {**task(kind="regression"), "data": CHATS}, CPU, "is for task=causal_lm, but"),
     ("batch_without_room_for_a_row", data(batch_tokens=127, max_length=128), CPU, "no room for a row of data.max_l"),

@@ -11,13 +11,15 @@ import torch
 from noria.common.errors import UserError
 from noria.data.rows.rows import Rows, from_table
 from noria.data.text import TextData
+from noria.task.text_classification.form import TextClassificationForm
 
 
 class Given(TextData):
     """Splits given as lists of records."""
 
     def __init__(self, splits, kind="single_label", tokenizer=None, labels=None, **kwargs):
-        super().__init__(kind, tokenizer, 1, labels, **kwargs)
+        super().__init__(**kwargs)
+        self.bind(TextClassificationForm(kind, labels or ()), tokenizer, 1)
         self.given = splits
         self.reads = 0
 
@@ -36,7 +38,7 @@ def test_setup_splits_encodes_and_reports(reviews, tokenizer):
     data.prepare_data()
     data.setup("fit")
     assert data.reads == 1
-    assert data.labels == ["bad", "good"] and data.num_labels == 2
+    assert data.labels == ["bad", "good"]
     assert list(data.splits) == ["train", "val", "test"]
     assert data.report["rows"] == {name: len(rows) for name, rows in data.splits.items()}
     assert sum(data.report["rows"].values()) == 60
@@ -91,7 +93,7 @@ def test_known_labels_keep_their_order_and_refuse_others(reviews):
     data = Given({"train": reviews}, labels=["good", "other", "bad"])
     data.setup()
     assert data.labels == ["good", "other", "bad"]
-    target = data._targets["train"][0]
+    target = data.form.targets(data.splits["train"])[0]
     assert data.labels[target] == data.splits["train"].table["label"][0].as_py()
     with pytest.raises(UserError, match=r"row train:2: the label 'bad' is not among the known ones: good"):
         Given({"train": reviews}, labels=["good"]).setup()
@@ -131,7 +133,7 @@ def test_several_labels(tokenizer):
         label_separator=";",
     )
     data.setup()
-    assert data.labels == ["a", "b"] and data.num_labels == 2 and data.report["dropped"] == {"train": {}}
+    assert data.labels == ["a", "b"] and data.report["dropped"] == {"train": {}}
     batch = next(iter(data.train_dataloader()))
     assert batch["labels"].dtype == torch.float32 and batch["labels"].shape[1] == 2
     for row, index in zip(batch["labels"], batch["index"], strict=True):
@@ -143,7 +145,7 @@ def test_regression(tokenizer):
     train = [{"text": f"t{i}", "label": i / 4} for i in range(40)] + [{"text": "x", "label": float("nan")}]
     data = Given({"train": train}, "regression", tokenizer)
     data.setup()
-    assert data.labels == [] and data.num_labels == 1 and data.report["dropped"] == {"train": {"no_label": 1}}
+    assert data.labels == [] and data.report["dropped"] == {"train": {"no_label": 1}}
     batch = next(iter(data.train_dataloader()))
     assert batch["labels"].dtype == torch.float32 and batch["labels"].ndim == 1
     index = int(batch["index"][0])

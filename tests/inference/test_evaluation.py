@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,11 +24,15 @@ from noria.inference.language_model import LanguageModel
 from noria.metric.accuracy import Accuracy
 from noria.metric.f1 import F1
 from noria.metric.perplexity import Perplexity
+from noria.task.causal_lm.form import CausalLMForm
+from noria.task.text_classification.form import TextClassificationForm
 
 
 @pytest.fixture(scope="module")
 def measured(artifact: Artifact, reviews: Path) -> tuple[Evaluation, TableData]:
-    data = TableData("single_label", artifact.tokenizer, 0, artifact.labels, path=str(reviews), max_length=32)
+    data = TableData(path=str(reviews), max_length=32).bind(
+        TextClassificationForm("single_label", artifact.labels), artifact.tokenizer
+    )
     data.setup()
     classifier = Classifier(artifact, "32-true", torch.device("cpu"))
     metrics = {"accuracy": Accuracy("single_label", 2), "f1": F1("single_label", 2)}
@@ -60,17 +65,16 @@ def test_estimates_are_those_of_the_predictions(measured: tuple[Evaluation, Tabl
         assert estimate.low <= estimate.value <= estimate.high and estimate.n == len(truth)
 
 
-class Passages(DataModule):
-    """Three texts, of which the second takes several windows of 16 tokens."""
+class Windows(CausalLMForm):
+    """Texts as they are, each cut into windows of 16 tokens."""
 
-    kinds = ("causal_lm",)
-
-    def encode(self, split: str) -> EncodedText:
-        return EncodedText(cached_tokens(self.tokenizer, self.splits[split].texts, None, None), 0, 16)
+    def encode(self, rows: Rows, tokenizer: Any, *given: Any) -> EncodedText:
+        return EncodedText(cached_tokens(tokenizer, rows.texts, None, None), 0, 16)
 
 
 def test_a_language_model_is_measured_by_the_token(decoder: Artifact) -> None:
-    data = Passages("causal_lm", decoder.tokenizer, 0)
+    data = DataModule().bind(Windows(), decoder.tokenizer)
+    data.report = {"truncated": {}, "dropped": {}}
     texts = ["great fun", "a dreadful film and a bore " * 3, "superb acting"]
     data.splits = {"test": Rows(pa.table({"id": ["a:1", "a:2", "a:3"], "text": texts}), "a")}
     model = open_model(decoder, "32-true", torch.device("cpu"))
@@ -108,7 +112,7 @@ def measured_text(decoder: Artifact, folder: Path, text: str = TEXT, **keys: obj
     (folder / "train.txt").write_text("something else\n")
     (folder / "test.txt").write_text(text)
     paths = {"path": str(folder / "train.txt"), "test_path": str(folder / "test.txt")}
-    data = PlainText("causal_lm", decoder.tokenizer, 0, **paths, val_fraction=0, **keys)  # type: ignore[arg-type]
+    data = PlainText(**paths, val_fraction=0, **keys).bind(CausalLMForm(), decoder.tokenizer)  # type: ignore[arg-type]
     data.setup()
     model = open_model(decoder, "32-true", torch.device("cpu"))
     return evaluate(model, data, "test", {"perplexity": Perplexity("causal_lm", 0)}, 2)

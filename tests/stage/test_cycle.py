@@ -27,6 +27,7 @@ from noria.feedback.store import Prediction, Store
 from noria.inference.evaluation import evaluate, open_model
 from noria.registry.registry import Registry
 from noria.stage import cycle
+from noria.stage.parts import form_of
 
 Noria = Callable[..., int]
 LABELS = ("bad", "good")
@@ -168,7 +169,7 @@ def until(look: Callable[[], Any]) -> None:
 def test_both_models_answer_in_the_precision_that_was_asked_for(fitted: Path, precision: str) -> None:
     facts = bundle.read_facts(fitted / "artifact")
     cfg = OmegaConf.create({"trainer": {"accelerator": "cpu", "precision": precision}})
-    data = instantiate(facts["config"]["data"], facts["kind"], bundle.open_tokenizer(fitted / "artifact"), 0)
+    data = instantiate(facts["config"]["data"]).bind(form_of(facts), bundle.open_tokenizer(fitted / "artifact"))
     found = cycle._answers(cfg, fitted / "artifact", data, "val")
     model = open_model(bundle.open_artifact(fitted / "artifact"), precision, torch.device("cpu"))
     expected = evaluate(model, data, "val", {}, data.eval_batch_size).predictions

@@ -45,7 +45,7 @@ def test_a_test_set_of_no_use_is_found_before_the_first_step(
     late.write_text(json.dumps({"prompt": "word " * 300, "response": "yes"}) + "\n")
     assert noria(*chat(), f"data.test_path={late}") == 2
     said = capsys.readouterr().err
-    assert "in the split 'test' no answer begins within 64 tokens" in said
+    assert f"The split 'test': {late}: no answer begins within 64 tokens" in said
     untrained(said)
 
 

@@ -16,7 +16,7 @@ from noria.metric.accuracy import Accuracy
 from noria.metric.f1 import F1
 from noria.optimizer.sgd import sgd
 from noria.scheduler.linear import linear
-from noria.task.text_classification import TextClassification
+from noria.task.text_classification.kind import TextClassification
 
 WEIGHTS = [0.2, 1.0, 5.0]  # so uneven that a mean of means would be far off
 CLASS_WEIGHTS = torch.tensor(WEIGHTS)

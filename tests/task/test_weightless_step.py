@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from noria.metric.accuracy import Accuracy
 from noria.optimizer.sgd import sgd
 from noria.scheduler.linear import linear
-from noria.task.text_classification import TextClassification
+from noria.task.text_classification.kind import TextClassification
 
 WEIGHTS = [0.0, 1.0, 1.0]
 

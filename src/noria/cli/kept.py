@@ -5,20 +5,20 @@ A data group that is typed, or that an experiment brings, says which rows are re
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from noria.common.errors import UserError
 from noria.config.columns import text_columns
-from noria.config.signature import class_attributes, read
+from noria.config.rules.facts import fits, gives, needs, target_name
+from noria.config.signature import read
 
 LENGTH = "max_length"
 TEMPLATE = "chat_template"
-KINDS = ("single_label", "multi_label", "regression", "causal_lm")
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,14 @@ class Kept:
     """What an artifact's `noria.yaml` says of the texts that its model reads.
 
     Args:
-        kind: what the model was trained for.
+        task: what the model was trained for, as its config has it.
         max_length: tokens of a text at most, as it was trained; None where it is not said.
         columns: how many texts a row has.
         template: whether its tokenizer has a chat template of its own.
         typed: the keys of the command line; they go over everything.
     """
 
-    kind: str = ""
+    task: Mapping[str, Any] = field(default_factory=dict)
     max_length: int | None = None
     columns: int = 1
     template: bool = False
@@ -43,11 +43,13 @@ class Kept:
     def of(cls, facts: dict[str, Any], typed: Collection[str], folder: Path) -> Kept:
         """From what the `noria.yaml` of an artifact's folder holds."""
         length = facts.get(LENGTH)
-        data = (facts.get("config") or {}).get("data") if isinstance(facts.get("config"), dict) else None
+        config = facts.get("config") if isinstance(facts.get("config"), dict) else {}
+        data, task = ((config or {}).get(name) for name in ("data", "task"))
+        task = task if isinstance(task, dict) else {}
         keys = frozenset(key.lstrip("+") for key in typed)
         columns = len(text_columns(data if isinstance(data, dict) else {}))
         template = (folder / f"{TEMPLATE}.jinja").is_file()
-        return cls(str(facts.get("kind")), length if isinstance(length, int) else None, columns, template, keys)
+        return cls(task, length if isinstance(length, int) else None, columns, template, keys)
 
     def config(self) -> dict[str, Any]:
         """What goes over every choice that is made, but not over a key that is typed."""
@@ -72,11 +74,9 @@ class Kept:
             _leave_out(data, [LENGTH])
         if self.template and data.get(TEMPLATE) is not None and f"data.{TEMPLATE}" not in self.typed:
             data[TEMPLATE] = None
-        kinds = class_attributes(str(data.get("_target_"))).get("kinds")
-        # What is no kind at all is said when the artifact is opened.
-        if isinstance(kinds, tuple) and kinds and self.kind in KINDS and self.kind not in kinds and _measures(stage):
-            name = str(data["_target_"]).rpartition(".")[2]
-            raise UserError(f"data={name} is for {' and '.join(kinds)}, and the artifact's kind is {self.kind}.")
+        if _measures(stage) and not fits(needs(self.task), gives(data)):
+            names = (target_name(part) for part in (OmegaConf.to_container(data), self.task))
+            raise UserError("data={} is not what the artifact's task, {}, is measured on.".format(*names))
         if "text" in data and len(text_columns(data)) != self.columns:
             pair = "data.text=[<first column>,<second column>]"
             raise UserError(

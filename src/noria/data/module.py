@@ -1,13 +1,14 @@
 """The base of all data: read, split, tokenise and batch, as a LightningDataModule.
 
-Knows neither where the rows come from (a leaf's `read` does), nor what is to be learnt from them, nor the model.
+Knows neither where the rows come from (a leaf's `read` does), nor what is learnt from them (its form does), nor the
+model.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, Self
 
 import lightning as L
 import numpy as np
@@ -26,19 +27,37 @@ if TYPE_CHECKING:
 Fraction = Annotated[float, Interval(ge=0, lt=1)]
 
 
+class Use(Protocol):
+    """What becomes of the rows: `noria.task.form.Form` is one, and says what each part does."""
+
+    labels: Sequence[str]
+
+    @property
+    def votable(self) -> bool: ...
+    def settings(self) -> dict[str, Any]: ...
+    def clean(self, given: dict[str, Rows], written: Mapping[str, Any], /) -> dict[str, Rows]: ...
+    def settle(self, train: Rows, written: Mapping[str, Any], /) -> None: ...
+    def check(self, rows: Rows, /) -> None: ...
+    def contents(self, rows: Rows, /) -> list[Iterable[str]]: ...
+    def prompts(self, rows: Rows, count: int, /) -> list[tuple[Any, str]]: ...
+    def encode(
+        self, rows: Rows, tokenizer: PreTrainedTokenizerBase, max_length: int, measured: bool,
+        written: Mapping[str, Any], /,
+    ) -> Encoded: ...  # fmt: skip
+
+
 class DataModule(L.LightningDataModule):
     """Rows in splits, and their batches.
 
+    A leaf says where the rows come from: it has `read`, keys of its own, and `gives`, the columns of its rows. What is
+    learnt from them comes with `bind`, before anything is read.
+
     After `setup`: `splits` ("train", and "val" and "test" where there are any), `report` (plain values:
     rows, dropped, overlaps, truncated, sources), `fingerprint` and `fingerprints` (sha256 of all that is learnt
-    from, of all and of each split), `column_prints` (for each split one of each of its `contents`). A split is
+    from, of all and of each split), `column_prints` (for each split one of each column that is learnt from). A split is
     tokenised when it is first asked for.
 
     Args:
-        kind: what is to be learnt; one of the class's `kinds`.
-        tokenizer: a fast tokenizer; may be set later, before tokens are needed.
-        seed: decides the order of the training batches, and nothing else.
-        labels: the known class names, in order, for kinds that have any; None: those of train.
         val_fraction: the share of train that becomes "val" where the source has none; 0: no such split.
         batch_tokens: padded tokens (rows x longest) of one training batch on one rank, at most; None: `batch_size`
             examples.
@@ -47,14 +66,10 @@ class DataModule(L.LightningDataModule):
             with different `limit` are measured on the same rows.
     """
 
-    kinds: ClassVar[tuple[str, ...]] = ()
+    gives: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
         self,
-        kind: str,
-        tokenizer: PreTrainedTokenizerBase | None,
-        seed: int,
-        labels: list[str] | None = None,
         *,
         batch_size: Annotated[int, Gt(0)] = 32,
         batch_tokens: Annotated[int, Gt(0)] | None = None,
@@ -67,10 +82,6 @@ class DataModule(L.LightningDataModule):
         eval_limit: Annotated[int, Gt(0)] | None = None,
     ) -> None:
         super().__init__()
-        assert kind in self.kinds, kind
-        self.kind = kind
-        self.tokenizer = tokenizer
-        self.seed = seed
         self.batch_size = batch_size
         self.batch_tokens = batch_tokens
         self.eval_batch_size = eval_batch_size
@@ -80,7 +91,9 @@ class DataModule(L.LightningDataModule):
         self.num_workers = num_workers
         self.limit = limit
         self.eval_limit = eval_limit
-        self.labels: list[str] = list(labels or [])
+        self.form: Use
+        self.tokenizer: PreTrainedTokenizerBase | None = None
+        self.seed = 0
         self.splits: dict[str, Rows] = {}
         self.report: dict[str, Any] = {}
         self.fingerprints: dict[str, str] = {}
@@ -89,35 +102,34 @@ class DataModule(L.LightningDataModule):
         self.row_weights: np.ndarray | None = None  # what each training row counts with; the task says it
         self._encoded: dict[str, Encoded] = {}
 
+    def bind(self, form: Use, tokenizer: PreTrainedTokenizerBase | None = None, seed: int = 0) -> Self:
+        """Says what the rows are for; gives the data back.
+
+        Args:
+            form: makes tokens and targets of the rows. Where it came with an artifact it knows its labels already.
+            tokenizer: a fast tokenizer; None where only the rows are wanted.
+            seed: decides the order of the training batches, and nothing else.
+        """
+        self.form, self.tokenizer, self.seed = form, tokenizer, seed
+        return self
+
     def read(self) -> dict[str, Rows]:
         """The source's own splits: "train", and "val" and "test" where it has them. Leaves implement this."""
         raise NotImplementedError
 
-    def clean(self, given: dict[str, Rows]) -> dict[str, Rows]:
-        """The rows that can be used, before they are split; what is left out is counted in `Rows.dropped`."""
-        return given
+    @property
+    def written(self) -> dict[str, Any]:
+        """How the rows are written, for the form: by the leaf's own keys, such as `label_separator`."""
+        return {}
 
-    def settle(self, train: Rows) -> None:
-        """Takes from all of train what must not depend on `limit`: the names of the labels."""
-
-    def use(self, splits: dict[str, Rows]) -> None:
-        """Makes the targets of the final splits, so that an unusable one is found at once."""
-
-    def encode(self, split: str) -> Encoded:
-        """The tokens and targets of a split."""
-        raise NotImplementedError
-
-    def contents(self, rows: Rows) -> list[Iterable[str]]:
-        """Columns of strings that hold all that is learnt from these rows, for the fingerprint."""
-        raise NotImplementedError
+    @property
+    def labels(self) -> list[str]:
+        """The names that answers are made of, in the order of the targets; none where there are no classes."""
+        return list(self.form.labels)
 
     def prompts(self, split: str, count: int) -> list[tuple[Any, str]]:
         """Some beginnings for a decoder to go on from (a text, or chat messages), each with what follows it here."""
-        return []
-
-    @property
-    def num_labels(self) -> int:
-        return len(self.labels)
+        return self.form.prompts(self.splits[split], count)
 
     def prepare_data(self) -> None:
         """Fills the token cache. Called before there is a group of processes: none waits for another's tokenising."""
@@ -135,15 +147,16 @@ class DataModule(L.LightningDataModule):
         """
         if self.splits:
             return
-        given = self.clean(self.read())
+        given = self.form.clean(self.read(), self.written)
         splits = split_room.complete(given, self.val_fraction, self.test_fraction)
-        self.settle(splits["train"])
+        self.form.settle(splits["train"], self.written)
         for name, rows in splits.items():
             limit = self.limit if name == "train" else self.eval_limit
             if limit is not None:
                 splits[name] = split_room.sample(rows, limit)
-        self.use(splits)
-        digests = {name: column_digests(self.contents(rows)) for name, rows in splits.items()}
+        for rows in splits.values():
+            self.form.check(rows)
+        digests = {name: column_digests(self.form.contents(rows)) for name, rows in splits.items()}
         self.fingerprints = {name: hashlib.sha256(b"".join(found)).hexdigest() for name, found in digests.items()}
         self.column_prints = {
             name: [hashlib.sha256(one).hexdigest()[:16] for one in found] for name, found in digests.items()
@@ -171,14 +184,17 @@ class DataModule(L.LightningDataModule):
                 f"or a data.{split}_fraction above 0 to cut it from train."
             )
         if split not in self._encoded:
-            assert self.tokenizer is not None, "set the tokenizer before tokens are needed"
-            self._encoded[split] = self.encode(split)
+            assert self.tokenizer is not None, "tokens are made with the tokenizer that `bind` is given"
+            rows, measured = self.splits[split], split != "train"
+            try:
+                made = self.form.encode(rows, self.tokenizer, self.max_length, measured, self.written)
+            except UserError as error:  # several splits may come from one file
+                raise UserError(f"The split '{split}': {error}") from error
+            self.report["truncated"][split] = made.truncated
+            if made.left_out:  # what only their tokens show to be of no use
+                self.report["dropped"][split] = {**self.report["dropped"].get(split, {}), **made.left_out}
+            self._encoded[split] = made
         return self._encoded[split]
-
-    def leave_out(self, split: str, reason: str, count: int) -> None:
-        """Counts rows that only their tokens show to be of no use."""
-        if count:
-            self.report["dropped"].setdefault(split, {})[reason] = count
 
     def loader(self, split: str, *, shuffle: bool = False, batch_size: int | None = None) -> ResumableLoader:
         """This rank's batches of a split: shuffled by (seed, epoch), or the longest rows first."""

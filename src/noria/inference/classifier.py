@@ -15,8 +15,8 @@ from noria.data.batch.batches import epoch_batches
 from noria.data.batch.encoded import Encoded
 from noria.inference.device import autocast, cast_once, placed
 from noria.model.execution import suit
-from noria.task.objective import Objective
-from noria.task.text_classification import NETWORK_INPUTS
+from noria.task.text_classification.kind import NETWORK_INPUTS
+from noria.task.text_classification.objective import Objective
 
 
 class Classifier:

@@ -14,7 +14,7 @@ from noria.data.batch.batches import epoch_batches
 from noria.data.batch.encoded_text import EncodedText
 from noria.inference.device import autocast, placed
 from noria.model.limits import refuse_unknown_tokens
-from noria.task.causal_lm import row_sums, target_losses
+from noria.task.causal_lm.kind import row_sums, target_losses
 
 MAX_LOGITS = 1 << 27  # numbers in the logits of one forward: 512 MB in fp32
 
@@ -79,8 +79,7 @@ class LanguageModel:
                 place = torch.as_tensor(rows)
                 sums[place], targets[place] = row_sums(losses, there).double().cpu(), there.sum(1).cpu()
                 if encoded.bytes is not None:
-                    text = encoded.of_text(rows)[:, 1:].to(there.device)[there]
-                    losses = losses * text
+                    losses = losses * batch["of_text"][:, 1:][there]
                 of_text[place] = row_sums(losses, there).double().cpu()
             advance(len(whole))
         return sums, targets, of_text

@@ -38,8 +38,9 @@ from noria.data.module import DataModule
 from noria.inference.device import pick_device
 from noria.inference.evaluation import evaluate, open_model
 from noria.stage import show
-from noria.stage.parts import make_loggers, make_metrics, precision_of
+from noria.stage.parts import form_of, make_loggers, make_metrics, precision_of
 from noria.stage.run import open_record, recording, shareable
+from noria.task.form import Form
 from noria.tracking.beside import beside
 from noria.tracking.looks import look
 from noria.tracking.record import Record
@@ -159,11 +160,11 @@ def _measured_on_test(cfg: DictConfig, folder: Path, run: Run) -> Run:
     """The run with predictions of the test set, which lie in the comparison's own folder."""
     artifact = bundle.open_artifact(run.artifact)
     facts = bundle.read_facts(run.artifact)
-    data = _data(run, facts["kind"], facts["labels"], bundle.open_tokenizer(run.artifact))
+    data = _data(run, form_of(facts), bundle.open_tokenizer(run.artifact))
     if "test" not in data.splits:
         raise UserError(f"stage.test=true: the data of {run.folder} have no test set.")
     model = open_model(artifact, precision_of(cfg), pick_device(cfg.trainer.get("accelerator", "auto")))
-    metrics = make_metrics(OmegaConf.create(run.config["metric"]), facts["kind"], data.num_labels)
+    metrics = make_metrics(OmegaConf.create(run.config["metric"]), facts["kind"], len(data.labels))
     found = evaluate(model, data, "test", metrics, data.eval_batch_size)
     file = folder / "test" / f"{run.folder.parent.name}-{run.folder.name}.parquet"
     file.parent.mkdir(exist_ok=True)
@@ -172,7 +173,7 @@ def _measured_on_test(cfg: DictConfig, folder: Path, run: Run) -> Run:
     return replace(run, record=seen, file=file)
 
 
-def _data(run: Run, kind: str, labels: Any, tokenizer: Any) -> DataModule:
+def _data(run: Run, form: Form, tokenizer: Any) -> DataModule:
     """The data that the run's config names, read anew."""
     from noria.config.trust import refuse_untrusted
 
@@ -180,7 +181,7 @@ def _data(run: Run, kind: str, labels: Any, tokenizer: Any) -> DataModule:
     node = dict(run.config["data"])
     if tokenizer is not None and "chat_template" in node:
         node["chat_template"] = None  # the artifact's tokenizer has it; the file may be another by now
-    data: DataModule = instantiate(OmegaConf.create(node), kind, tokenizer, run.seed, labels)
+    data: DataModule = instantiate(OmegaConf.create(node)).bind(form, tokenizer, run.seed)
     data.setup()
     return data
 
@@ -189,7 +190,7 @@ def _texts(run: Run, split: str, ids: list[str]) -> Mapping[str, str]:
     """The texts of row ids; none where the data is not at hand any more."""
     with suppress(UserError, OSError):
         facts = bundle.read_facts(run.artifact)
-        rows = _data(run, facts["kind"], facts["labels"], None).splits[split].table
+        rows = _data(run, form_of(facts), None).splits[split].table
         place = {name: number for number, name in enumerate(rows["id"].to_pylist())}
         columns = [name for name in ("text", "text_pair") if name in rows.column_names]
         return {

@@ -31,7 +31,7 @@ from noria.inference.evaluation import evaluate, open_model
 from noria.registry.registry import Registry, Version
 from noria.stage import cycle_report, show
 from noria.stage.fit import fit
-from noria.stage.parts import precision_of
+from noria.stage.parts import form_of, precision_of
 from noria.stage.run import inner_fit, inside, open_record, plain, recording, refuse_many_processes
 from noria.tracking.looks import look
 from noria.tracking.record import Record
@@ -168,8 +168,8 @@ def _feedback_data(cfg: DictConfig, url: str, heard: dict[str, Any], champion: V
     """The feedback beside the original data, which is what the artifact's own config names."""
     facts = bundle.read_facts(champion.folder)
     tokenizer = bundle.open_tokenizer(champion.folder)
-    made: FeedbackData = instantiate(_node(cfg, url, heard), facts["kind"], tokenizer, cfg.seed, facts["labels"])
-    return made
+    made: FeedbackData = instantiate(_node(cfg, url, heard))
+    return made.bind(form_of(facts), tokenizer, cfg.seed)
 
 
 def _node(cfg: DictConfig, url: str, heard: dict[str, Any]) -> DictConfig:

@@ -14,7 +14,7 @@ from noria.common.console import get_console
 from noria.common.errors import UserError
 from noria.model.limits import limit_length
 from noria.stage import show
-from noria.stage.parts import make_loggers, make_metrics, precision_of, summary_modes
+from noria.stage.parts import form_of, make_loggers, make_metrics, precision_of, summary_modes
 from noria.stage.report import data_facts, evaluate_and_record, trained_on
 from noria.stage.run import open_record, recording, shareable
 from noria.tracking.run_info import RunInfo
@@ -42,7 +42,7 @@ def evaluate(
         pl.seed_everything(cfg.seed, workers=True, verbose=False)
 
         tokenizer = bundle.open_tokenizer(artifact)
-        data = instantiate(cfg.data, facts["kind"], tokenizer, cfg.seed, facts["labels"])
+        data = instantiate(cfg.data).bind(form_of(facts), tokenizer, cfg.seed)
         data.setup()
         if split not in data.splits:
             raise UserError(f"stage.split={split}: this data has no such split, only {', '.join(data.splits)}.")
@@ -60,7 +60,7 @@ def evaluate(
             )
         record.update(data={**data_facts(data), "rows_trained_on": seen})
 
-        metrics = make_metrics(cfg.metric, facts["kind"], data.num_labels)
+        metrics = make_metrics(cfg.metric, facts["kind"], len(data.labels))
         modes = summary_modes(metrics)
         info = RunInfo(
             record.folder, record.data["experiment"], "evaluate", record.data["wandb"]["id"], shareable(cfg), modes

@@ -35,6 +35,7 @@ from noria.stage.inputs import input_facts, refuse_other_inputs
 from noria.stage.parts import (
     load_weights,
     make_callbacks,
+    make_form,
     make_loggers,
     make_metrics,
     make_network,
@@ -101,7 +102,7 @@ def fit(
         keep_train_keys(data, record)
         record.update(**_facts_of(cfg, given))
 
-        metrics = make_metrics(cfg.metric, kind, data.num_labels)
+        metrics = make_metrics(cfg.metric, kind, len(data.labels))
         modes = summary_modes(metrics)
         info = RunInfo(
             record.folder, record.data["experiment"], "fit", record.data["wandb"]["id"], shareable(cfg), modes
@@ -117,7 +118,7 @@ def fit(
             instantiate(cfg.scheduler, _partial_=True),
             metrics,
             _steps(trainer, data),
-            *((torch.from_numpy(train.labels), data.num_labels) if train.labels is not None else ()),
+            *((torch.from_numpy(train.labels), max(len(data.labels), 1)) if train.labels is not None else ()),
         )
         record.data["model"]["parameters"] = sum(weight.numel() for weight in task.network.parameters())
         data.row_weights = task.row_weights(train)
@@ -174,7 +175,7 @@ def _given(cfg: DictConfig) -> _Given:
     pretrained = instantiate(cfg.model)
     tokenizer = pretrained.tokenizer()
     kind = task_kind(cfg)
-    data = instantiate(cfg.data, kind, tokenizer, cfg.seed)
+    data = instantiate(cfg.data).bind(make_form(cfg), tokenizer, cfg.seed)
     data.setup()
     return _Given(pretrained, tokenizer, kind, data)
 
@@ -208,10 +209,11 @@ def _facts(
     cfg: DictConfig, choices: dict[str, Any], pretrained: Pretrained, data: DataModule, precision: str, dtype: str
 ) -> dict[str, Any]:
     """What `noria.yaml` says of the artifact."""
+    kind = task_kind(cfg)
     if dtype == "auto":
-        dtype = pretrained.dtype if data.kind == bundle.CAUSAL_LM else "float32"
+        dtype = pretrained.dtype if kind == bundle.CAUSAL_LM else "float32"
     return {
-        "kind": data.kind,
+        "kind": kind,
         "labels": data.labels,
         "max_length": data.max_length,
         "precision": precision,

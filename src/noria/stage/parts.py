@@ -17,6 +17,9 @@ from noria.data.batch.encoded import padding_id
 from noria.data.module import DataModule
 from noria.metric.base import Metric
 from noria.model.pretrained import Pretrained
+from noria.task.causal_lm.form import CausalLMForm
+from noria.task.form import Form
+from noria.task.text_classification.form import TextClassificationForm
 from noria.tracking.run_info import RunInfo
 from noria.trainer.precision import best_precision
 
@@ -30,15 +33,28 @@ def task_kind(cfg: DictConfig) -> str:
     return str(cfg.task.get("kind") or task.kind)
 
 
+def make_form(cfg: DictConfig) -> Form:
+    """What the task needs of a row; it has learnt nothing of the data yet."""
+    kind = task_kind(cfg)
+    return CausalLMForm() if kind == "causal_lm" else TextClassificationForm(kind)  # type: ignore[arg-type]
+
+
+def form_of(facts: Mapping[str, Any]) -> Form:
+    """What an artifact's model needs of a row, by what `noria.yaml` says."""
+    if facts["kind"] == "causal_lm":
+        return CausalLMForm()
+    return TextClassificationForm(facts["kind"], facts["labels"])
+
+
 def make_network(pretrained: Pretrained, data: DataModule, tokenizer: PreTrainedTokenizerBase) -> nn.Module:
     """The network that the data's kind asks for. A component of a user's may take no more than what is given here.
 
     Args:
         tokenizer: the one that `pretrained` has made.
     """
-    if data.kind == "causal_lm":
+    if isinstance(data.form, CausalLMForm):
         return pretrained.causal_lm()
-    return pretrained.classifier(data.labels, data.kind, padding_id(tokenizer))
+    return pretrained.classifier(data.labels, data.form.settings()["kind"], padding_id(tokenizer))
 
 
 def precision_of(cfg: DictConfig) -> str:

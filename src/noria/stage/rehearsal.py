@@ -102,11 +102,11 @@ def try_metrics(
         held = encoded.targets if isinstance(encoded, EncodedText) else encoded.labels
         if held is None:
             continue
-        labels = torch.from_numpy(held)
+        labels, kind = torch.from_numpy(held), str(data.form.settings().get("kind", "causal_lm"))
         lacking = {f"{split}/loss": NOTHING_COUNTS} if split == "val" and not task.row_weights(encoded).any() else {}
         for name, metric in metrics.items():
             for rows in (labels[:TRIED], labels):  # all of them only where the first have no value
-                scores = trial_scores(data.kind, rows, data.num_labels)
+                scores = trial_scores(kind, rows, len(data.labels))
                 why = metric.undefined(scores, rows) if math.isnan(metric(scores, rows)) else ""
                 if not why:
                     break

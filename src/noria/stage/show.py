@@ -42,7 +42,7 @@ def data(module: DataModule) -> None:
     """Rows per split, what was left out and why, how many were cut, texts found on both sides."""
     console = get_console()
     rows = ", ".join(f"{name} {count:,}" for name, count in module.report["rows"].items())
-    names = ", ".join(module.labels[:8]) + (" …" if module.num_labels > 8 else "")
+    names = ", ".join(module.labels[:8]) + (" …" if len(module.labels) > 8 else "")
     console.print(f"rows: {rows}; labels: {names}" if names else f"rows: {rows}", highlight=False)
     for split, reasons in module.report["dropped"].items():
         for reason, count in reasons.items():

@@ -11,6 +11,7 @@ from noria.common.errors import UserError
 from noria.data.batch.batches import LengthGroupedBatches, batch_count, epoch_batches
 from noria.data.source.movie_reviews import MovieReviews
 from noria.data.source.sst2 import Sst2
+from noria.task.text_classification.form import TextClassificationForm
 
 LENGTHS = np.random.default_rng(0).geometric(0.05, 3001).astype(np.int32) + 2
 
@@ -235,11 +236,11 @@ def waste(batches: LengthGroupedBatches) -> float:
 
 @cache
 def sst2_lengths(tokenizer: PreTrainedTokenizerBase, folder: str) -> np.ndarray:
-    return Sst2("single_label", tokenizer, 1, path=folder).encoded("train").lengths
+    return Sst2(path=folder).bind(TextClassificationForm(), tokenizer, 1).encoded("train").lengths
 
 
 def test_little_is_computed_in_vain_on_rotten_tomatoes(tokenizer):
-    lengths = MovieReviews("single_label", tokenizer, 1).encoded("train").lengths
+    lengths = MovieReviews().bind(TextClassificationForm(), tokenizer, 1).encoded("train").lengths
     by_budget = LengthGroupedBatches(lengths, 32, 1, batch_tokens=1024)
     assert 1 < waste(LengthGroupedBatches(lengths, 32, 1)) < 1.03
     assert 1 < waste(by_budget) < 1.03

@@ -50,7 +50,7 @@ def test_windows_lose_no_token():
         [30, 31, 32],
     ]
     assert made.targets.tolist() == [2, 2, 2, 2]
-    assert made.left_out == 2, "the windows [16] and [33] have no target"
+    assert sum(made.left_out.values()) == 2, "the windows [16] and [33] have no target"
 
 
 def test_a_leading_token_makes_every_other_a_target():
@@ -58,13 +58,13 @@ def test_a_leading_token_makes_every_other_a_target():
     batch = made[[0, 1, 2, 3]]
     assert batch["input_ids"].tolist() == [[7, 10, 11], [7, 12, 13], [7, 14, PAD], [7, 20, PAD]]
     assert batch["labels"].tolist() == [[-100, 10, 11], [-100, 12, 13], [-100, 14, -100], [-100, 20, -100]]
-    assert made.targets.tolist() == [2, 2, 1, 1] and made.lengths.tolist() == [3, 3, 2, 2] and made.left_out == 0
+    assert made.targets.tolist() == [2, 2, 1, 1] and made.lengths.tolist() == [3, 3, 2, 2] and made.left_out == {}
 
 
 def test_only_the_first_window():
     marks = [[0, 0, 1, 1], [0, 0, 0, 1], [0, 1, 1, 1], []]
     made = EncodedText(tokens([[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12], []], marks), PAD, 3, first=True)
-    assert made.row.tolist() == [0, 2] and made.left_out == 2 and len(made) == 2
+    assert made.row.tolist() == [0, 2] and sum(made.left_out.values()) == 2 and len(made) == 2
     assert made.truncated == 2
     assert made[[0, 1]]["labels"].tolist() == [[-100, -100, 3], [-100, 10, 11]]
 
@@ -78,7 +78,7 @@ def test_windows_are_not_marked_by_another_s_targets():
 @pytest.mark.parametrize("rows", [[], [[]], [[1]]])
 def test_no_targets_at_all(rows):
     made = EncodedText(tokens(rows), PAD, 4)
-    assert len(made) == 0 and made.left_out == len(rows) and made.truncated == 0
+    assert len(made) == 0 and sum(made.left_out.values()) == len(rows) and made.truncated == 0
     assert made.row.shape == made.targets.shape == made.lengths.shape == (0,)
 
 
@@ -110,7 +110,7 @@ def test_a_row_that_follows_another_has_its_end_before_it():
         ([11, 12, 20, 21, 22], [21, 22]),
         ([20, 21, 22, 23], [23]),
     ]
-    assert made.left_out == 1
+    assert made.left_out == {"no_target": 1}
     led = EncodedText(tokens([[10, 11, 12, 13, 14]]), PAD, 4, lead=7, stride=2)
     assert scored(led) == [([7, 10, 11, 12], [10, 11, 12]), ([7, 12, 13, 14], [13, 14])]
 

@@ -10,6 +10,7 @@ import pytest
 from noria.data.rows import mapped
 from noria.data.rows.mapped import CHUNK, gather, pieces
 from noria.data.source.table import TableData
+from noria.task.text_classification.form import TextClassificationForm
 
 SCHEMA = pa.schema([("text", pa.string()), ("number", pa.int64())])
 
@@ -81,8 +82,8 @@ def test_rows_are_the_same_wherever_they_lie(write, reviews, monkeypatch, label)
     found = []
     for small in (0, mapped.SMALL):
         monkeypatch.setattr(mapped, "SMALL", small)
-        data = TableData(kind, None, 0, path=path, label=label, limit=30)
+        data = TableData(path=path, label=label, limit=30).bind(TextClassificationForm(kind))
         data.setup()
-        targets = {name: made.tolist() for name, made in data._targets.items()}
+        targets = {name: data.form.targets(rows).tolist() for name, rows in data.splits.items()}
         found.append((data.fingerprints, data.report, targets, {n: rows.ids for n, rows in data.splits.items()}))
     assert found[0] == found[1] and len(found[0][3]["train"]) == 30

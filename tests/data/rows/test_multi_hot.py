@@ -12,6 +12,7 @@ import pytest
 
 from noria.common.errors import UserError
 from noria.data.source.table import TableData
+from noria.task.text_classification.form import TextClassificationForm
 
 NAMES = ["toxic", "threat", "insult", "obscene"]
 HOT = [[1, 1, 1, 1], [0, 0, 0, 0], [1, 0, 0, 0], [0, 1, 0, 1]] * 30
@@ -19,7 +20,9 @@ TEXTS = [f"text number {number}" for number in range(len(HOT))]
 
 
 def data_of(path: str, **given: Any) -> TableData:
-    data = TableData("multi_label", None, 1, path=path, **{"val_fraction": 0, "test_fraction": 0, **given})
+    data = TableData(path=path, **{"val_fraction": 0, "test_fraction": 0, **given}).bind(
+        TextClassificationForm("multi_label"), None, 1
+    )
     data.setup()
     return data
 
@@ -46,7 +49,10 @@ SOURCES = {
 def test_lists_of_zeros_and_ones_are_read_by_place(source, given, write):
     data = data_of(write("a.jsonl", lines(SOURCES[source])), label_names=given)
     assert data.labels == (given or ["0", "1", "2", "3"])
-    assert data._targets["train"].dtype == np.float32 and data._targets["train"].tolist() == HOT
+    assert (
+        data.form.targets(data.splits["train"]).dtype == np.float32
+        and data.form.targets(data.splits["train"]).tolist() == HOT
+    )
 
 
 @pytest.mark.parametrize("kind", [pa.list_(pa.int8()), pa.list_(pa.bool_(), 4), pa.list_(pa.float32(), 4),
@@ -55,7 +61,7 @@ def test_parquet_lists_of_every_type(kind, tmp_path):
     labels = pa.array(HOT, pa.list_(pa.int8())).cast(pa.list_(kind.value_type)).cast(kind)
     pa.parquet.write_table(pa.table({"text": TEXTS, "label": labels}), tmp_path / "a.parquet")
     data = data_of(str(tmp_path / "a.parquet"), label_names=NAMES)
-    assert data.labels == NAMES and data._targets["train"].tolist() == HOT
+    assert data.labels == NAMES and data.form.targets(data.splits["train"]).tolist() == HOT
 
 
 @pytest.mark.parametrize("written", ["[1, 0, 0]", "[1,0,0]", "[True, False, False]", "['1', '0', '0']", "1|0|0"])
@@ -63,13 +69,13 @@ def test_cells_of_a_csv_hold_lists_too(written, write):
     other = written.replace("1", "x").replace("0", "1").replace("x", "0").replace("True", "x")
     other = other.replace("False", "True").replace("x", "False")
     data = data_of(write("a.csv", cells([written, other] * 10)), label_names=NAMES[:3])
-    assert data._targets["train"].tolist() == [[1, 0, 0], [0, 1, 1]] * 10
+    assert data.form.targets(data.splits["train"]).tolist() == [[1, 0, 0], [0, 1, 1]] * 10
 
 
 def test_lists_of_names_in_cells_of_a_csv(write):
     data = data_of(write("a.csv", cells(["['joy', 'anger']", "['joy']", "", "[]"] * 5)))
     assert data.labels == ["anger", "joy"] and data.report["dropped"] == {"train": {"no_label": 5}}
-    assert data._targets["train"].tolist() == [[1, 1], [0, 1], [0, 0]] * 5
+    assert data.form.targets(data.splits["train"]).tolist() == [[1, 1], [0, 1], [0, 0]] * 5
     with pytest.raises(UserError, match=r"row b.csv:2: the label .\[1 0\]. begins as a list, but cannot be read"):
         data_of(write("b.csv", cells(["[1, 0]", "[1 0]"] * 5)))
 
@@ -90,14 +96,15 @@ def test_a_column_for_each_label(write, tmp_path):
     path = write("a.csv", [",".join(["text", *NAMES]), *(",".join([t, *r]) for t, r in zip(TEXTS, rows, strict=True))])
     data = data_of(path, label=NAMES)
     assert data.labels == NAMES and data.report["dropped"] == {"train": {"no_label": 1}}
-    assert data._targets["train"].tolist() == [row for place, row in enumerate(HOT) if place != 5]
+    assert data.form.targets(data.splits["train"]).tolist() == [row for place, row in enumerate(HOT) if place != 5]
     chosen = data_of(path, label=["obscene", "toxic"], label_names=["O", "T"])
     assert chosen.labels == ["O", "T"]
-    assert chosen._targets["train"].tolist() == [[row[3], row[0]] for row in HOT]
+    assert chosen.form.targets(chosen.splits["train"]).tolist() == [[row[3], row[0]] for row in HOT]
 
     columns = {name: pa.array([row[place] for row in HOT], pa.float64()) for place, name in enumerate(NAMES)}
     pa.parquet.write_table(pa.table({"text": TEXTS, **columns}), tmp_path / "a.parquet")
-    assert data_of(str(tmp_path / "a.parquet"), label=NAMES)._targets["train"].tolist() == HOT
+    data = data_of(str(tmp_path / "a.parquet"), label=NAMES)
+    assert data.form.targets(data.splits["train"]).tolist() == HOT
 
 
 @pytest.mark.parametrize(
@@ -115,7 +122,9 @@ def test_a_column_for_each_label(write, tmp_path):
 def test_columns_that_are_no_labels(label, kind, message, write):
     path = write("a.csv", ["text,a,b,c", "x,1,0,1", "y,0,1,2"])
     with pytest.raises(UserError, match=message):
-        TableData(kind, None, 1, path=path, label=label, val_fraction=0, test_fraction=0).setup()
+        TableData(path=path, label=label, val_fraction=0, test_fraction=0).bind(
+            TextClassificationForm(kind), None, 1
+        ).setup()
 
 
 TWO_WAYS = [
@@ -138,12 +147,12 @@ def test_what_can_be_read_in_two_ways_is_refused_with_the_key_that_decides(label
 def test_the_key_decides_both_ways(write):
     path = write("a.jsonl", lines([[1, 0], [0, 1]] * 10))
     hot, names = data_of(path, multi_hot=True), data_of(path, multi_hot=False)
-    assert hot._targets["train"].tolist() == [[1, 0], [0, 1]] * 10
-    assert names._targets["train"].tolist() == [[1, 1], [1, 1]] * 10
+    assert hot.form.targets(hot.splits["train"]).tolist() == [[1, 0], [0, 1]] * 10
+    assert names.form.targets(names.splits["train"]).tolist() == [[1, 1], [1, 1]] * 10
     one = data_of(write("b.jsonl", lines([[0], [1]] * 10)), label_names=["toxic"])
-    assert one.labels == ["toxic"] and one._targets["train"].tolist() == [[0], [1]] * 10
+    assert one.labels == ["toxic"] and one.form.targets(one.splits["train"]).tolist() == [[0], [1]] * 10
     numbers = data_of(write("c.jsonl", lines([[0], [1]] * 10)), label_names=["no", "yes"])
-    assert numbers._targets["train"].tolist() == [[1, 0], [0, 1]] * 10
+    assert numbers.form.targets(numbers.splits["train"]).tolist() == [[1, 0], [0, 1]] * 10
 
 
 @pytest.mark.parametrize(
@@ -167,10 +176,8 @@ def test_what_is_neither_is_refused(labels, given, message, write):
 
 def test_numbers_of_labels_stay_numbers_of_labels(write):
     path = write("a.jsonl", lines([[0, 2], [1], [], [0, 1]] * 5))
-    assert (
-        data_of(path, label_names=NAMES[:3])._targets["train"].tolist()
-        == [[1, 0, 1], [0, 1, 0], [0] * 3, [1, 1, 0]] * 5
-    )
+    data = data_of(path, label_names=NAMES[:3])
+    assert data.form.targets(data.splits["train"]).tolist() == [[1, 0, 1], [0, 1, 0], [0] * 3, [1, 1, 0]] * 5
     path = write("b.jsonl", lines([[0], [1], [], [0, 1]] * 5))
     assert data_of(path).labels == ["0", "1"]
 
@@ -178,9 +185,9 @@ def test_numbers_of_labels_stay_numbers_of_labels(write):
 def test_all_splits_are_read_alike(write):
     train, val = write("a.jsonl", lines(HOT)), write("b.jsonl", lines([[1, 0, 0, 0]] * 4))
     data = data_of(train, val_path=val, label_names=NAMES)
-    assert data._targets["val"].tolist() == [[1, 0, 0, 0]] * 4
+    assert data.form.targets(data.splits["val"]).tolist() == [[1, 0, 0, 0]] * 4
     two = data_of(write("c.jsonl", lines([[1, 1], [0, 1]] * 9)), val_path=write("d.jsonl", lines([[1, 0]] * 4)))
-    assert two._targets["val"].tolist() == [[1, 0]] * 4
+    assert two.form.targets(two.splits["val"]).tolist() == [[1, 0]] * 4
     with pytest.raises(UserError, match=r"row b.jsonl:1: 4 values"):
         data_of(write("e.jsonl", lines([[1, 0, 0]] * 9)), val_path=val, multi_hot=True, label_names=NAMES[:3])
 
@@ -188,15 +195,15 @@ def test_all_splits_are_read_alike(write):
 def test_a_list_of_one_column_is_a_yes_or_no(write):
     path = write("a.csv", ["text,toxic", *(f"{text},{row[0]}" for text, row in zip(TEXTS, HOT, strict=True))])
     data = data_of(path, label=["toxic"])
-    assert data.labels == ["toxic"] and data._targets["train"].tolist() == [row[:1] for row in HOT]
+    assert data.labels == ["toxic"] and data.form.targets(data.splits["train"]).tolist() == [row[:1] for row in HOT]
 
 
 def test_yes_and_no_are_zeros_and_ones(write):
     data = data_of(write("a.jsonl", lines([[("no", "yes")[value] for value in row] for row in HOT])))
-    assert data.labels == ["0", "1", "2", "3"] and data._targets["train"].tolist() == HOT
+    assert data.labels == ["0", "1", "2", "3"] and data.form.targets(data.splits["train"]).tolist() == HOT
     rows = (",".join([text, *(("No", "Yes")[value] for value in row)]) for text, row in zip(TEXTS, HOT, strict=True))
     data = data_of(write("a.csv", [",".join(["text", *NAMES]), *rows]), label=NAMES)
-    assert data.labels == NAMES and data._targets["train"].tolist() == HOT
+    assert data.labels == NAMES and data.form.targets(data.splits["train"]).tolist() == HOT
 
 
 def test_empty_cells_of_a_column_without_a_0_are_refused(write):
@@ -225,4 +232,4 @@ def test_zeros_and_ones_without_a_sign_between_are_refused(write):
 def test_tuples_and_sets_of_python_are_lists_too(cell, write):
     one = {"(": "('joy',)", "{": "{'joy'}", "[": "['joy']"}[cell[0]]
     data = data_of(write("a.csv", cells([cell, one] * 20)))
-    assert data.labels == ["fear", "joy"] and data._targets["train"].tolist() == [[1, 1], [0, 1]] * 20
+    assert data.labels == ["fear", "joy"] and data.form.targets(data.splits["train"]).tolist() == [[1, 1], [0, 1]] * 20

@@ -9,6 +9,7 @@ import pytest
 from noria.data.rows.rows import Rows, from_table
 from noria.data.rows.split import complete, normalise, overlaps
 from noria.data.source.table import TableData
+from noria.task.text_classification.form import TextClassificationForm
 
 COMMON = [(f"film number {number}", ("good", "bad")[number % 2]) for number in range(200)]
 RARE = [(f"a strange case number {number} about thing {7 * number}", f"rare{number}") for number in range(12)]
@@ -26,7 +27,7 @@ def sides(pairs: list[tuple[str, object]]) -> dict[str, set[str]]:
 
 def test_a_table_with_classes_of_one_row_can_be_learnt_from(write, caplog):
     path = write("a.csv", ["text,label", *(f"{text},{label}" for text, label in COMMON + RARE)])
-    data = TableData("single_label", None, 1, path=path, val_fraction=0.2, test_fraction=0.2)
+    data = TableData(path=path, val_fraction=0.2, test_fraction=0.2).bind(TextClassificationForm(), None, 1)
     data.setup()
     assert set(data.splits["train"].table["label"].to_pylist()) == {"good", "bad", *(label for _, label in RARE)}
     assert "would leave train without the labels" in caplog.text

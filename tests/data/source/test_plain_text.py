@@ -11,6 +11,7 @@ from transformers import AutoTokenizer
 
 from noria.common.errors import UserError
 from noria.data.source.plain_text import PASSAGE, PlainText, documents, passages, read_passages
+from noria.task.causal_lm.form import CausalLMForm
 
 
 @pytest.fixture
@@ -74,8 +75,8 @@ def test_tables_hold_a_document_a_row(write, tmp_path):
 
 def test_every_token_is_learnt_but_the_first_of_each_window(write, decoder):
     text = book(120)
-    data = PlainText(
-        "causal_lm", decoder, 0, path=write("a.txt", [text]), val_fraction=0, test_fraction=0, max_length=50
+    data = PlainText(path=write("a.txt", [text]), val_fraction=0, test_fraction=0, max_length=50).bind(
+        CausalLMForm(), decoder
     )
     encoded = data.encoded("train")
     windows = [encoded[[i]] for i in range(len(encoded))]
@@ -92,7 +93,9 @@ def test_every_token_is_learnt_but_the_first_of_each_window(write, decoder):
 def test_only_documents_end(write, decoder, tmp_path):
     for name in ("t/a.txt", "t/b.txt"):
         write(name, [book(120, name)])
-    data = PlainText("causal_lm", decoder, 0, path=str(tmp_path / "t"), val_fraction=0, test_fraction=0, max_length=64)
+    data = PlainText(path=str(tmp_path / "t"), val_fraction=0, test_fraction=0, max_length=64).bind(
+        CausalLMForm(), decoder
+    )
     encoded = data.encoded("train")
     ends = [int((encoded[[i]]["input_ids"] == decoder.eos_token_id).sum()) for i in range(len(encoded))]
     assert sum(ends) == 2 and ends[-1] == 1
@@ -105,8 +108,8 @@ def test_a_tokenizer_that_begins_texts_begins_every_window(write, decoder):
         single=f"{start} $A", special_tokens=[(start, decoder.bos_token_id)]
     )
     text = book(60)
-    data = PlainText(
-        "causal_lm", decoder, 0, path=write("a.txt", [text]), val_fraction=0, test_fraction=0, max_length=50
+    data = PlainText(path=write("a.txt", [text]), val_fraction=0, test_fraction=0, max_length=50).bind(
+        CausalLMForm(), decoder
     )
     encoded = data.encoded("train")
     ids = [encoded[[i]]["input_ids"][0].tolist() for i in range(len(encoded))]
@@ -117,32 +120,34 @@ def test_a_tokenizer_that_begins_texts_begins_every_window(write, decoder):
 
 def test_windows_without_a_target_are_counted(write, decoder):
     decoder.eos_token = None
-    data = PlainText(
-        "causal_lm", decoder, 0, path=write("a.txt", ["0123456789"]), val_fraction=0, test_fraction=0, max_length=9
+    data = PlainText(path=write("a.txt", ["0123456789"]), val_fraction=0, test_fraction=0, max_length=9).bind(
+        CausalLMForm(), decoder
     )
     encoded = data.encoded("train")
     assert encoded.lengths.tolist() == [9] and data.report["dropped"] == {"train": {"window_of_one_token": 1}}
-    one = PlainText("causal_lm", decoder, 0, path=write("b.txt", ["0"]), val_fraction=0, test_fraction=0)
-    with pytest.raises(UserError, match="'train' has no two tokens in a row"):
+    one = PlainText(path=write("b.txt", ["0"]), val_fraction=0, test_fraction=0).bind(CausalLMForm(), decoder)
+    with pytest.raises(UserError, match=r"'train': .* has no two tokens in a row"):
         one.encoded("train")
 
 
 def test_splits_are_of_passages_or_of_files(write, decoder):
     path = write("a.txt", [book(2000)])
-    data = train(PlainText("causal_lm", decoder, 0, path=path))
+    data = train(PlainText(path=path).bind(CausalLMForm(), decoder))
     assert set(data.splits) == {"train", "val", "test"}
     ids = [row for rows in data.splits.values() for row in rows.ids]
     assert len(ids) == len(set(ids)) == sum(data.report["rows"].values()) > 60
-    data = train(PlainText("causal_lm", decoder, 0, path=path, val_path=write("b.md", ["other"]), test_fraction=0))
+    data = train(PlainText(path=path, val_path=write("b.md", ["other"]), test_fraction=0).bind(CausalLMForm(), decoder))
     assert data.splits["val"].texts == ["other"] and len(data.splits["train"]) == len(ids)
-    again = train(PlainText("causal_lm", decoder, 0, path=path, val_path=write("b.md", ["others"]), test_fraction=0))
+    again = train(
+        PlainText(path=path, val_path=write("b.md", ["others"]), test_fraction=0).bind(CausalLMForm(), decoder)
+    )
     assert again.fingerprints["train"] == data.fingerprints["train"] and again.fingerprint != data.fingerprint
 
 
 def test_windows_of_any_length_share_their_tokens(write, decoder, cache):
     path = write("a.txt", [book(100)])
     for length in (16, 64):
-        PlainText("causal_lm", decoder, 0, path=path, max_length=length, test_fraction=0, val_fraction=0).encoded(
+        PlainText(path=path, max_length=length, test_fraction=0, val_fraction=0).bind(CausalLMForm(), decoder).encoded(
             "train"
         )
     assert len(list((cache / "tokens").iterdir())) == 1
@@ -177,7 +182,7 @@ def test_a_missing_file_is_guessed(write):
 
 def test_real_shakespeare(shared_data, decoder):
     path = shared_data("tinyshakespeare") / "input.txt"
-    data = PlainText("causal_lm", decoder, 0, path=str(path), val_fraction=0, test_fraction=0, max_length=256)
+    data = PlainText(path=str(path), val_fraction=0, test_fraction=0, max_length=256).bind(CausalLMForm(), decoder)
     encoded = data.encoded("train")
     assert "".join(data.splits["train"].texts) == path.read_text().strip()
     dropped = data.report["dropped"]["train"].get("window_of_one_token", 0)

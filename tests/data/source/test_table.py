@@ -8,10 +8,11 @@ import pytest
 
 from noria.common.errors import UserError
 from noria.data.source.table import TableData
+from noria.task.text_classification.form import TextClassificationForm
 
 
 def data_of(path: str, kind: str = "single_label", **kwargs) -> TableData:
-    data = TableData(kind, None, 1, path=path, **kwargs)
+    data = TableData(path=path, **kwargs).bind(TextClassificationForm(kind), None, 1)
     data.setup()
     return data
 
@@ -27,7 +28,7 @@ def test_every_format_gives_the_same_rows(write, reviews, tmp_path):
     ]
     found = [data_of(path) for path in paths]
     assert len({tuple(data.splits["val"].texts) for data in found}) == 1
-    assert len({tuple(data._targets["train"]) for data in found}) == 1
+    assert len({tuple(data.form.targets(data.splits["train"])) for data in found}) == 1
     ids = sorted(id for rows in found[0].splits.values() for id in rows.ids)
     assert ids == sorted(f"a.csv:{number}" for number in range(1, 61))
     assert found[0].report["sources"]["train"] == paths[0]
@@ -57,7 +58,7 @@ def test_integers_in_numeric_order_and_regression_from_text(write):
     lines = ["text,label", *(f"t{i},{i % 11}" for i in range(60))]
     assert data_of(write("a.csv", lines)).labels == [str(i) for i in range(11)]
     data = data_of(write("b.csv", lines), "regression")
-    assert data.num_labels == 1 and data._targets["train"].max() == 10
+    assert data.labels == [] and data.form.targets(data.splits["train"]).max() == 10
 
 
 @pytest.mark.parametrize(

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import yaml
 
 from noria.common.hardware import Machine
 from noria.common.paths import conf_dir
-from noria.config.rules.facts import at, attributes, is_number, kind, stage, target_name, trains
+from noria.config.rules.facts import at, fits, gives, is_number, needs, stage, target_name, trains
 from noria.config.rules.registry import rule
 
 
 @rule
 def data_for_another_task(config: dict[str, Any], machine: Machine) -> str | None:
-    """The task's kind is none of the `kinds` of the data."""
-    task_kind, kinds = kind(config), attributes(config.get("data")).get("kinds")
-    if not (trains(config) or stage(config) == "evaluate") or task_kind is None:
+    """The data does not give the columns that the task needs."""
+    needed, given = needs(config.get("task")), gives(config.get("data"))
+    if not (trains(config) or stage(config) == "evaluate") or fits(needed, given):
         return None
-    if not isinstance(kinds, tuple | list) or not kinds or task_kind in kinds:
-        return None
-    tasks = _shipped("task", {str(kind) for kind in kinds})
-    data = _shipped("data", {task_kind})
+    tasks = [name for name, part in _shipped("task") if needs(part) and fits(needs(part), given)]
+    data = [name for name, part in _shipped("data") if gives(part) and fits(needed, gives(part))]
     return (
-        f"data={target_name(config.get('data'))} is for {_or('task', tasks) or ', '.join(map(str, kinds))}, but this "
-        f"task's kind is {task_kind}: choose such a task, or {_or('data', data) or 'other data'}."
+        f"data={target_name(config.get('data'))} is for {_or('task', tasks) or 'another task'}, but this task is "
+        f"{target_name(config.get('task'))}: choose such a task, or {_or('data', data) or 'other data'}."
     )
 
 
@@ -41,15 +40,12 @@ def _or(group: str, names: list[str]) -> str:
     return f"{group}={' or '.join(names)}" if names else ""
 
 
-def _shipped(group: str, kinds: set[str]) -> list[str]:
-    """The choices of a group that are for one of these kinds."""
-    found = []
+def _shipped(group: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The choices of a group that comes with Noria, by name, and the component that each makes."""
     for path in sorted((conf_dir() / group).glob("*.yaml")):
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
         part = content.get(group, content)
-        declared = attributes(part)
-        own = part.get("kind") or declared.get("kind")
-        theirs = {own} if own else declared.get("kinds", ())
-        if kinds & set(theirs):  # type: ignore[call-overload]
-            found.append(path.stem)
-    return found
+        bases = [str(base).partition("@")[0] for base in content.get("defaults", ()) if isinstance(base, str)]
+        if "_target_" not in part and (known := [base for base in bases if (path.parent / f"{base}.yaml").is_file()]):
+            part = yaml.safe_load((path.parent / f"{known[0]}.yaml").read_text(encoding="utf-8")) | part
+        yield path.stem, part

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from noria.common.hardware import Machine
@@ -24,7 +25,7 @@ def is_number(value: object) -> bool:
 
 def target_name(value: object) -> str:
     """The last part of a component's `_target_`; empty for anything else."""
-    target = value.get("_target_") if isinstance(value, dict) else None
+    target = value.get("_target_") if isinstance(value, Mapping) else None
     return target.rpartition(".")[2] if isinstance(target, str) else ""
 
 
@@ -39,7 +40,7 @@ def trains(config: dict[str, Any]) -> bool:
 
 def attributes(component: object) -> dict[str, object]:
     """The literal class attributes of a component, read from its source."""
-    target = component.get("_target_") if isinstance(component, dict) else None
+    target = component.get("_target_") if isinstance(component, Mapping) else None
     return class_attributes(target) if isinstance(target, str) else {}
 
 
@@ -47,6 +48,24 @@ def kind(config: dict[str, Any]) -> str | None:
     """What the task predicts: single_label, multi_label, regression, or a kind of the task's own."""
     found = at(config, "task.kind") or attributes(config.get("task")).get("kind")
     return found if isinstance(found, str) else None
+
+
+def needs(task: object) -> list[tuple[str, ...]]:
+    """The sets of columns of which a task needs one, as its form says; none where that is not known."""
+    form = attributes(task).get("form")
+    found = class_attributes(form).get("needs") if isinstance(form, str) else None
+    return list(found) if isinstance(found, tuple) else []
+
+
+def gives(data: object) -> tuple[str, ...]:
+    """The columns of a source's rows; none where that is not known."""
+    found = attributes(data).get("gives")
+    return found if isinstance(found, tuple) else ()
+
+
+def fits(needed: list[tuple[str, ...]], given: tuple[str, ...]) -> bool:
+    """Whether rows with these columns are what a task needs; True where one of the two is not known."""
+    return not needed or not given or any({*columns} <= {*given} for columns in needed)
 
 
 def metrics(config: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Tokens and targets as a torch data set that is asked for whole batches and returns padded tensors.
+"""Tokens and targets of rows, as a data set that is asked for whole batches and returns them padded.
 
 Knows token ids only: it never tokenises once it is made, and holds no tokenizer.
 """
@@ -9,23 +9,30 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch.utils.data import Dataset
 
 from noria.data.batch.tokens import Tokens, tokenise
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from transformers import PreTrainedTokenizerBase
 
 
-class Encoded(Dataset[dict[str, torch.Tensor]]):
-    """Rows ready for a model.
+class Encoded:
+    """Examples ready for a network: each row of the data is one, or several where a row is cut into windows.
 
-    `lengths` (int32, one a row) counts each row's tokens. Indexed by a list of row numbers it returns
-    `input_ids`, `attention_mask` and, where the tokenizer makes them, `token_type_ids` (int64, rows x longest
-    row, padded at the right), `labels` where there are targets (as `labels.encode` makes them), and `index`
-    (int64, the row numbers; -1 for a filler, which is asked for as -1 - row and counts nowhere).
+    `lengths` (int32) counts each example's tokens and `row` (int64) says which row of the data it comes from.
+    `truncated` counts the rows that were cut short, `left_out` the examples that are of no use, by reason.
+
+    `batch` gives the examples with some numbers as arrays: `input_ids`, `attention_mask` and, where the tokenizer makes
+    them, `token_type_ids` (int64, examples x longest, padded at the right), `labels` where there are targets, and
+    `index` (int64, the numbers themselves; -1 for a filler, which is asked for as -1 - number and counts nowhere).
+    Indexing gives the same as tensors; nothing else here needs torch.
+
+    Args:
+        labels: one target an example, in the form that the loss takes; None: there are none.
     """
+
+    overlaps = False  # whether examples of one row share tokens, so that only rows are independent of each other
 
     def __init__(self, tokens: Tokens, labels: np.ndarray | None, pad_id: int, pad_type_id: int = 0) -> None:
         assert labels is None or len(labels) == len(tokens)
@@ -33,6 +40,8 @@ class Encoded(Dataset[dict[str, torch.Tensor]]):
         self.labels = labels
         self.pad_id = pad_id
         self.pad_type_id = pad_type_id
+        self.row = np.arange(len(tokens))
+        self.left_out: dict[str, int] = {}
 
     @classmethod
     def of(cls, tokenizer: PreTrainedTokenizerBase, tokens: Tokens, labels: np.ndarray | None) -> Encoded:
@@ -43,24 +52,34 @@ class Encoded(Dataset[dict[str, torch.Tensor]]):
     def lengths(self) -> np.ndarray:
         return self.tokens.lengths
 
+    @property
+    def truncated(self) -> int:
+        return self.tokens.truncated
+
     def __len__(self) -> int:
         return len(self.tokens)
 
-    def __getitem__(self, indices: Sequence[int]) -> dict[str, torch.Tensor]:
+    def batch(self, indices: Sequence[int] | np.ndarray) -> dict[str, np.ndarray]:
+        """The examples with these numbers, padded to the longest of them."""
         index = np.asarray(indices, np.int64)
         rows = np.where(index < 0, -1 - index, index)
         lengths = self.lengths[rows]
         there = np.arange(lengths.max(initial=0)) < lengths[:, None]  # (rows, longest)
         batch = {
             "input_ids": padded(there, [self.tokens.ids(row) for row in rows], self.pad_id),
-            "attention_mask": torch.from_numpy(there.astype(np.int64)),
+            "attention_mask": there.astype(np.int64),
         }
         if self.tokens.has_types:
             batch["token_type_ids"] = padded(there, [self.tokens.types(row) for row in rows], self.pad_type_id)
         if self.labels is not None:
-            batch["labels"] = torch.from_numpy(self.labels[rows])
-        batch["index"] = torch.from_numpy(np.maximum(index, -1))
+            batch["labels"] = self.labels[rows]
+        batch["index"] = np.maximum(index, -1)
         return batch
+
+    def __getitem__(self, indices: Sequence[int]) -> dict[str, Tensor]:
+        import torch
+
+        return {name: torch.from_numpy(values) for name, values in self.batch(indices).items()}
 
 
 def padding_id(tokenizer: PreTrainedTokenizerBase) -> int:
@@ -76,9 +95,9 @@ def encode_texts(
     return Encoded.of(tokenizer, tokenise(tokenizer, texts, pairs, max_length), None)
 
 
-def padded(there: np.ndarray, rows: list[np.ndarray], pad: int) -> torch.Tensor:
+def padded(there: np.ndarray, rows: list[np.ndarray], pad: int) -> np.ndarray:
     """Rows side by side, int64, where `there` (bool, rows x longest) holds, and `pad` elsewhere."""
     filled = np.full(there.shape, pad, np.int64)
     if rows:
         filled[there] = np.concatenate(rows)
-    return torch.from_numpy(filled)
+    return filled

@@ -1,4 +1,4 @@
-"""Tokens whose targets are tokens themselves, as a torch data set that returns padded batches.
+"""Tokens whose targets are tokens themselves, as a data set that returns padded batches.
 
 Knows token ids only: not whether a target was an answer or plain text.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import torch
 
 from noria.data.batch.encoded import Encoded, padded
 from noria.data.batch.tokens import Tokens
@@ -21,24 +20,24 @@ class EncodedText(Encoded):
 
     Each row of tokens is cut into windows of `length` tokens, or only its first window is kept. A window's targets
     are the row's (all, where the row marks none) without the window's first token, which nothing stands before.
-    Windows without any target are left out and counted in `left_out`.
+    Windows without any target are left out and counted.
 
     With a `stride` the windows overlap: the first of a row has `length` tokens, each other one has `stride` new ones,
     which alone are its targets, and before them as many as fit. So all tokens but the very first are targets once,
     each with at least `length - stride` before it, where there are so many.
 
-    `lengths` (int32) counts each window's tokens, `targets` (int64) those of them that are targets, and `row`
-    (int64) is the row of tokens each window comes from; `overlaps` says whether windows do. `bytes` and `words`
-    (int64) count the text that a window's targets stand for, where the tokens tell; else they are None.
+    `targets` (int64) counts the targets of each window. `bytes` and `words` (int64) count the text that they stand
+    for, where the tokens tell; else they are None.
 
-    Indexed by a list of window numbers it returns `input_ids`, `attention_mask` and `labels` (int64, windows x
-    longest, padded at the right), and `index` as `Encoded` does. `labels` are not shifted: at each target its own id,
-    elsewhere -100; a filler has no target.
+    A batch has `labels` (int64, windows x longest), which are not shifted: at each target its own id, elsewhere -100;
+    a filler has no target. Where the tokens tell, it also has `of_text` (bool, windows x longest): which targets are
+    text, and not, say, the end of a turn.
 
     Args:
         length: tokens of a window at most, `lead` included; None: no limit.
         lead: the id of a token that begins every window, such as the start of text.
         first: whether only the first window of each row is kept.
+        reason: what a window without any target is counted as.
         stride: new tokens of a window that is not a row's first; None: windows do not overlap.
         follows: which rows go on where the row before them ends (bool, one a row): with a stride, what stands before
             their first tokens is there too.
@@ -53,6 +52,7 @@ class EncodedText(Encoded):
         first: bool = False,
         stride: int | None = None,
         follows: np.ndarray | None = None,
+        reason: str = "no_target",
     ) -> None:
         super().__init__(tokens, None, pad_id)
         self.lead = lead
@@ -78,7 +78,7 @@ class EncodedText(Encoded):
             self.bytes, self.words = self._sizes(scored)
 
         empty = self.targets == 0
-        self.left_out = int(empty.sum())
+        self.left_out = {reason: int(empty.sum())} if empty.any() else {}
         for name in ("row", "_start", "_stop", "_context", "targets", "bytes", "words"):
             values = getattr(self, name)
             setattr(self, name, None if values is None else values[~empty])
@@ -97,7 +97,7 @@ class EncodedText(Encoded):
     def __len__(self) -> int:
         return len(self.row)
 
-    def __getitem__(self, indices: Sequence[int]) -> dict[str, torch.Tensor]:
+    def batch(self, indices: Sequence[int] | np.ndarray) -> dict[str, np.ndarray]:
         index = np.asarray(indices, np.int64)
         windows = np.where(index < 0, -1 - index, index)
         there = self._there(windows)
@@ -106,20 +106,19 @@ class EncodedText(Encoded):
             self._padded(window, self._scored(window) & (n >= 0)) for window, n in zip(windows, index, strict=True)
         ]
         labels = [np.where(mask, own, IGNORED) for mask, own in zip(wanted, ids, strict=True)]
-        return {
+        batch = {
             "input_ids": padded(there, ids, self.pad_id),
-            "attention_mask": torch.from_numpy(there.astype(np.int64)),
+            "attention_mask": there.astype(np.int64),
             "labels": padded(there, labels, IGNORED),
-            "index": torch.from_numpy(np.maximum(index, -1)),
+            "index": np.maximum(index, -1),
         }
-
-    def of_text(self, windows: Sequence[int] | np.ndarray) -> torch.Tensor:
-        """Which tokens of these windows are targets and text (bool, windows x longest): not the end of a turn, say."""
-        rows = [
-            self._padded(window, self._scored(window) & (self._own(self.tokens.bytes, window) >= 0))
-            for window in windows
-        ]
-        return padded(self._there(np.asarray(windows, np.int64)), [row.astype(np.int64) for row in rows], 0) > 0
+        if self.tokens.has_sizes:
+            text = [
+                self._padded(window, self._scored(window) & (self._own(self.tokens.bytes, window) >= 0))
+                for window in windows
+            ]
+            batch["of_text"] = padded(there, [row.astype(np.int64) for row in text], 0) > 0
+        return batch
 
     def _there(self, windows: np.ndarray) -> np.ndarray:
         lengths = self.lengths[windows]

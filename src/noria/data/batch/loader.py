@@ -56,7 +56,7 @@ class ResumableLoader(DataLoader[dict[str, Any]]):
         batches_used: Callable[[], int] | None = None,
     ) -> None:
         super().__init__(
-            dataset,
+            dataset,  # type: ignore[arg-type]  # it has what a map-style data set needs, and no torch in it
             batch_size=None,
             sampler=batches,
             num_workers=num_workers,

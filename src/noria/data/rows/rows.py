@@ -151,20 +151,15 @@ def text_columns(text: str | list[str]) -> list[str]:
     return names
 
 
-def label_columns(label: str | list[str], kind: str) -> list[str]:
+def label_columns(label: str | list[str]) -> list[str]:
     """The columns that `data.label` names: one, or for several labels a row a column of zeros and ones each.
 
     Raises:
-        UserError: it names none, one twice, or several for a kind that has one label a row.
+        UserError: it names none, or one twice.
     """
     names = [label] if isinstance(label, str) else list(label)
     if not names or len({*names}) < len(names):
         raise UserError(f"data.label names {', '.join(names) or 'no column'}: name each column once.")
-    if not isinstance(label, str) and kind != "multi_label":
-        raise UserError(
-            f"data.label names a list of columns ({', '.join(names)}): a 0 or 1 for each label, which is "
-            "task=multilabel_classification."
-        )
     return names
 
 

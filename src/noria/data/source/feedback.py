@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import replace
 from itertools import repeat
 from typing import Annotated, Any
@@ -48,10 +49,6 @@ class FeedbackData(TextData):
 
     def __init__(
         self,
-        kind: str,
-        tokenizer: Any,
-        seed: int,
-        labels: list[str] | None = None,
         *,
         url: str,
         original: Callable[..., TextData],
@@ -62,23 +59,22 @@ class FeedbackData(TextData):
         distrust: Annotated[float, Interval(ge=0, le=1)] = 0.6,
         **kwargs: Any,
     ) -> None:
-        super().__init__(kind, tokenizer, seed, labels, **kwargs)
-        if kind != "single_label":
-            raise UserError(f"data=feedback learns one label a text, and the task is {kind}.")
+        super().__init__(**kwargs)
         self.url, self.replay = url, replay
         self.trust = Trust(cap=cap, least=least, distrust=distrust, weigh=weigh)
-        self.original = original(kind, tokenizer, seed, labels)
+        self.original = original()
 
     def setup(self, stage: str | None = None) -> None:
         super().setup(stage)
         for reason, count in self.report["feedback"]["left_out"].items():  # before it was split, so of no one split
-            self.leave_out("feedback", reason, count)
+            self.report["dropped"].setdefault("feedback", {})[reason] = count
 
     def read(self) -> dict[str, Rows]:
         from noria.feedback.store import Store
 
-        self.original.setup()
-        self.original.tokenizer = self.tokenizer
+        if not self.form.votable:
+            raise UserError("data=feedback learns one label a text: the answers of this task are something else.")
+        self.original.bind(copy(self.form), self.tokenizer, self.seed).setup()
         self.label_names = self.labels or self.original.labels
         store = Store(self.url)
         try:

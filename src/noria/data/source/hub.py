@@ -29,10 +29,6 @@ class HubData(TextData):
 
     def __init__(
         self,
-        kind: str,
-        tokenizer: Any,
-        seed: int,
-        labels: list[str] | None = None,
         *,
         path: str,
         name: str | None = None,
@@ -44,14 +40,14 @@ class HubData(TextData):
         label: str | list[str] = "label",
         **kwargs: Any,
     ) -> None:
-        super().__init__(kind, tokenizer, seed, labels, **kwargs)
+        super().__init__(**kwargs)
         self.path = path
         self.name_ = name
         self.revision = revision
         self.split_names = {"train": train_split, "val": val_split, "test": test_split}
         self.text = text_columns(text)
         self.label = label
-        label_columns(label, kind)
+        label_columns(label)
 
     def read(self) -> dict[str, Rows]:
         names = {split: name for split, name in self.split_names.items() if name is not None}

@@ -26,15 +26,11 @@ class MovieReviews(TextData):
 
     def __init__(
         self,
-        kind: str,
-        tokenizer: Any,
-        seed: int,
-        labels: list[str] | None = None,
         *,
         source: Literal["rotten_tomatoes", "imdb"] = "rotten_tomatoes",
         **kwargs: Any,
     ) -> None:
-        super().__init__(kind, tokenizer, seed, labels, **kwargs)
+        super().__init__(**kwargs)
         self.source = source
 
     def read(self) -> dict[str, Rows]:

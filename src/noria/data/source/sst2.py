@@ -29,10 +29,6 @@ class Sst2(TextData):
 
     def __init__(
         self,
-        kind: str,
-        tokenizer: Any,
-        seed: int,
-        labels: list[str] | None = None,
         *,
         path: str | None = None,
         revision: str | None = None,
@@ -40,7 +36,7 @@ class Sst2(TextData):
         test_fraction: Annotated[float, Interval(ge=0, lt=1)] = 0.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(kind, tokenizer, seed, labels, test_fraction=test_fraction, **kwargs)
+        super().__init__(test_fraction=test_fraction, **kwargs)
         self.path = path
         self.revision = revision
 

@@ -25,10 +25,6 @@ class TableData(TextData):
 
     def __init__(
         self,
-        kind: str,
-        tokenizer: Any,
-        seed: int,
-        labels: list[str] | None = None,
         *,
         path: str,
         val_path: str | None = None,
@@ -38,11 +34,11 @@ class TableData(TextData):
         quoted: bool | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(kind, tokenizer, seed, labels, **kwargs)
+        super().__init__(**kwargs)
         self.paths = {"train": path, "val": val_path, "test": test_path}
         self.text = text_columns(text)
         self.label = label
-        self._labels = label_columns(label, kind)
+        self._labels = label_columns(label)
         self.quoted = quoted
 
     def read(self) -> dict[str, Rows]:

@@ -10,9 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from noria.common.errors import UserError
-from noria.data.rows.labels import as_text, clean, encode, names_of
 from noria.data.rows.rows import NO_LABEL, Rows, from_table
 from noria.data.source.table import TableData
+from noria.task.text_classification.form import TextClassificationForm
+from noria.task.text_classification.labels import as_text, clean, encode, names_of
 
 
 def rows_of(labels: list | pa.Array) -> Rows:
@@ -210,24 +211,24 @@ def test_a_label_that_is_no_integer_any_more_is_refused_in_every_file(
     else:
         path.write_text("text,label\n" + "".join(f"film {row},{labels[row]!r}\n" for row in range(40)))
     with pytest.raises(UserError, match=rf"row rows.{ending}:4: the label .*e\+.* is a number, not a class"):
-        TableData("single_label", None, 0, path=str(path)).setup()
+        TableData(path=str(path)).bind(TextClassificationForm()).setup()
     with pytest.raises(UserError, match=rf"row rows.{ending}:4: the label .*e\+.* is too large"):
-        TableData("regression", None, 0, path=str(path)).setup()
+        TableData(path=str(path)).bind(TextClassificationForm("regression")).setup()
 
 
 def test_long_integers_are_names_and_any_integer_is_a_number(tmp_path: Path) -> None:
     path = tmp_path / "ids.csv"
     names = ["100000000000000000000", "9" * 5000]
     path.write_text("text,label\n" + "".join(f"film {row},{names[row % 2]}\n" for row in range(40)))
-    data = TableData("single_label", None, 0, path=str(path))
+    data = TableData(path=str(path)).bind(TextClassificationForm())
     data.setup()
     assert data.labels == names
     numbers = tmp_path / "numbers.parquet"
     labels = [2**57 + row for row in range(40)]
     pq.write_table(pa.table({"text": [f"film {row}" for row in range(40)], "label": labels}), numbers)
-    data = TableData("regression", None, 0, path=str(numbers))
+    data = TableData(path=str(numbers)).bind(TextClassificationForm("regression"))
     data.setup()
-    assert data._targets["train"].max() == np.float32(2**57)
+    assert data.form.targets(data.splits["train"]).max() == np.float32(2**57)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from noria.common.errors import UserError
-from noria.task.objective import Objective, balanced_weights
+from noria.task.text_classification.objective import Objective, balanced_weights
 
 LOGITS = torch.tensor([[2.0, -1.0, 0.5], [0.0, 0.0, 0.0], [-3.0, 1.0, 4.0], [1.0, 1.5, -0.5]])
 CLASSES = torch.tensor([0, 2, 1, 1])

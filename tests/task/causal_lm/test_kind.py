@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from noria.task.causal_lm import row_losses
+from noria.task.causal_lm.kind import row_losses
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ class CausalLM(Task):
     """
 
     kind = "causal_lm"
+    form = "noria.task.causal_lm.form.CausalLMForm"
     architectures = ("decoder", "both")
 
     def step(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:

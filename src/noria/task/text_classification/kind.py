@@ -16,7 +16,7 @@ from noria.common.errors import UserError
 from noria.data.batch.encoded import Encoded
 from noria.metric.base import Metric
 from noria.task.base import Task
-from noria.task.objective import Objective, balanced_weights
+from noria.task.text_classification.objective import Objective, balanced_weights
 
 NETWORK_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
@@ -35,6 +35,7 @@ class TextClassification(Task):
         UserError: not as many weights as classes.
     """
 
+    form = "noria.task.text_classification.form.TextClassificationForm"
     architectures = ("encoder", "decoder", "both")
 
     def __init__(

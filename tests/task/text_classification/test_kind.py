@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from noria.common.errors import UserError
-from noria.task.text_classification import TextClassification
+from noria.task.text_classification.kind import TextClassification
 
 
 @pytest.fixture

@@ -17,15 +17,15 @@ import pyarrow as pa
 import pyarrow.compute
 
 from noria.common.errors import UserError
-from noria.data.rows import label_lists
 from noria.data.rows.class_names import padded, renamed
 from noria.data.rows.mapped import gather, pieces
+from noria.data.rows.rare import MAX_CLASSES
 from noria.data.rows.rows import NO_LABEL, SURE, Rows, blank
+from noria.task.text_classification import label_lists
 
 pc: Any = pyarrow.compute  # its functions are made when it is imported: type checkers see none
 
 log = logging.getLogger(__name__)
-MAX_CLASSES = 1000
 INTEGER = re.compile(r"-?\d{1,4000}")  # Python makes no number of more digits
 EXACT = 2.0**53  # beyond it not every integer is a float: two labels may have become one
 LARGEST = 1e18  # whose squared error, summed over a batch, float32 still holds

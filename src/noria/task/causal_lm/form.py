@@ -1,0 +1,85 @@
+"""What a language model needs of a row: plain text, or a conversation of which the answers are learnt. No torch."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from noria.common.errors import UserError
+from noria.data.batch.encoded import padding_id
+from noria.data.batch.encoded_text import EncodedText
+from noria.data.batch.tokens import cached_tokens, length_limit
+from noria.data.chat.chat import ends_turns
+from noria.data.chat.written import written as written_chats
+from noria.data.rows.mapped import pieces
+from noria.data.rows.rows import Rows
+from noria.task.causal_lm.passages import encode_passages
+from noria.task.form import Form, Written
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+log = logging.getLogger(__name__)
+
+BEGINNING = 200  # characters of a passage that a decoder is shown to go on from
+CUT_OFF = "answer_beyond_max_length"
+
+
+class CausalLMForm(Form):
+    """Passages of documents (`text`, `last`), every token of which is a target, or conversations (`messages`, `tools`),
+    of which the assistant's answers are.
+
+    A conversation is cut at `max_length` tokens; one of which no answer is left then is left out and counted.
+    """
+
+    needs = (("text", "last"), ("messages", "tools"))
+    answers: ClassVar[dict[str, dict[str, str]]] = {
+        "causal_lm": {"loss": "number", "tokens": "count", "text_loss": "number", "bytes": "count", "words": "count"}
+    }
+
+    def settings(self) -> dict[str, Any]:
+        return {}
+
+    def encode(
+        self, rows: Rows, tokenizer: PreTrainedTokenizerBase, max_length: int, measured: bool, written: Written
+    ) -> EncodedText:
+        if "messages" in rows.table.column_names:
+            return _encode_chats(rows, tokenizer, max_length, measured, written.get("chat_template"))
+        encoded = encode_passages(rows, tokenizer, max_length, measured, written.get("stride"))
+        if not len(encoded):
+            raise UserError(f"{rows.where} has no two tokens in a row to learn from.")
+        return encoded
+
+    def contents(self, rows: Rows) -> list[Iterable[str]]:
+        if "messages" in rows.table.column_names:
+            tools = rows.table["tools"].to_pylist()
+            return [rows.table["id"], rows.table["messages"], *([tools] if any(tools) else [])]
+        lasts = (str(last) for piece in pieces(rows.table["last"]) for last in piece.to_pylist())
+        return [rows.table["id"], rows.table["text"], lasts]
+
+    def prompts(self, rows: Rows, count: int) -> list[tuple[Any, str]]:
+        if "messages" not in rows.table.column_names:
+            texts = rows.table["text"].slice(0, count).to_pylist()
+            return [(text[:BEGINNING], text[BEGINNING : 2 * BEGINNING]) for text in texts if len(text) > BEGINNING]
+        found: list[tuple[Any, str]] = []
+        for row in rows.table.slice(0, count).select(["messages", "tools"]).to_pylist():
+            *messages, last = json.loads(row["messages"])
+            prompt = {"messages": messages, "tools": json.loads(row["tools"])} if row["tools"] else messages
+            found.append((prompt, last["content"]))
+        return found
+
+
+def _encode_chats(
+    rows: Rows, tokenizer: PreTrainedTokenizerBase, max_length: int, measured: bool, template: str | None
+) -> EncodedText:
+    texts, answers = written_chats(rows, tokenizer, template)
+    if not ends_turns(tokenizer, texts[0], answers[0]):
+        log.warning("The chat template ends an answer without a special token: a model will not learn to stop.")
+    tokens = cached_tokens(tokenizer, texts, None, None, spans=answers, special=False, sized=measured)
+    limit = length_limit(tokenizer, max_length)
+    encoded = EncodedText(tokens, padding_id(tokenizer), limit, first=True, reason=CUT_OFF)
+    if not len(encoded):
+        raise UserError(f"{rows.where}: no answer begins within {limit} tokens. Raise data.max_length.")
+    return encoded

@@ -1,0 +1,101 @@
+"""The half of a kind of work that needs no network: what it asks of a row, what it learns from it, what it answers.
+
+It imports no torch, so that a config is checked, runs are compared and feedback is judged without it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from noria.data.batch.encoded import Encoded
+from noria.data.rows.rows import Rows
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+Written = Mapping[str, Any]
+"""How the rows of a source are written, by the names of the source's own keys, such as `label_separator`."""
+
+
+class Form(ABC):
+    """What a kind of work needs of a row and what it makes of it. One object serves one model.
+
+    An artifact names its form by the class's dotted path and keeps `settings()`, from which `of` makes it again.
+
+    The class attributes are literals: the check of a config reads them from the source, without an import.
+
+    Attributes:
+        needs: the columns that a source has to give (`DataModule.gives`): one of these sets.
+        answers: for each value of the task's `kind` (or for the one name of a task without that key) the columns of
+            its predictions, and what each holds (`noria.metric.answers`).
+        labels: the names that answers are made of, in the order of the network's outputs; some forms have none.
+    """
+
+    needs: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    answers: ClassVar[dict[str, dict[str, str]]] = {}
+
+    labels: Sequence[str] = ()
+
+    @property
+    def votable(self) -> bool:
+        """Whether corrections of many clients can be counted against each other and learnt from (`data=feedback`)."""
+        return False
+
+    @classmethod
+    def path(cls) -> str:
+        """The dotted path by which artifacts, predictions and feedback name this form."""
+        return f"{cls.__module__}.{cls.__qualname__}"
+
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """Plain values from which `of` makes the same form again."""
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Self:
+        """The form that an artifact or a file of predictions describes."""
+        return cls(**settings)
+
+    def clean(self, given: dict[str, Rows], written: Written) -> dict[str, Rows]:
+        """The rows that can be used, before they are split; what is left out is counted in `Rows.dropped`.
+
+        Raises:
+            UserError: a column does not hold what it must.
+        """
+        return given
+
+    def settle(self, train: Rows, written: Written) -> None:  # noqa: B027
+        """Takes from all training rows what must not depend on how many of them are used, such as the labels' names.
+
+        A form that came with an artifact has settled that already.
+        """
+
+    def check(self, rows: Rows) -> None:  # noqa: B027
+        """Finds rows of a split that cannot be learnt from or measured.
+
+        Raises:
+            UserError: it names the row.
+        """
+
+    @abstractmethod
+    def encode(
+        self, rows: Rows, tokenizer: PreTrainedTokenizerBase, max_length: int, measured: bool, written: Written
+    ) -> Encoded:
+        """The tokens and targets of the rows of a split.
+
+        Args:
+            max_length: tokens of an example at most.
+            measured: the rows are there to be measured and not to be learnt from: nothing of them may be lost.
+
+        Raises:
+            UserError: nothing of the rows is left.
+        """
+
+    @abstractmethod
+    def contents(self, rows: Rows) -> list[Iterable[str]]:
+        """Columns of strings that hold all that is learnt from these rows, for a fingerprint."""
+
+    def prompts(self, rows: Rows, count: int) -> list[tuple[Any, str]]:
+        """Some of the rows as something to answer, each with its right answer; none where nothing is generated."""
+        return []
