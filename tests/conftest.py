@@ -6,9 +6,11 @@ import csv
 import json
 import os
 import random
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import NormalDist
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -179,6 +181,17 @@ def make_reviews(path: Path, rows: int = 120, seed: int = 0) -> Path:
 def reviews(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A table of 120 short reviews."""
     return make_reviews(tmp_path_factory.mktemp("tables") / "reviews.csv")
+
+
+@pytest.fixture(scope="module")
+def made() -> Iterator[ModuleType]:
+    """What makes tiny models of every family, and a tokenizer for them (`scripts/prove/architectures.py`)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path(__file__).resolve().parents[1] / "scripts/prove")
+        import architectures
+
+        yield architectures
+    sys.modules.pop("architectures")
 
 
 Command = Callable[..., int]

@@ -97,8 +97,8 @@ def noria(artifact: str, texts: str, precision: str) -> dict[str, Any]:
     from noria.artifact.bundle import open_artifact
     from noria.inference.answers import classified
     from noria.inference.classifier import Classifier
-    from noria.inference.device import pick_device
     from noria.stage.predict import BATCH_SIZE, CHUNK
+    from noria.trainer.device import pick_device
 
     opened = open_artifact(Path(artifact))
     classifier = Classifier(opened, "bf16-mixed" if precision == "bf16" else "32-true", pick_device("auto"))

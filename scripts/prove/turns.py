@@ -33,8 +33,9 @@ from _fits import ENVIRONMENT, ROOT, fit, prepare
 
 from noria.artifact.bundle import open_artifact
 from noria.common.errors import UserError
+from noria.common.names import CHAMPION
 from noria.feedback.store import Prediction, Store
-from noria.registry.registry import CHAMPION, FACTS, HISTORY, VERSIONS, Registry, Version
+from noria.registry.registry import FACTS, HISTORY, VERSIONS, Registry, Version
 
 LABELS = ("bad", "good")
 ROWS = 240

@@ -13,9 +13,10 @@ import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.callbacks import Callback
 
-from noria.callback.checkpoint import LAST, LastCheckpoint, checkpoints
+from noria.callback.checkpoint import LastCheckpoint, checkpoints
 from noria.callback.interrupt import Interrupt
 from noria.common.errors import Terminated
+from noria.common.names import LAST
 
 
 def steps_of(folder: Path) -> list[int]:

@@ -15,8 +15,9 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.profilers import SimpleProfiler
 from torch.utils.data import DataLoader, Dataset
 
-from noria.callback.checkpoint import LAST, LastCheckpoint
+from noria.callback.checkpoint import LastCheckpoint
 from noria.callback.throughput import Throughput
+from noria.common.names import LAST
 from noria.model.flops import TrainingFlops
 from noria.tracking.csv_logger import CsvLogger
 

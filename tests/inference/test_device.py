@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from noria.inference.device import autocast, pick_device, placed
+from noria.inference.device import autocast, placed
+from noria.trainer.device import pick_device
 
 CPU = torch.device("cpu")
 

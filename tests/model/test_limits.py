@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -27,17 +26,6 @@ from noria.model.pretrained import Pretrained
 CPU = torch.device("cpu")
 TWO = ["bad", "good"]
 FACTS = {"kind": "single_label", "labels": TWO, "max_length": 64, "precision": "32-true", "config": {}, "data": {}}
-
-
-@pytest.fixture(scope="module")
-def made() -> ModuleType:
-    """What makes the tiny models of the proof."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(Path(__file__).resolve().parents[2] / "scripts/prove")
-        import architectures
-
-        yield architectures
-    sys.modules.pop("architectures")
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from copy import deepcopy
 from pathlib import Path
 from types import ModuleType
@@ -40,17 +39,6 @@ LABELS = ["bad", "good"]
 PAD = 4  # the tokenizer's; none of the families has it
 ALIKE = ["albert", "bart", "bert", "bloom", "deberta", "electra", "gpt2", "llama", "mpnet", "opt", "roberta", "t5"]
 MENDED = {"xlnet": "left", "fnet": "lengths", "convbert": "lengths"}
-
-
-@pytest.fixture(scope="module")
-def made() -> ModuleType:
-    """What makes the tiny models of the proof."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(Path(__file__).resolve().parents[2] / "scripts/prove")
-        import architectures
-
-        yield architectures
-    sys.modules.pop("architectures")
 
 
 @pytest.fixture(scope="module")

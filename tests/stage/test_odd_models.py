@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -14,17 +13,6 @@ import torch
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
 from noria.common.console import say_once
-
-
-@pytest.fixture(scope="module")
-def made() -> ModuleType:
-    """What makes the tiny models of the proof."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(Path(__file__).resolve().parents[2] / "scripts/prove")
-        import architectures
-
-        yield architectures
-    sys.modules.pop("architectures")
 
 
 @pytest.fixture(autouse=True)

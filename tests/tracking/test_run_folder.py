@@ -12,15 +12,16 @@ from pathlib import Path
 import pytest
 
 from noria.common.errors import UserError
-from noria.tracking.run_folder import LAST, claim, is_held, refuse_inside, release
+from noria.common.names import LAST_CHECKPOINT
+from noria.tracking.run_folder import claim, is_held, refuse_inside, release
 
 
 @pytest.fixture
 def old(tmp_path: Path) -> Path:
     """The folder of a run that was interrupted, with a checkpoint."""
     folder = tmp_path / "old"
-    (folder / LAST).parent.mkdir(parents=True)
-    (folder / LAST).touch()
+    (folder / LAST_CHECKPOINT).parent.mkdir(parents=True)
+    (folder / LAST_CHECKPOINT).touch()
     (folder / "record.json").write_text(json.dumps({"stage": "fit", "status": "interrupted"}))
     return folder
 

@@ -18,6 +18,7 @@ from transformers import GenerationConfig
 
 from noria.common.errors import UserError
 from noria.common.mapping_file import read_mapping
+from noria.common.names import ARTIFACT_FILE
 from noria.common.swap import replace_folder
 from noria.data.batch.encoded import padding_id
 from noria.data.chat.stops import stop_tokens
@@ -27,7 +28,6 @@ from noria.model.pretrained import PROBLEM_TYPES, Pretrained
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-FILE = "noria.yaml"
 FORMAT = 1
 CAUSAL_LM = "causal_lm"
 KINDS = (*PROBLEM_TYPES, CAUSAL_LM)
@@ -128,9 +128,9 @@ def _save_adapter(network: Any, folder: Path) -> nn.Module:
 
 def write_facts(folder: Path, facts: dict[str, Any]) -> None:
     """Writes `noria.yaml` in one move."""
-    new = folder / f".{FILE}.{os.getpid()}"
+    new = folder / f".{ARTIFACT_FILE}.{os.getpid()}"
     new.write_text(yaml.safe_dump(facts, sort_keys=False, allow_unicode=True), encoding="utf-8")
-    os.replace(new, folder / FILE)
+    os.replace(new, folder / ARTIFACT_FILE)
 
 
 def read_facts(folder: Path) -> dict[str, Any]:
@@ -139,12 +139,12 @@ def read_facts(folder: Path) -> dict[str, Any]:
     Raises:
         UserError: no artifact, one of a newer format, or a broken file.
     """
-    path = folder / FILE
+    path = folder / ARTIFACT_FILE
     try:
         facts = read_mapping(path)
     except FileNotFoundError:
         raise UserError(
-            f"artifact={folder} is no artifact: it holds no {FILE}. A fit leaves one in <run folder>/artifact."
+            f"artifact={folder} is no artifact: it holds no {ARTIFACT_FILE}. A fit leaves one in <run folder>/artifact."
         ) from None
     if facts.get("format", FORMAT) != FORMAT:
         raise UserError(f"{path} has format {facts['format']}; this Noria reads format {FORMAT}. Update Noria.")

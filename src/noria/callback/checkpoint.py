@@ -12,8 +12,7 @@ from lightning.pytorch.callbacks import Callback, Checkpoint, ModelCheckpoint
 
 from noria.callback.interrupt import Interrupt
 from noria.callback.moment import validation_follows
-
-LAST = "last.ckpt"
+from noria.common.names import LAST
 
 
 def checkpoints(

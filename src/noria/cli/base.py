@@ -21,6 +21,7 @@ from noria.cli.kept import Kept
 from noria.common.command import own_folders, own_words
 from noria.common.errors import UserError
 from noria.common.mapping_file import read_mapping
+from noria.common.names import ARTIFACT_FILE, CHAMPION
 from noria.common.paths import conf_dir
 from noria.config.masking import lost, without_passwords
 
@@ -77,14 +78,14 @@ def find_start(argv: list[str]) -> Start:
     """
     typed = dict(word.split("=", 1) for word in argv if "=" in word and not word.startswith("-"))
     artifact, resume = _folder(typed.get("artifact")), _folder(typed.get("resume"))
-    if artifact is not None and (artifact / "champion").is_symlink():  # a registry: its champion's config
-        artifact = artifact / "champion"
+    if artifact is not None and (artifact / CHAMPION).is_symlink():  # a registry: its champion's config
+        artifact = artifact / CHAMPION
     kept = None
-    if artifact is not None and (artifact / "noria.yaml").is_file():
-        saved = read_mapping(artifact / "noria.yaml")
+    if artifact is not None and (artifact / ARTIFACT_FILE).is_file():
+        saved = read_mapping(artifact / ARTIFACT_FILE)
         config, choices = saved.get("config"), saved.get("choices") or {}
         kept = Kept.of(saved, typed, artifact)
-        where = str(artifact / "noria.yaml")
+        where = str(artifact / ARTIFACT_FILE)
     elif resume is not None and (resume / "config.yaml").is_file():
         config, choices, where = read_mapping(resume / "config.yaml"), _choices(resume), str(resume / "config.yaml")
     else:  # the check says what is wrong with a folder that is neither

@@ -9,9 +9,10 @@ from typing import Any
 from noria.common.cluster import shared_launch
 from noria.common.command import word
 from noria.common.errors import UserError
+from noria.common.names import LAST_CHECKPOINT
 from noria.config.hashing import config_hash, differences
 from noria.tracking.record_file import DONE
-from noria.tracking.run_folder import LAST, is_held
+from noria.tracking.run_folder import is_held
 
 
 def refuse_finished(folder: Path, architecture: str | None = None) -> None:
@@ -64,7 +65,7 @@ def find_unfinished(config: dict[str, Any], run_dir: Path, job: str | None = Non
         # by its config, for what the hash is made of may have been another when the run began
         its_hash = config_hash(record["config"]) if "config" in record else record.get("config_hash")
         fits = its_hash == wanted and record.get("stage") == "fit" and record.get("status") != DONE
-        if not fits or not (path.parent / LAST).is_file() or (job is not None and record.get("job") != job):
+        if not fits or not (path.parent / LAST_CHECKPOINT).is_file() or (job is not None and record.get("job") != job):
             continue
         # processes that a cluster starts together must all choose alike, and the first of them may be ahead
         if together or not is_held(path.parent):

@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from noria.common.cluster import CHILD, is_first_rank
 from noria.common.command import command, word
 from noria.common.errors import RunError, Terminated, UserError
+from noria.common.names import LAST_CHECKPOINT
 from noria.config.masking import masked_words
 
 __all__ = ["CHILD", "run_checked", "run_child"]
@@ -82,7 +83,7 @@ def _way_on(verb: str, run_dir: str) -> str:
     """What to type to go on with a fit that has left a checkpoint; whatever else was stopped begins anew."""
     if not verb.endswith(".fit"):
         return ""
-    if not (Path(run_dir) / "checkpoints" / "last.ckpt").is_file():
+    if not (Path(run_dir) / LAST_CHECKPOINT).is_file():
         return " There is no checkpoint to go on from."
     return f" To go on from the last checkpoint: {command(word('resume', run_dir))}"
 

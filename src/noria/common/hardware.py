@@ -29,6 +29,13 @@ def machine() -> Machine:
     return Machine(gpu_count(), has_mps(), cpu_has_bf16(), cpu_threads())
 
 
+def device_type(accelerator: str, has_cuda: bool, has_mps: bool) -> str:
+    """What an accelerator's name, one of Lightning's, means here: cuda, mps, or cpu where nothing that it names is."""
+    meant = {"auto": ("cuda", "mps"), "gpu": ("cuda", "mps"), "cuda": ("cuda",), "mps": ("mps",)}.get(accelerator, ())
+    here = {"cuda": has_cuda, "mps": has_mps}
+    return next((name for name in meant if here[name]), "cpu")
+
+
 def gpu_count() -> int:
     """How many CUDA devices this process may use, by the driver's list and `CUDA_VISIBLE_DEVICES`."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")

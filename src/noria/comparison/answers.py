@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from noria.common.errors import UserError
 from noria.common.mapping_file import read_mapping
+from noria.common.names import ARTIFACT_FILE
 from noria.comparison.runs import Run
 
 pc: Any = pyarrow.compute  # its functions are made when it is imported: type checkers see none
@@ -173,7 +174,7 @@ def labels_of(run: Run) -> list[str]:
     told = (run.record.get("data") or {}).get("labels")
     if told:
         return [str(name) for name in told]
-    path = run.artifact / "noria.yaml"
+    path = run.artifact / ARTIFACT_FILE
     try:
         return [str(name) for name in read_mapping(path)["labels"]]
     except (OSError, UserError, KeyError, TypeError) as error:

@@ -1,4 +1,4 @@
-"""Where a network runs, and in which precision. Knows nothing of what it computes."""
+"""How a network is put on a device, and runs there in a precision. Knows nothing of what it computes."""
 
 from __future__ import annotations
 
@@ -8,19 +8,13 @@ from typing import Any
 import torch
 from torch import nn
 
-
-def pick_device(accelerator: str) -> torch.device:
-    """The device that Lightning's accelerator name means for a single process."""
-    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
-        return torch.device("cuda")
-    if accelerator in ("auto", "gpu", "mps") and torch.backends.mps.is_available():
-        return torch.device("mps")
-    return torch.device("cpu")
+from noria.common.precision import is_mixed, number_type
 
 
 def placed(network: nn.Module, precision: str, device: torch.device) -> Any:
     """The network itself on the device, in the precision's type and in evaluation mode."""
-    return network.to(device, torch.bfloat16 if precision == "bf16-true" else torch.float32).eval()
+    is_short = number_type(precision) == "bf16" and not is_mixed(precision)
+    return network.to(device, torch.bfloat16 if is_short else torch.float32).eval()
 
 
 def cast_once(network: nn.Module) -> None:
@@ -32,6 +26,6 @@ def cast_once(network: nn.Module) -> None:
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any]:
     """The context in which a network of that precision (a name of Lightning's) is to run."""
-    if not precision.endswith("-mixed"):
+    if not is_mixed(precision):
         return nullcontext()
-    return torch.autocast(device.type, dtype=torch.bfloat16 if precision.startswith("bf16") else torch.float16)
+    return torch.autocast(device.type, dtype=torch.bfloat16 if number_type(precision) == "bf16" else torch.float16)

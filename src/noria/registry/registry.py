@@ -21,9 +21,10 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from noria.common.names import CHAMPION
 from noria.common.errors import UserError
 
-VERSIONS, CHAMPION, HISTORY, FACTS, LOCK = "versions", "champion", "history.jsonl", "version.json", ".lock"
+VERSIONS, HISTORY, FACTS, LOCK = "versions", "history.jsonl", "version.json", ".lock"
 
 
 @dataclass(frozen=True)

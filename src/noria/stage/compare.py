@@ -35,10 +35,9 @@ from noria.comparison.runs import Run, find_runs
 from noria.comparison.systems import Group, group
 from noria.comparison.systems import baseline as find_baseline
 from noria.data.module import DataModule
-from noria.inference.device import pick_device
 from noria.inference.evaluation import evaluate, open_model
 from noria.stage import show
-from noria.stage.parts import form_of, make_loggers, make_metrics, precision_of
+from noria.stage.parts import device_of, form_of, make_loggers, make_metrics, precision_of
 from noria.stage.run import open_record, recording, shareable
 from noria.task.form import Form
 from noria.tracking.beside import beside
@@ -163,7 +162,7 @@ def _measured_on_test(cfg: DictConfig, folder: Path, run: Run) -> Run:
     data = _data(run, form_of(facts), bundle.open_tokenizer(run.artifact))
     if "test" not in data.splits:
         raise UserError(f"stage.test=true: the data of {run.folder} have no test set.")
-    model = open_model(artifact, precision_of(cfg), pick_device(cfg.trainer.get("accelerator", "auto")))
+    model = open_model(artifact, precision_of(cfg), device_of(cfg))
     metrics = make_metrics(OmegaConf.create(run.config["metric"]), facts["kind"], len(data.labels))
     found = evaluate(model, data, "test", metrics, data.eval_batch_size)
     file = folder / "test" / f"{run.folder.parent.name}-{run.folder.name}.parquet"

@@ -26,12 +26,11 @@ from noria.cycle.reasons import Reason, Thresholds, reasons, worth_training
 from noria.data.module import DataModule
 from noria.data.source.feedback import FeedbackData, joined
 from noria.feedback.store import Store, StoreDown
-from noria.inference.device import pick_device
 from noria.inference.evaluation import evaluate, open_model
 from noria.registry.registry import Registry, Version
 from noria.stage import cycle_report, show
 from noria.stage.fit import fit
-from noria.stage.parts import form_of, precision_of
+from noria.stage.parts import device_of, form_of, precision_of
 from noria.stage.run import inner_fit, inside, open_record, plain, recording, refuse_many_processes
 from noria.tracking.looks import look
 from noria.tracking.record import Record
@@ -254,7 +253,7 @@ def right_rows(cfg: DictConfig, artifact: Path, data: DataModule) -> np.ndarray:
 
 
 def _answers(cfg: DictConfig, artifact: Path, data: DataModule, split: str) -> pa.Table:
-    device = pick_device(cfg.trainer.get("accelerator", "auto"))
+    device = device_of(cfg)
     model = open_model(bundle.open_artifact(artifact), precision_of(cfg), device)
     return evaluate(model, data, split, {}, data.eval_batch_size).predictions
 

@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 from torch import nn
 
 from noria.artifact import bundle
-from noria.callback.checkpoint import LAST, LastCheckpoint
+from noria.callback.checkpoint import LastCheckpoint
 from noria.callback.heartbeat import Heartbeat
 from noria.callback.interrupt import Interrupt
 from noria.callback.last_validation import LastValidation
@@ -24,6 +24,7 @@ from noria.callback.rng_state import RngState
 from noria.callback.throughput import Throughput
 from noria.common.errors import UserError
 from noria.common.heap import give_back_freed_memory
+from noria.common.names import LAST_CHECKPOINT
 from noria.data.batch.batches import batch_count
 from noria.data.module import DataModule
 from noria.model.limits import limit_length, refuse_unknown_tokens
@@ -190,7 +191,7 @@ def _take_best(network: nn.Module, task: Task, trainer: pl.Trainer, record: Reco
     The record says which they are, and of how many steps.
     """
     best = next((c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint) and c.best_model_path), None)
-    last = record.folder / "checkpoints" / LAST
+    last = record.folder / LAST_CHECKPOINT
     kept: dict[str, Any] = {"step": trainer.global_step, "steps": trainer.global_step}
     if best:
         kept["step"] = load_weights(network, best.best_model_path)
@@ -258,7 +259,7 @@ def _checkpoint(cfg: DictConfig) -> tuple[str | None, dict[str, Any] | None]:
     """What a resumed run goes on from, and how its network was executed."""
     if not cfg.resume:
         return None, None
-    path = Path(cfg.paths.run_dir) / "checkpoints" / LAST
+    path = Path(cfg.paths.run_dir) / LAST_CHECKPOINT
     try:
         earlier = torch.load(path, map_location="cpu", weights_only=True, mmap=True).get("execution")
     except (OSError, EOFError, RuntimeError, UnpicklingError) as error:

@@ -21,7 +21,8 @@ from noria.task.causal_lm.form import CausalLMForm
 from noria.task.form import Form
 from noria.task.text_classification.form import TextClassificationForm
 from noria.tracking.run_info import RunInfo
-from noria.trainer.precision import best_precision
+from noria.trainer.device import pick_device
+from noria.trainer.precision import settled
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -59,8 +60,12 @@ def make_network(pretrained: Pretrained, data: DataModule, tokenizer: PreTrained
 
 def precision_of(cfg: DictConfig) -> str:
     """The precision in which a stage opens models: `trainer.precision`, `auto` being the best of this hardware."""
-    chosen = str(cfg.trainer.get("precision", "auto"))
-    return best_precision(cfg.trainer.get("accelerator", "auto"))[0] if chosen == "auto" else chosen
+    return settled(str(cfg.trainer.get("precision", "auto")), cfg.trainer.get("accelerator", "auto"))[0]
+
+
+def device_of(cfg: DictConfig) -> torch.device:
+    """The device on which a stage opens models."""
+    return pick_device(cfg.trainer.get("accelerator", "auto"))
 
 
 def make_metrics(nodes: DictConfig, kind: str, num_labels: int) -> dict[str, Metric]:

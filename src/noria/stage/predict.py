@@ -20,13 +20,12 @@ from noria.common.visible import visible
 from noria.config.columns import text_columns
 from noria.inference.answers import CLASSIFIED, GENERATED, NO_TEXT, classified, generated
 from noria.inference.classifier import Classifier
-from noria.inference.device import pick_device
 from noria.inference.generator import BadPrompt, Generator
 from noria.inference.inputs import read_inputs
 from noria.inference.outputs import Output
 from noria.inference.prompts import Fields, prompt_of, read_prompts
 from noria.inference.sampling import Sampling
-from noria.stage.parts import precision_of
+from noria.stage.parts import device_of, precision_of
 
 CHUNK = {"classify": 32, "generate": 4}  # batches read before the first of them is answered: sorted by length
 BATCH_SIZE = {"classify": 64, "generate": 16}
@@ -86,7 +85,7 @@ def _predict(
     people = PlainConsole(stderr=True)  # standard output belongs to the predictions
     set_up_logging(people)
     artifact = bundle.open_artifact(Path(cfg.artifact))
-    precision, device = precision_of(cfg), pick_device(cfg.trainer.get("accelerator", "auto"))
+    precision, device = precision_of(cfg), device_of(cfg)
     typed = cfg.input == "-" and sys.stdin.isatty()
     verb = "generate" if artifact.kind == "causal_lm" else "classify"
     size = batch_size or BATCH_SIZE[verb]

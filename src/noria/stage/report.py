@@ -24,13 +24,13 @@ from noria.data.module import DataModule
 from noria.data.rows.rows import Rows
 from noria.data.rows.split import KEY_BYTES, keys
 from noria.inference.classifier import Classifier
-from noria.inference.device import pick_device
 from noria.inference.evaluation import Evaluation, evaluate, open_model
 from noria.inference.generator import Generator
 from noria.inference.language_model import LanguageModel
 from noria.inference.prompts import last_said
 from noria.inference.sampling import Sampling
 from noria.metric.base import Metric
+from noria.stage.parts import device_of
 from noria.tracking.beside import beside
 from noria.tracking.looks import look
 from noria.tracking.record import Record, first_rank
@@ -77,7 +77,7 @@ def evaluate_and_record(
 
     What is measured is the artifact as others will open it, not the network that happens to be in memory.
     """
-    opened, device = open_artifact(artifact), pick_device(cfg.trainer.get("accelerator", "auto"))
+    opened, device = open_artifact(artifact), device_of(cfg)
     model = open_model(opened, precision, device)
     done = [_evaluate(model, data, split, metrics, record) for split in splits]
     estimates = {f"{e.split}/{name}": estimate for e in done for name, estimate in e.estimates.items()}
@@ -110,7 +110,7 @@ def measure_before(
     """The validation set under the model as it comes: what training has to be better than. Rank 0 alone."""
     if not first_rank():
         return
-    model = open_model(untrained, precision, pick_device(cfg.trainer.get("accelerator", "auto")))
+    model = open_model(untrained, precision, device_of(cfg))
     found = _evaluate(model, data, "val", metrics, record).estimates
     record.data["metrics"] |= {f"before/val/{name}": estimate.as_dict() for name, estimate in found.items()}
     record.write()

@@ -16,12 +16,11 @@ from noria.feedback.engine import is_open_to_others, parse, shown
 from noria.feedback.scrub import coverage
 from noria.feedback.scrub import scrub as scrub_text
 from noria.feedback.store import Store
-from noria.inference.device import pick_device
 from noria.serving.model import describe
 from noria.serving.server import Device, Server
 from noria.serving.settings import KEYS, Keys, Settings, refuse_open_door
 from noria.serving.source import Source
-from noria.stage.parts import precision_of
+from noria.stage.parts import device_of, precision_of
 
 
 def serve(
@@ -74,7 +73,7 @@ def serve(
     source = Source(Path(cfg.artifact).expanduser())
     named = source.current()
     describe(bundle.read_facts(named.folder), named)
-    precision, device = precision_of(cfg), pick_device(cfg.trainer.get("accelerator", "auto"))
+    precision, device = precision_of(cfg), device_of(cfg)
     scrubs = feedback is not None and keep_texts and scrub
     texts = _kept_texts(feedback, keep_texts, scrub)
     store = None if feedback is None else Store(feedback, keep_texts=keep_texts, scrub=None)

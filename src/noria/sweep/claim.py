@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from noria.common.errors import UserError
+from noria.common.names import LAST_CHECKPOINT
 from noria.tracking.record_file import DONE, FAILED, FILE, PRUNED, read_record
 
 LOCKS = ".locks"
-LAST = Path("checkpoints") / "last.ckpt"
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def look_up(sweep_dir: Path, key: str, prunes: bool = True) -> Place:
         if place.finished:
             return place
     if earlier and (last := earlier[-1]).record is not None:
-        stopped = last.record["status"] != FAILED and (last.folder / LAST).is_file()
+        stopped = last.record["status"] != FAILED and (last.folder / LAST_CHECKPOINT).is_file()
         if stopped and last.record.get("stage") == "fit":
             return Place(last.folder, last.record, resumes=True, prunes=prunes)
     return fresh

@@ -8,10 +8,10 @@ import platform
 from pathlib import Path
 
 from noria.common.errors import UserError
+from noria.common.names import LAST_CHECKPOINT
 from noria.tracking.record_file import DONE, FILE, PREDICTIONS, read_record
 
 LOCK = ".lock"
-LAST = Path("checkpoints") / "last.ckpt"
 WRITTEN = ("config.yaml", "checkpoints", "artifact", PREDICTIONS)  # what a run would write over, besides its record
 INSTEAD = "Name a folder that is not there yet, or none (paths.run_dir, hydra.run.dir), or move that one away."
 
@@ -140,5 +140,5 @@ def _way_on(folder: Path) -> str:
         status = read_record(folder).get("status")
     except UserError:
         return ""
-    goes_on = status != DONE and (folder / LAST).is_file()
+    goes_on = status != DONE and (folder / LAST_CHECKPOINT).is_file()
     return f" To go on with that run: resume={folder}" if goes_on else ""

@@ -14,7 +14,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from noria.common.errors import UserError
 from noria.trainer.checkpoint_io import AtomicCheckpointIO
-from noria.trainer.precision import best_precision
+from noria.trainer.precision import settled
 
 log = logging.getLogger(__name__)
 
@@ -66,17 +66,17 @@ def build_trainer(
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*GPU available but not used.*")
-        best: Any = precision
+        found: Any  # a str, of which Lightning knows only some
+        found, why = settled(precision, accelerator)
         if precision == "auto":
-            best, why = best_precision(accelerator)
-            log.info("precision: %s (%s)", best, why)
+            log.info("precision: %s (%s)", found, why)
         try:
             return pl.Trainer(
                 accelerator=accelerator,
                 devices=devices,
                 num_nodes=num_nodes,
                 strategy=strategy,
-                precision=best,
+                precision=found,
                 max_epochs=max_epochs,
                 max_steps=max_steps,
                 accumulate_grad_batches=accumulate_grad_batches,

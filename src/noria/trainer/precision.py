@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 
 from noria.common.hardware import machine
+from noria.trainer.device import pick_device
 
 
 def best_precision(accelerator: str) -> tuple[str, str]:
@@ -15,15 +16,20 @@ def best_precision(accelerator: str) -> tuple[str, str]:
 
     fp16 is never chosen: its loss scaling skips steps, so that a run on one machine would not be that of another.
     """
-    on_gpu = torch.cuda.is_available() and accelerator in ("auto", "gpu", "cuda")
-    if on_gpu:
+    device = pick_device(accelerator).type
+    if device == "cuda":
         name = torch.cuda.get_device_name()
         if torch.cuda.is_bf16_supported(including_emulation=False):
             return "bf16-mixed", f"{name} multiplies bf16"
         return "32-true", f"{name} does not multiply bf16"
-    if accelerator in ("auto", "cpu") and not torch.backends.mps.is_available() and machine().cpu_has_bf16:
+    if device == "cpu" and accelerator in ("auto", "cpu") and machine().cpu_has_bf16:
         return "bf16-mixed", "this CPU multiplies bf16"
     return "32-true", "this hardware does not multiply bf16"
+
+
+def settled(precision: str, accelerator: str) -> tuple[str, str]:
+    """The precision itself, and why: what was asked for, or the best of this hardware where that was `auto`."""
+    return best_precision(accelerator) if precision == "auto" else (precision, "as asked for")
 
 
 @contextmanager

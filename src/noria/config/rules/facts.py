@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from noria.common.hardware import Machine
+from noria.common.hardware import Machine, device_type
 from noria.config.signature import class_attributes
 
 
@@ -74,15 +74,10 @@ def metrics(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def accelerator(config: dict[str, Any], machine: Machine) -> str:
-    """What Lightning would run on: gpu, mps, cpu or another name given outright."""
-    given = at(config, "trainer.accelerator") or "auto"
-    if given == "cuda":
-        return "gpu"
-    if given in ("auto", "gpu") and not machine.gpu_count and machine.has_mps:
-        return "mps"
-    if given == "auto":
-        return "gpu" if machine.gpu_count else "cpu"
-    return str(given)
+    """What Lightning would run on: cuda, mps, cpu, or a name given outright of what is not here."""
+    given = str(at(config, "trainer.accelerator") or "auto")
+    found = device_type(given, machine.gpu_count > 0, machine.has_mps)
+    return given if found == "cpu" and given != "auto" else found
 
 
 def devices(config: dict[str, Any], machine: Machine) -> int | list[int]:
@@ -96,7 +91,7 @@ def devices(config: dict[str, Any], machine: Machine) -> int | list[int]:
         return given
     if isinstance(given, int) and given != -1:
         return given
-    return max(machine.gpu_count, 1) if accelerator(config, machine) == "gpu" else 1
+    return max(machine.gpu_count, 1) if accelerator(config, machine) == "cuda" else 1
 
 
 def is_fsdp(config: dict[str, Any]) -> bool:

@@ -7,13 +7,11 @@ from typing import Any
 
 from noria.common.errors import UserError, nearest
 from noria.common.hardware import Machine
+from noria.common.names import ARTIFACT_FILE, CHAMPION, LAST_CHECKPOINT
 from noria.common.paths import PACKAGE_PREFIX, packaged
 from noria.config.rules.facts import at, stage, trains
 from noria.config.rules.registry import rule
 
-ARTIFACT_FILE = "noria.yaml"
-CHAMPION = "champion"  # of a registry
-LAST_CHECKPOINT = Path("checkpoints") / "last.ckpt"
 STANDARD_INPUT = "-"
 NAMED_NOT_STORED = ("noria.data.source.hub.HubData",)  # their `path` may also be a name on the hub
 

@@ -6,7 +6,8 @@ import os
 from importlib.util import find_spec
 from typing import Any
 
-from noria.common.hardware import Machine
+from noria.common.hardware import Machine, device_type
+from noria.common.precision import number_type
 from noria.config.rules.facts import accelerator, at, devices, is_fsdp, stage, target_name, trains
 from noria.config.rules.registry import rule
 
@@ -17,7 +18,7 @@ TRAINS = ("fit", "cycle", "")  # stages that make a Trainer
 def fp16_on_cpu(config: dict[str, Any], machine: Machine) -> str | None:
     """fp16 (`precision=fp16`) where training runs on the CPU."""
     precision = at(config, "trainer.precision")
-    if str(precision) not in ("16", "16-mixed", "16-true") or accelerator(config, machine) != "cpu":
+    if number_type(str(precision)) != "fp16" or accelerator(config, machine) != "cpu":
         return None
     return f"trainer.precision={precision} needs a GPU, and this run is on the CPU: take precision=auto or fp32."
 
@@ -27,14 +28,9 @@ def accelerator_that_is_not_there(config: dict[str, Any], machine: Machine) -> s
     """`trainer.accelerator` names a GPU (`gpu`, `cuda`, `mps`) that this machine does not have, or a TPU without
     `torch_xla`."""
     given = at(config, "trainer.accelerator")
-    here = {
-        "gpu": machine.gpu_count > 0 or machine.has_mps,
-        "cuda": machine.gpu_count > 0,
-        "mps": machine.has_mps,
-    }
     if given == "tpu" and find_spec("torch_xla") is None:
         return "trainer.accelerator=tpu needs torch_xla, which is not installed: take trainer.accelerator=auto or cpu."
-    if here.get(str(given), True):
+    if given not in ("gpu", "cuda", "mps") or device_type(given, machine.gpu_count > 0, machine.has_mps) != "cpu":
         return None
     return (
         f"trainer.accelerator={given}, but no such GPU is visible here (nvidia-smi, CUDA_VISIBLE_DEVICES): "
@@ -77,7 +73,7 @@ def tasks_of_slurm_that_lightning_does_not_count(config: dict[str, Any], machine
 @rule
 def more_devices_than_there_are(config: dict[str, Any], machine: Machine) -> str | None:
     """`trainer.devices` asks for more GPUs, or for other ones, than there are."""
-    if accelerator(config, machine) != "gpu" or not machine.gpu_count:
+    if accelerator(config, machine) != "cuda" or not machine.gpu_count:
         return None
     wanted, there = devices(config, machine), machine.gpu_count
     if isinstance(wanted, list):
