@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from noria.model.counts import Counts, counts_of_mask
+
 # Tokens of each text, in two batches of three and one of two.
 LENGTHS = [[3, 1, 4], [2, 2, 2], [5, 1]]
 
@@ -32,6 +34,9 @@ class Line(pl.LightningModule):
 
     def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
         self.log("val/score", -self.weight.detach().abs().squeeze(), batch_size=1)
+
+    def counts(self, batch: dict[str, Tensor]) -> Counts:
+        return counts_of_mask(batch["attention_mask"])
 
     def configure_optimizers(self) -> Any:
         optimizer = torch.optim.SGD([{"params": [self.weight]}, {"params": [self.offset], "lr": self.lr / 10}], self.lr)

@@ -29,9 +29,10 @@ def test_what_it_shows(train: Callable, counted: bool, monkeypatch: pytest.Monke
 @pytest.mark.parametrize("width", [80, 100, 160])
 def test_it_stays_in_its_line(train: Callable, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setattr("noria.callback.throughput.training_flops", lambda _: TrainingFlops(1, 1, 1))
+    monkeypatch.setattr("noria.callback.throughput.peak_flops", lambda *_: (1e6, "a sheet"))
     bar, throughput = Progress(), Throughput()
     trainer, module = train(throughput, bar, enable_progress_bar=True)
-    throughput._flops, throughput._peak = TrainingFlops(1, 1, 1), (1e6, "a sheet")
     monkeypatch.setattr(type(bar), "total_train_batches", 267)
     monkeypatch.setattr(Throughput, "examples_per_second", 71.2)
     trainer.progress_bar_metrics.update({"train/loss": 0.5, "val/loss": 0.25})

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from noria.callback.checkpoint import LastCheckpoint
 from noria.callback.throughput import Throughput
 from noria.common.names import LAST
+from noria.model.counts import Counts
 from noria.model.flops import TrainingFlops
 from noria.tracking.csv_logger import CsvLogger
 
@@ -95,16 +96,32 @@ def test_a_checkpoint_is_not_training_time(train: Callable, tmp_path: Path) -> N
     assert throughput.seconds < 0.2 and throughput.data_wait < 0.1
 
 
-def test_the_share_of_the_peak() -> None:
+def test_the_share_of_the_peak(train: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     throughput = Throughput()
     assert throughput.share_of_peak is None
-    throughput._flops, throughput._peak = TrainingFlops(token=10, sequence=100, square=1), (1000.0, "a sheet")
-    throughput.load_state_dict({"examples": 2, "computed": 8, "seconds": 4.0, "data_wait": 1.0, "lengths": [7, 25]})
-    throughput._ranks = 2
+    monkeypatch.setattr("noria.callback.throughput.training_flops", lambda _: TrainingFlops(10, 100, 1))
+    monkeypatch.setattr("noria.callback.throughput.peak_flops", lambda *_: (1000.0, "a sheet"))
+    monkeypatch.setattr(pl.Trainer, "world_size", 2)
+    train(throughput)
     summary = throughput.summary()
-    assert throughput.flops == 2 * 100 + 7 * 10 + 25, "of one rank, and the share of one device"
-    assert summary["share_of_peak"] == pytest.approx(295 / 4 / 1000) and summary["flops"] == 2 * 295
-    assert summary["peak_source"] == "a sheet" and summary["data_wait_share"] == 0.25
+    done = 8 * 100 + 20 * 10 + (9 + 1 + 16 + 3 * 4 + 25 + 1)
+    assert throughput.flops == done, "of one rank, and the share of one device"
+    assert summary["share_of_peak"] == pytest.approx(done / summary["seconds"] / 1000)
+    assert summary["flops"] == 2 * done and summary["peak_source"] == "a sheet"
+    assert summary["data_wait_share"] == summary["data_wait_seconds"] / summary["seconds"]
+
+
+def test_a_pair_of_sequences_is_one_example(train: Callable, line: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    def pairs(_: object, batch: dict[str, torch.Tensor]) -> Counts:
+        lengths = batch["attention_mask"].sum(1).repeat(2)
+        return Counts(examples=len(lengths) // 2, lengths=lengths, computed=2 * batch["attention_mask"].numel())
+
+    monkeypatch.setattr(type(line()), "counts", pairs)
+    monkeypatch.setattr("noria.callback.throughput.training_flops", lambda _: TrainingFlops(10, 100, 1))
+    throughput = Throughput()
+    train(throughput)
+    assert (throughput.examples, throughput.computed) == (8, 2 * 28) and throughput.waste == pytest.approx(1.4)
+    assert throughput.flops == 2 * (8 * 100 + 20 * 10 + 64)
 
 
 def test_nothing_yet_is_no_division_by_zero() -> None:

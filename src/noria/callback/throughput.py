@@ -14,9 +14,10 @@ from lightning.pytorch.profilers import Profiler
 
 from noria.callback.checkpoint import LastCheckpoint
 from noria.callback.peak import peak_flops
+from noria.model.counts import Counts
 from noria.model.flops import TrainingFlops, training_flops
 
-COUNTED = ("examples", "computed", "seconds", "data_wait")
+COUNTED = ("examples", "sequences", "computed", "seconds", "data_wait")
 FETCH = "[_TrainingEpochLoop].train_dataloader_next"  # what Lightning calls it when it profiles
 
 
@@ -24,7 +25,7 @@ class Throughput(Callback):
     """Examples/s and useful tokens/s of training, from its first step to its last, waiting for data included;
     validation, Noria's checkpoints and the ends of epochs are left out.
 
-    Padding is not useful: tokens are those that the attention mask lets through. Waste is the computed tokens over the
+    What counts in a batch says the module (`counts`): padding is not useful. Waste is the computed tokens over the
     useful ones. Share of peak is the operations of the useful tokens (`training_flops`) over the seconds and what this
     device does at most (`peak_flops`). On several ranks the counts are those of one rank times the ranks; seconds,
     memory and share are of one rank and its device.
@@ -32,6 +33,7 @@ class Throughput(Callback):
 
     def __init__(self) -> None:
         self.examples = 0
+        self.sequences = 0
         self.computed = 0
         self.seconds = 0.0
         self.data_wait = 0.0
@@ -63,7 +65,7 @@ class Throughput(Callback):
     @property
     def flops(self) -> int | None:
         """Floating-point operations of this rank; None where the layout of the network is not known."""
-        return self._flops.of(self.examples, *self._lengths.tolist()) if self._flops else None
+        return self._flops.of(self.sequences, *self._lengths.tolist()) if self._flops else None
 
     @property
     def share_of_peak(self) -> float | None:
@@ -146,12 +148,13 @@ class Throughput(Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        mask = batch["attention_mask"]
-        lengths = mask.sum(1)
-        self.examples += mask.shape[0]
-        self.computed += mask.numel()
+        counts: Counts = pl_module.counts(batch)  # type: ignore[operator]
+        lengths = counts.lengths
+        self.examples += counts.examples
+        self.sequences += len(lengths)
+        self.computed += counts.computed
         # stays on its device: nothing waits
-        self._lengths = self._lengths.to(mask.device) + torch.stack([lengths.sum(), lengths.square().sum()])
+        self._lengths = self._lengths.to(lengths.device) + torch.stack([lengths.sum(), lengths.square().sum()])
         every = trainer.log_every_n_steps  # type: ignore[attr-defined]
         due = trainer.global_step != self._stepped and trainer.global_step % every == 0
         self._stepped = trainer.global_step

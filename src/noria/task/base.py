@@ -18,6 +18,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from noria.data.batch.encoded import Encoded
 from noria.metric.base import Metric
+from noria.model.counts import Counts, counts_of_mask
 from noria.model.shard import shard
 
 log = logging.getLogger(__name__)
@@ -79,6 +80,10 @@ class Task(pl.LightningModule, ABC):
     @abstractmethod
     def row_weights(self, rows: Encoded) -> np.ndarray:
         """What each row counts with (rows,): the weights that `step` gives, known without a forward."""
+
+    def counts(self, batch: dict[str, Tensor]) -> Counts:
+        """What of a batch counts as work done."""
+        return counts_of_mask(batch["attention_mask"])
 
     def configure_model(self) -> None:
         if self.device_mesh is not None:  # strategy=fsdp
