@@ -3,26 +3,45 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Connection, inspect, text
 
 from noria.common.errors import UserError
 from noria.feedback.engine import connect, parse, writing
-from noria.feedback.migrate import VERSION_TABLE, _alone, _config
+from noria.feedback.migrate import VERSION_TABLE, alembic_config, alone
 from noria.feedback.store import Prediction, Store
 from noria.feedback.tables import metadata
 
 Make = Callable[..., Prediction]
 
 
-def test_models_and_migrations_agree(store: Store) -> None:
-    with store._database.engine.connect() as connection:
+@contextmanager
+def writing_to(url: str) -> Iterator[Connection]:
+    """A transaction beside the store."""
+    engine = connect(parse(url))
+    with writing(engine).begin() as connection:
+        yield connection
+    engine.dispose()
+
+
+@contextmanager
+def reading(url: str) -> Iterator[Connection]:
+    """A look at what the store keeps, beside it."""
+    engine = connect(parse(url))
+    with engine.connect() as connection:
+        yield connection
+    engine.dispose()
+
+
+def test_models_and_migrations_agree(store: Store, url: str) -> None:
+    with reading(url) as connection:
         options = {"version_table": VERSION_TABLE, "compare_type": True}
         assert compare_metadata(MigrationContext.configure(connection, opts=options), metadata) == []
         [key] = inspect(connection).get_foreign_keys("feedback")
@@ -37,7 +56,7 @@ def test_an_open_store_can_be_opened_again(store: Store, url: str, prediction: M
 
 
 def test_a_newer_store_is_left_alone(store: Store, url: str) -> None:
-    with store._database.write() as connection:
+    with writing_to(url) as connection:
         connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
     with pytest.raises(UserError, match=r"schema 9999.*newer"):
         Store(url)
@@ -47,7 +66,7 @@ def test_every_step_can_be_taken_back(url: str) -> None:
     Store(url).close()
     engine = connect(parse(url))
     with writing(engine).begin() as connection:
-        config, _ = _config(connection)
+        config, _ = alembic_config(connection)
         command.downgrade(config, "base")
         assert inspect(connection).get_table_names() == [VERSION_TABLE]
     engine.dispose()
@@ -62,21 +81,22 @@ def test_a_store_of_the_first_version_is_brought_up_to_date(url: str, prediction
     row = {**vars(about), "probabilities": json.dumps(about.probabilities)}
     del row["text_pair"]  # a later step's
     engine = connect(parse(url))
-    with _alone(engine) as connection:
-        command.upgrade(_config(connection)[0], "0001")
+    with alone(engine) as connection:
+        command.upgrade(alembic_config(connection)[0], "0001")
         names = ", ".join(f":{name}" for name in row)
         connection.execute(text(f"INSERT INTO predictions ({', '.join(row)}) VALUES ({names})"), row)
         say = "INSERT INTO feedback VALUES (:id, :client, :label, :correct, :created)"
         for client, label in (("ann", "POSITIVE"), ("ben", "NEUTRAL")):
             word = {"client": client, "label": label, "correct": label == "POSITIVE"}
             connection.execute(text(say), {**word, "id": about.id, "created": about.created})
-    before = _indexes(engine)
+    with engine.connect() as connection:
+        before = indexes(connection)
     engine.dispose()
 
     store = Store(url)
-    engine = store._database.engine
-    test_models_and_migrations_agree(store)
-    assert _indexes(engine) == before
+    test_models_and_migrations_agree(store, url)
+    with reading(url) as connection:
+        assert indexes(connection) == before
     ann, ben = store.corrections()
     assert (ann.prediction, ann.client, ann.label, ann.correct, ann.created) == (
         about, "ann", "POSITIVE", True, about.created,
@@ -84,16 +104,16 @@ def test_a_store_of_the_first_version_is_brought_up_to_date(url: str, prediction
     assert (ben.client, ben.label, ben.correct, ben.created) == ("ben", "NEUTRAL", False, about.created)
     assert store.add_feedback(about.id, "ben", correct=False, label=None)
     assert [(said.client, said.label) for said in store.corrections()] == [("ann", "POSITIVE"), ("ben", None)]
-    if engine.dialect.name == "sqlite":
-        with store._database.read() as connection:
+    if url.startswith("sqlite"):
+        with reading(url) as connection:
             assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
             assert not connection.exec_driver_sql("PRAGMA foreign_key_check").all()
     assert store.delete(about.id) and store.counts()["feedback"] == 0, "feedback goes with its prediction"
     store.close()
 
 
-def _indexes(engine: Engine) -> dict[str, list[str | None]]:
-    return {index["name"]: index["column_names"] for index in inspect(engine).get_indexes("feedback")}
+def indexes(connection: Connection) -> dict[str, list[str | None]]:
+    return {index["name"]: index["column_names"] for index in inspect(connection).get_indexes("feedback")}
 
 
 def test_a_word_that_an_older_version_cannot_keep_goes_when_the_step_is_taken_back(url: str, prediction: Make) -> None:
@@ -101,8 +121,8 @@ def test_a_word_that_an_older_version_cannot_keep_goes_when_the_step_is_taken_ba
     store.add_predictions([about])
     store.add_feedback(about.id, "ann", correct=False, label=None)
     store.add_feedback(about.id, "ben", correct=False, label="NEUTRAL")
-    with store._database.write() as connection:
-        command.downgrade(_config(connection)[0], "0001")
+    with writing_to(url) as connection:
+        command.downgrade(alembic_config(connection)[0], "0001")
         assert connection.exec_driver_sql("SELECT client FROM feedback").scalars().all() == ["ben"]
     store.close()
     again = Store(url)
@@ -119,8 +139,8 @@ def test_the_second_text_of_a_pair_has_a_column_and_goes_back_behind_a_tab(url: 
     assert {one.id: (one.text, one.text_pair) for one in store.predictions()} == {
         pair.id: ("a question", "an answer"), alone.id: ("a\ttext of columns", None),
     }  # fmt: skip
-    with store._database.write() as connection:
-        command.downgrade(_config(connection)[0], "0002")
+    with writing_to(url) as connection:
+        command.downgrade(alembic_config(connection)[0], "0002")
         texts = connection.exec_driver_sql("SELECT id, text FROM predictions").all()
         assert {tuple(row) for row in texts} == {(pair.id, "a question\tan answer"), (alone.id, "a\ttext of columns")}
     store.close()

@@ -106,7 +106,7 @@ def test_only_its_owner_reads_it(tmp_path: Path) -> None:
     made = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "new").iterdir()}
     assert set(made) >= {"feedback.db", "feedback.db.lock", "feedback.db-wal"} and set(made.values()) == {0o600}
     assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
-    url = store._database.url
+    url = parse(f"sqlite:///{tmp_path}/new/feedback.db")
     assert not is_open_to_others(url)
     store.close()
     (tmp_path / "new/feedback.db").chmod(0o644)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from noria.common.errors import UserError
+from noria.feedback.database import Database
 from noria.feedback.store import Prediction, Store, StoreDown, UnknownPrediction
 from noria.feedback.text import LABEL_LIMIT
 
@@ -293,12 +294,14 @@ def test_many_threads_lose_nothing(store: Store, prediction: Make) -> None:
     assert store.counts() == {"predictions": 300, "feedback": 300, "preferences": 0}
 
 
-def test_a_database_that_fails_is_nobodys_mistake(store: Store, prediction: Make) -> None:
+def test_a_database_that_fails_is_nobodys_mistake(store: Store, url: str, prediction: Make) -> None:
     """And what it says holds no text: it may end in a log."""
     store.add_predictions([prediction()])
-    with store._database.write() as connection:
+    beside = Database(url)
+    with beside.write() as connection:
         connection.exec_driver_sql("DROP TABLE feedback")
         connection.exec_driver_sql("DROP TABLE predictions")
+    beside.close()
     for action in (store.counts, lambda: store.add_predictions([prediction("a secret")]), lambda: store.delete("a")):
         with pytest.raises(StoreDown) as caught:
             action()

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from transformers import AutoModelForSequenceClassification
 
-from noria.model.dropout import CheapDropout, _random_words, cheap_dropout, make_dropout_cheap
+from noria.model.dropout import CheapDropout, cheap_dropout, make_dropout_cheap, random_words
 
 MANY = 4_000_000
 
@@ -116,7 +116,7 @@ def test_the_bits_are_those_of_splitmix64() -> None:
     torch.manual_seed(9)
     start = int(torch.empty((), dtype=torch.int64).random_(-(2**63), None))
     torch.manual_seed(9)
-    found = [word % 2**64 for word in _random_words(5).tolist()]
+    found = [word % 2**64 for word in random_words(5).tolist()]
     for step, word in enumerate(found):  # Steele, Lea and Flood 2014, figure 16
         z = (start + step * 0x9E3779B97F4A7C15) % 2**64
         z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % 2**64

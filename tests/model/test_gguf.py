@@ -112,13 +112,13 @@ class TestCache:
         self, tiny_gguf: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         done: list[Path] = []
-        real = gguf._unpack
+        real = gguf.unpack
 
         def counted(path: Path, building: Path, name: str) -> None:
             done.append(building)
             real(path, building, name)
 
-        monkeypatch.setattr(gguf, "_unpack", counted)
+        monkeypatch.setattr(gguf, "unpack", counted)
         with ThreadPoolExecutor(4) as pool:
             folders = set(pool.map(lambda _: unpacked(tiny_gguf, "tiny"), range(4)))
         assert len(done) == 1 and len(folders) == 1
@@ -134,7 +134,7 @@ class TestCache:
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(gguf, "_unpack", killed)
+            patch.setattr(gguf, "unpack", killed)
             unpacked(tiny_gguf, "tiny")
         assert [path.suffix for path in own_cache.iterdir() if path.is_dir()] == [".building"]
         folder = unpacked(tiny_gguf, "tiny")

@@ -170,7 +170,7 @@ def test_both_models_answer_in_the_precision_that_was_asked_for(fitted: Path, pr
     facts = bundle.read_facts(fitted / "artifact")
     cfg = OmegaConf.create({"trainer": {"accelerator": "cpu", "precision": precision}})
     data = instantiate(facts["config"]["data"]).bind(form_of(facts), bundle.open_tokenizer(fitted / "artifact"))
-    found = cycle._answers(cfg, fitted / "artifact", data, "val")
+    found = cycle.answers_of(cfg, fitted / "artifact", data, "val")
     model = open_model(bundle.open_artifact(fitted / "artifact"), precision, torch.device("cpu"))
     expected = evaluate(model, data, "val", {}, data.eval_batch_size).predictions
     assert found.equals(expected)

@@ -29,8 +29,8 @@ def migrate(engine: Engine) -> None:
         UserError: the database cannot be reached, is none, or is of a newer version.
     """
     try:
-        with _alone(engine) as connection:
-            config, scripts = _config(connection)
+        with alone(engine) as connection:
+            config, scripts = alembic_config(connection)
             now = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
             known = {script.revision for script in scripts.walk_revisions()}
             if now is not None and now not in known:
@@ -53,7 +53,7 @@ def migrate(engine: Engine) -> None:
         raise UserError(f"The feedback store {shown(engine.url)} cannot be opened: {error.strerror}.") from None
 
 
-def _config(connection: Connection) -> tuple[Config, ScriptDirectory]:
+def alembic_config(connection: Connection) -> tuple[Config, ScriptDirectory]:
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
@@ -62,7 +62,7 @@ def _config(connection: Connection) -> tuple[Config, ScriptDirectory]:
 
 
 @contextmanager
-def _alone(engine: Engine) -> Iterator[Connection]:
+def alone(engine: Engine) -> Iterator[Connection]:
     """A transaction while no other process migrates."""
     if engine.dialect.name == "sqlite":
         with FileLock(f"{engine.url.database}.lock", timeout=BUSY):

@@ -78,11 +78,11 @@ def keep_mask(shape: torch.Size, drop: int) -> Tensor:
         drop: in 65536ths, above 0 and below all of them.
     """
     count, least = shape.numel(), STEPS // 2 - drop
-    bits = _random_words(-(-count // 4)).view(torch.int16)[:count]
+    bits = random_words(-(-count // 4)).view(torch.int16)[:count]
     return bits.clamp_(least - 1, least).sub_(least).view(shape)  # -1 below `least`, 0 from there on
 
 
-def _random_words(count: int) -> Tensor:
+def random_words(count: int) -> Tensor:
     """Random bits, int64: SplitMix64 (Steele, Lea and Flood 2014, Fast Splittable Pseudorandom Number Generators,
     figure 16) from a start that torch's generator draws. Whole tensors at a time, hence on all threads, and with the
     same result on any number of them; torch's own generator draws one number after the other on one.

@@ -87,7 +87,7 @@ def unpacked(path: Path, name: str) -> Path:
                 building = folder.with_suffix(".building")  # under the lock, one that lies there is a dead process's
                 shutil.rmtree(building, ignore_errors=True)
                 log.info("Dequantising %s, once: about 20 s for each 100 MB.", name)
-                _unpack(path, building, name)
+                unpack(path, building, name)
                 os.replace(building, folder)
     except (OSError, SafetensorError) as error:
         raise UserError(
@@ -97,7 +97,7 @@ def unpacked(path: Path, name: str) -> Path:
     return folder
 
 
-def _unpack(path: Path, building: Path, name: str) -> None:
+def unpack(path: Path, building: Path, name: str) -> None:
     options: dict[str, Any] = {"gguf_file": path.name}
     with quiet(), torch.random.fork_rng(devices=[]):  # the run that unpacks draws the numbers that later ones draw
         try:

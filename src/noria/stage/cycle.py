@@ -199,7 +199,7 @@ def _reasons(
     ]
     new = len({one.prediction.id for one in judged if not tried or one.created.isoformat() > max(tried)})
     split = "val" if "val" in data.original.splits else "train"
-    said = _answers(cfg, champion.folder, data.original, split)["prediction"].to_pylist()[:KNOWN]
+    said = answers_of(cfg, champion.folder, data.original, split)["prediction"].to_pylist()[:KNOWN]
     rows = data.original.splits[split]
     texts = map(joined, rows.texts, rows.pairs if rows.pairs is not None else repeat(None))
     known = list(zip(islice(texts, KNOWN), map(str, said), strict=True))
@@ -248,11 +248,11 @@ def _judged(
 
 def right_rows(cfg: DictConfig, artifact: Path, data: DataModule) -> np.ndarray:
     """Whether an artifact is right on each row of the test split (n,)."""
-    found = _answers(cfg, artifact, data, "test")
+    found = answers_of(cfg, artifact, data, "test")
     return np.asarray(found["label"]) == np.asarray(found["prediction"])
 
 
-def _answers(cfg: DictConfig, artifact: Path, data: DataModule, split: str) -> pa.Table:
+def answers_of(cfg: DictConfig, artifact: Path, data: DataModule, split: str) -> pa.Table:
     device = device_of(cfg)
     model = open_model(bundle.open_artifact(artifact), precision_of(cfg), device)
     return evaluate(model, data, split, {}, data.eval_batch_size).predictions

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 PATIENCE = 60  # seconds to wait for W&B before a run is kept offline
 
 
-class _Logger(WandbLogger):
+class NamedLogger(WandbLogger):
     """Lightning's; where W&B's service is gone, that is said once and the training goes on without it."""
 
     _gone = False
@@ -60,7 +60,7 @@ def wandb_logger(
         mode: `auto` is online where a key is at hand (WANDB_API_KEY or ~/.netrc), else offline.
     """
     if not first_rank():
-        return _Logger(project=project, save_dir=info.folder, id=info.wandb_id)
+        return NamedLogger(project=project, save_dir=info.folder, id=info.wandb_id)
     if mode == "auto":
         mode = "online" if has_key() else "offline"
     options: dict[str, Any] = {
@@ -84,7 +84,7 @@ def wandb_logger(
     run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
     for name, best in info.modes.items():
         run.define_metric(name, summary=best, step_metric="trainer/global_step", step_sync=True)
-    return _Logger(project=project, save_dir=info.folder, id=info.wandb_id, experiment=run)
+    return NamedLogger(project=project, save_dir=info.folder, id=info.wandb_id, experiment=run)
 
 
 def _start(options: dict[str, Any], mode: str) -> wandb.Run:

@@ -207,7 +207,7 @@ def fill(tokenizer, start):
 def overwrite(path, batches, start):
     start.wait(60)
     for _ in range(30):
-        tokens._write(path, batches)
+        tokens.write(path, batches)
 
 
 def test_two_processes_fill_one_folder(tokenizer, cache):
@@ -226,7 +226,7 @@ def test_a_reader_never_meets_half_a_file(tmp_path, caplog):
     rows = pa.array([list(range(100))] * 5000, pa.list_(pa.int32()))
     batches = [pa.RecordBatch.from_pydict({"input_ids": rows, "truncated": pa.array([False] * 5000)})]
     path = tmp_path / "tokens.arrow"
-    tokens._write(path, batches)
+    tokens.write(path, batches)
     fork = multiprocessing.get_context("fork")
     start = fork.Barrier(3)
     runs = [fork.Process(target=overwrite, args=(path, batches, start)) for _ in range(2)]
@@ -235,7 +235,7 @@ def test_a_reader_never_meets_half_a_file(tmp_path, caplog):
     start.wait(60)
     reads = 0
     while any(run.is_alive() for run in runs):
-        found = tokens._read(path, 5000)
+        found = tokens.read(path, 5000)
         assert found is not None and found.ids(4999)[-1] == 99, caplog.text
         reads += 1
     assert [run.exitcode for run in runs] == [0, 0] and reads > 5

@@ -125,13 +125,13 @@ def cached_tokens(
     """
     given = (tokenizer, texts, pairs, max_length, spans, special, sized)
     path = cache_dir() / "tokens" / f"{cache_key(*given)}.arrow"
-    if (found := _read(path, len(texts))) is not None:
+    if (found := read(path, len(texts))) is not None:
         return found
     try:
-        _write(path, _batches(*given))
+        write(path, _batches(*given))
     except OSError as error:
         log.warning("Tokens are kept in memory, %s cannot be written: %s", path.parent, error)
-    return _read(path, len(texts)) or Tokens(list(_batches(*given)))
+    return read(path, len(texts)) or Tokens(list(_batches(*given)))
 
 
 def cache_key(
@@ -266,7 +266,7 @@ def _inside(offsets: Sequence[tuple[int, int]], spans: Sequence[tuple[int, int]]
     return ((place >= 0) & (last <= end[place])).astype(np.int8)
 
 
-def _write(path: Path, batches: Iterable[pa.RecordBatch]) -> None:
+def write(path: Path, batches: Iterable[pa.RecordBatch]) -> None:
     """Writes beside the goal and then renames, so that a reader sees a whole file or none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(prefix=f".{path.stem[:16]}-", suffix=".tmp", dir=path.parent)
@@ -284,7 +284,7 @@ def _write(path: Path, batches: Iterable[pa.RecordBatch]) -> None:
             os.unlink(temporary)
 
 
-def _read(path: Path, rows: int) -> Tokens | None:
+def read(path: Path, rows: int) -> Tokens | None:
     if not path.is_file():
         return None
     try:
