@@ -90,3 +90,10 @@ def test_latest_stays_with_the_fit(noria, tiny, tmp_path):
         json.loads(path.read_text())["test_looks"] for path in sorted(tmp_path.glob("runs/evaluate/*/record.json"))
     ]
     assert sorted(looks) == [2, 3], "the fit was the first"
+
+
+def test_a_limit_of_train_that_limits_nothing_is_said(
+    noria: Callable[..., int], fitted: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert noria("stage=evaluate", f"artifact={fitted}/artifact", "data.limit=5", "logger=csv") == 0
+    assert "data.limit=5 was typed and limits train alone" in " ".join(capsys.readouterr().out.split())

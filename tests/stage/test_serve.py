@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import httpx
@@ -71,10 +70,8 @@ def test_what_cannot_be_served(refused, fitted, tmp_path, monkeypatch):
 def test_weights_that_cannot_be_opened(refused, fitted, tmp_path):
     shutil.copytree(fitted / "artifact", tmp_path / "broken")
     (tmp_path / "broken/model.safetensors").write_bytes(b"half")
-    begun = time.monotonic()
     said = refused("artifact=broken", "stage.port=0", "stage.feedback=null")
     assert "There is nothing to serve" in said and "Traceback" not in said
-    assert time.monotonic() - begun < 120
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ from noria.common.errors import UserError
 from noria.common.mapping_file import read_mapping
 
 MOST_LAYERS = 1000  # more than any model has; a folder whose weights are more tensors than that may have as many
+WIDTHS = ("hidden_size", "d_model", "n_embd", "dim")
+MARGIN = 16  # layers may share their weights (ALBERT), and numbers be packed into bytes
 LARGEST = 2**24  # of a size that no weight has, such as the positions that a rotary embedding can reach
 
 
@@ -43,7 +45,8 @@ def refuse_implausible(folder: Path, name: str) -> None:
     numbers += sum(path.stat().st_size for path in folder.glob("*.bin"))
     if not numbers:
         return
-    for key, value in _integers(read_mapping(folder / "config.json"), ""):
+    sizes = list(_integers(read_mapping(folder / "config.json"), ""))
+    for key, value in sizes:
         most = max(MOST_LAYERS, tensors) if key.endswith(("layer", "layers")) else max(LARGEST, numbers)
         if value > most:
             raise UserError(
@@ -51,6 +54,25 @@ def refuse_implausible(folder: Path, name: str) -> None:
                 f"{f'{tensors:,} tensors of ' if tensors else 'at most '}{numbers:,} numbers. They do not belong "
                 "together."
             )
+
+    if (needed := _least_numbers(sizes)) > (most := MARGIN * max(LARGEST, numbers)):
+        raise UserError(
+            f"model.name={name}: by config.json the layers are at least {_short(needed)} numbers, and the weights are "
+            f"{numbers:,}: {_short(most)} would be believed. They do not belong together."
+        )
+
+
+def _least_numbers(sizes: list[tuple[str, int]]) -> int:
+    """Layers times width squared, of the largest network that the config describes: each layer has such a matrix."""
+    widths: dict[str, int] = {}
+    layers: dict[str, int] = {}
+    for key, value in sizes:
+        part, _, last = key.rpartition(".")
+        if last in WIDTHS:
+            widths[part] = max(value, widths.get(part, 0))
+        elif last.endswith(("layer", "layers")):
+            layers[part] = max(value, layers.get(part, 0))
+    return max((count * widths.get(part, 0) ** 2 for part, count in layers.items()), default=0)
 
 
 def _refuse_files_elsewhere(index: Path, name: str) -> None:

@@ -50,7 +50,7 @@ def evaluate(
             limit_length(bundle.open_artifact(artifact).network, tokenizer, data.max_length)
         data.encoded(split)  # it finds rows that are too long
         show.data(data)
-        _say_what_differs(cfg, facts)
+        _say_what_differs(cfg, facts, split)
         seen = trained_on(artifact, data.splits[split])
         if seen:
             get_console().print(
@@ -71,8 +71,12 @@ def evaluate(
         show.where(record)
 
 
-def _say_what_differs(cfg: DictConfig, facts: dict[str, Any]) -> None:
-    """How the model is made to read texts in another way than it was trained to."""
+def _say_what_differs(cfg: DictConfig, facts: dict[str, Any], split: str) -> None:
+    """How the model is made to read texts in another way than it was trained to, and what was typed for nothing."""
+    limit = cfg.data.get("limit")
+    if split != "train" and limit is not None and limit != facts["config"].get("data", {}).get("limit"):
+        said = f"data.limit={limit} was typed and limits train alone: data.eval_limit limits {split}."
+        get_console().print(said, style="yellow", highlight=False)
     length, template = cfg.data.get("max_length"), cfg.data.get("chat_template")
     if length is not None and length != facts["max_length"]:
         trained = f"the model was trained at {facts['max_length']}, which is what it uses elsewhere"
