@@ -11,9 +11,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import NormalDist
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from noria.artifact.bundle import Artifact
 
 # Before anything imports wandb or a hub client: tests reach no network and never ask for a key.
 os.environ.setdefault("WANDB_MODE", "offline")
@@ -194,6 +197,49 @@ def made() -> Iterator[ModuleType]:
     sys.modules.pop("architectures")
 
 
+@pytest.fixture(scope="session")
+def artifact(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    """An artifact of the tiny model, and below one of the tiny decoder. Their networks stay in fp32."""
+    from tests.artifacts import save
+
+    from noria.artifact import bundle
+    from noria.model.pretrained import Pretrained
+
+    pretrained = Pretrained(name=str(tiny_model))
+    folder = tmp_path_factory.mktemp("artifacts") / "artifact"
+    facts = {
+        "kind": "single_label",
+        "labels": ["bad", "good"],
+        "max_length": 32,
+        "precision": "32-true",
+        "config": {},
+        "data": {},
+    }
+    save(folder, pretrained.classifier(["bad", "good"], "single_label"), pretrained.tokenizer(), facts)
+    return bundle.open_artifact(folder)
+
+
+@pytest.fixture(scope="session")
+def decoder_folder(tiny_decoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an artifact of kind causal_lm."""
+    from tests.artifacts import save
+
+    from noria.model.pretrained import Pretrained
+
+    pretrained = Pretrained(name=str(tiny_decoder), architecture="decoder")
+    folder = tmp_path_factory.mktemp("artifacts") / "decoder"
+    facts = {"kind": "causal_lm", "labels": [], "max_length": 64, "precision": "32-true", "config": {}, "data": {}}
+    save(folder, pretrained.causal_lm(), pretrained.tokenizer(), facts)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def decoder(decoder_folder: Path) -> Artifact:
+    from noria.artifact import bundle
+
+    return bundle.open_artifact(decoder_folder)
+
+
 Command = Callable[..., int]
 
 
@@ -247,6 +293,9 @@ def latest(folder: Path = Path()) -> dict[str, Any]:
 LABELS = ["negative", "positive"]
 
 
+FORM = "noria.task.text_classification.form.TextClassificationForm"
+
+
 def make_run(
     folder: Path,
     seed: int = 0,
@@ -284,7 +333,8 @@ def make_run(
         }
         tables.append(pa.table(columns))
     (folder / "artifact").mkdir(parents=True)
-    predictions = pa.concat_tables(tables)
+    described = json.dumps({"form": FORM, "settings": {"kind": "single_label", "labels": LABELS}})
+    predictions = pa.concat_tables(tables).replace_schema_metadata({"noria.form": described})
     pq.write_table(predictions, folder / "predictions.parquet")
     np.save(folder / "train_keys.npy", np.array([b"train" + str(n).rjust(11).encode() for n in range(50)], "S16"))
     config: dict[str, Any] = {

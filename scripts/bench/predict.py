@@ -82,32 +82,34 @@ def make_artifact(model: str, folder: str) -> dict[str, Any]:
 
     from noria.artifact import bundle
     from noria.model.pretrained import Pretrained
+    from noria.task.text_classification.form import TextClassificationForm
+    from noria.task.text_classification.kind import TextClassification
 
     torch.manual_seed(0)
     pretrained, labels = Pretrained(name=model), ["negative", "positive"]
     tokenizer = pretrained.tokenizer()
-    facts = {"kind": "single_label", "labels": labels, "max_length": MAX_LENGTH, "precision": "auto"}
-    network = pretrained.classifier(labels, "single_label", tokenizer.pad_token_id)
-    bundle.save(Path(folder), network, tokenizer, {**facts, "config": {}, "data": {}})
+    kind = TextClassification.of(TextClassificationForm("single_label", labels))
+    facts = {"max_length": MAX_LENGTH, "precision": "auto", "config": {}, "data": {}}
+    bundle.save(Path(folder), kind.network(pretrained, tokenizer), tokenizer, kind, facts)
     return {"precision": _work.precision(), "threads": torch.get_num_threads(), "torch": torch.__version__}
 
 
 def noria(artifact: str, texts: str, precision: str) -> dict[str, Any]:
     """For a child: the way of `stage=predict` from rows to answers, in its own batches."""
     from noria.artifact.bundle import open_artifact
-    from noria.inference.answers import classified
-    from noria.inference.classifier import Classifier
-    from noria.stage.predict import BATCH_SIZE, CHUNK
+    from noria.inference.runner import Runner
+    from noria.task.requests import Given
     from noria.trainer.device import pick_device
 
     opened = open_artifact(Path(artifact))
-    classifier = Classifier(opened, "bf16-mixed" if precision == "bf16" else "32-true", pick_device("auto"))
-    size = BATCH_SIZE["classify"]
+    runner = Runner(opened, "bf16-mixed" if precision == "bf16" else "32-true", pick_device("auto"))
+    reading = opened.form.reading(Given(texts, {"text": "text"}))
+    size = runner.kind.batch_size
 
     def answers(rows: list[dict[str, Any]]) -> list[str]:
-        chunk = size * CHUNK["classify"]
+        chunk = size * runner.kind.chunk
         chunks = (rows[start : start + chunk] for start in range(0, len(rows), chunk))
-        return [row["prediction"] for some in chunks for row in classified(classifier, opened, some, ["text"], size)]
+        return [a["prediction"] for some in chunks for a in runner.answer([*map(reading.request, some)], size)]
 
     return _timed(answers, [{"text": row["text"]} for row in _bench.read_rows(texts)])
 

@@ -32,13 +32,13 @@ from noria.common.errors import UserError
 from noria.data.batch.encoded import Encoded, encode_texts, padding_id
 from noria.data.batch.encoded_text import EncodedText
 from noria.data.batch.tokens import tokenise
-from noria.inference.classifier import Classifier
-from noria.inference.generator import Generator
-from noria.inference.language_model import LanguageModel
-from noria.inference.sampling import Sampling
+from noria.inference.runner import Runner
 from noria.model.padding import is_rearranged
 from noria.model.pretrained import Pretrained
-from noria.task.text_classification.kind import NETWORK_INPUTS
+from noria.task.causal_lm.kind import CausalLM
+from noria.task.generation.sampling import Sampling
+from noria.task.text_classification.form import TextClassificationForm
+from noria.task.text_classification.kind import NETWORK_INPUTS, TextClassification
 
 SPECIAL = ["<unk>", "<s>", "</s>", "<mask>", "<pad>"]  # so that padding is 4, which no family has
 SIZES: dict[str, int] = {
@@ -184,11 +184,12 @@ def classifier(family: str) -> tuple[str, float]:
         network = pretrained.classifier(LABELS, "single_label", padding_id(tokenizer), tokenizer).eval()
         way = vars(network)["forward"].way if is_rearranged(network) else "nothing"
         place = Path(folder) / "artifact"
-        bundle.save(place, network, tokenizer, {**FACTS, "kind": "single_label"})
+        kind = TextClassification.of(TextClassificationForm("single_label", LABELS))
+        bundle.save(place, network, tokenizer, kind, FACTS)
         artifact = bundle.open_artifact(place)
         encoded = encode_texts(artifact.tokenizer, TEXTS, None, 64)
-        model = Classifier(artifact, "32-true", CPU)
-        alone, together = model.logits(encoded, 1), model.logits(encoded, 64)
+        runner = Runner(artifact, "32-true", CPU)
+        alone, together = (torch.from_numpy(runner.outputs(encoded, size)["scores"]).log() for size in (1, 64))
         if torch.equal(alone, alone[:1].expand_as(alone)):
             raise LeftOut("its head starts at zero, so that all answers are alike")
         found = [apart(alone, together), *([] if way == "rows" else [elsewhere(place, encoded, alone)])]
@@ -202,7 +203,7 @@ def elsewhere(place: Path, encoded: Encoded, answers: torch.Tensor) -> float:
     with torch.no_grad():
         for row in [row for row in range(len(encoded)) if encoded.lengths[row] > 5][::9]:  # some read no shorter ones
             inputs = {n: x for n, x in encoded[[row]].items() if n in NETWORK_INPUTS}
-            rows.append(apart(answers[[row]], opened(**inputs).logits, float(answers.abs().max())))
+            rows.append(apart(answers[[row]], opened(**inputs).logits.log_softmax(-1), float(answers.abs().max())))
     return max(rows)
 
 
@@ -214,12 +215,12 @@ def decoder(family: str) -> tuple[str, float]:
         tokenizer = pretrained.tokenizer()
         network = pretrained.causal_lm(padding_id(tokenizer)).eval()
         place = Path(folder) / "artifact"
-        bundle.save(place, network, tokenizer, {**FACTS, "labels": [], "kind": "causal_lm"})
+        bundle.save(place, network, tokenizer, CausalLM(), FACTS)
         artifact = bundle.open_artifact(place)
         encoded = EncodedText(tokenise(tokenizer, TEXTS, None, 64), padding_id(tokenizer), 64)
-        model = LanguageModel(artifact, "32-true", CPU)
-        (alone, _), (together, _) = model.losses(encoded, 1), model.losses(encoded, 64)
-        generator = Generator(artifact, "32-true", CPU, Sampling(max_new_tokens=4))
+        runner = Runner(artifact, "32-true", CPU, Sampling(max_new_tokens=4))
+        alone, together = (torch.from_numpy(runner.outputs(encoded, size)["loss_sum"]) for size in (1, 64))
+        generator: Any = runner.answerer
         prompts = [text[:50] for text in TEXTS]  # with what is answered, within the tables of positions
         if generator.generate(prompts, 1) != generator.generate(prompts, 64):
             return "other answers", float("inf")

@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from tests.artifacts import save
 
 from noria.artifact import bundle
 from noria.common import swap
 from noria.common.errors import UserError
 from noria.model.peft import Lora
 from noria.model.pretrained import Pretrained
+from noria.task.causal_lm.kind import CausalLM
 
 FACTS: dict[str, Any] = {
     "kind": "single_label",
@@ -32,19 +34,19 @@ FACTS: dict[str, Any] = {
 def artifact(tiny_model: Path, tmp_path: Path) -> Path:
     pretrained = Pretrained(name=str(tiny_model))
     folder = tmp_path / "artifact"
-    bundle.save(folder, pretrained.classifier(["bad", "good"], "single_label"), pretrained.tokenizer(), FACTS)
+    save(folder, pretrained.classifier(["bad", "good"], "single_label"), pretrained.tokenizer(), FACTS)
     return folder
 
 
 def test_saved_and_opened_it_gives_the_same_outputs(tiny_model: Path, tmp_path: Path) -> None:
     pretrained = Pretrained(name=str(tiny_model))
     network = pretrained.classifier(["bad", "good"], "single_label").eval()
-    bundle.save(tmp_path / "artifact", network, pretrained.tokenizer(), FACTS)
+    save(tmp_path / "artifact", network, pretrained.tokenizer(), FACTS)
     opened = bundle.open_artifact(tmp_path / "artifact")
     inputs = opened.tokenizer(["a film", "another one"], return_tensors="pt", padding=True)
     with torch.no_grad():
         assert torch.equal(opened.network(**inputs).logits, network(**inputs).logits)
-    assert (opened.kind, opened.labels) == ("single_label", ["bad", "good"])
+    assert (opened.form.settings()["kind"], opened.labels) == ("single_label", ["bad", "good"])
     assert not opened.network.training
 
 
@@ -52,7 +54,7 @@ def test_saving_again_replaces_the_folder_whole(artifact: Path, tiny_model: Path
     (artifact / "left_over.txt").write_text("from before")
     pretrained = Pretrained(name=str(tiny_model))
     network = pretrained.classifier(["bad", "good"], "single_label")
-    bundle.save(artifact, network, pretrained.tokenizer(), {**FACTS, "max_length": 64})
+    save(artifact, network, pretrained.tokenizer(), {**FACTS, "max_length": 64})
     assert bundle.read_facts(artifact)["max_length"] == 64
     assert not (artifact / "left_over.txt").exists()
     assert [path.name for path in artifact.parent.iterdir() if path.name.startswith(".artifact")] == []
@@ -75,7 +77,7 @@ def test_a_kill_at_any_moment_leaves_the_artifact_of_before_or_the_new_one(
         child = os.fork()
         if not child:
             _die_at(step)
-            bundle.save(artifact, *parts, {**FACTS, "max_length": 10 + step % 80})
+            save(artifact, *parts, {**FACTS, "max_length": 10 + step % 80})
             os._exit(0)
         status = os.waitpid(child, 0)[1]
         found = next(place for place in places if place.is_dir())
@@ -113,9 +115,12 @@ def rewrite(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
         (lambda folder: (folder / "noria.yaml").unlink(), "holds no noria.yaml"),
         (lambda folder: (folder / "noria.yaml").write_text("a: [1"), "cannot be read"),
         (lambda folder: (folder / "noria.yaml").write_text("- 1"), "it is no mapping"),
-        (lambda folder: rewrite(folder, lambda facts: facts.pop("labels")), "it lacks labels"),
+        (lambda folder: rewrite(folder, lambda facts: facts.pop("settings")), "it lacks settings"),
         (lambda folder: rewrite(folder, lambda facts: facts.update(format=99)), "has format 99"),
-        (lambda folder: rewrite(folder, lambda facts: facts.update(labels=["a", "b", "c"])), "head for other labels"),
+        (
+            lambda folder: rewrite(folder, lambda facts: facts["settings"].update(labels=[*"abc"])),
+            "head for other labels",
+        ),
         (lambda folder: (folder / "tokenizer.json").unlink(), "tokenizer"),
         (lambda folder: (folder / "config.json").unlink(), "config.json"),
         (
@@ -169,13 +174,13 @@ def chat(tiny_decoder: Path, tmp_path: Path) -> Path:
             if parameter.requires_grad:
                 parameter.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0)))
     facts = {**FACTS, "kind": "causal_lm", "labels": []}
-    bundle.save(tmp_path / "chat", network, pretrained.tokenizer(), facts)
+    save(tmp_path / "chat", network, pretrained.tokenizer(), facts)
     return tmp_path / "chat"
 
 
 def test_a_decoders_artifact_opens_as_one(chat: Path, tiny_decoder: Path) -> None:
     opened = bundle.open_artifact(chat)
-    assert (opened.kind, opened.labels) == ("causal_lm", []) and not opened.network.training
+    assert (type(opened.kind), opened.labels) == (CausalLM, []) and not opened.network.training
     batch = opened.tokenizer(["a wonderful film"], return_tensors="pt")
     base = Pretrained(name=str(tiny_decoder)).causal_lm().eval()
     with torch.no_grad():

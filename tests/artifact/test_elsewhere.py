@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from tests.artifacts import generator, save
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from noria.artifact import bundle
-from noria.inference.generator import Generator
-from noria.inference.sampling import Sampling
 from noria.model.peft import Lora
 from noria.model.pretrained import Pretrained
+from noria.task.generation.sampling import Sampling
 
 FACTS: dict[str, Any] = {"kind": "causal_lm", "labels": [], "max_length": 32, "precision": "32-true"}
 FACTS |= {"config": {}, "data": {"fingerprint": "x", "fingerprints": {}}}
@@ -27,7 +27,7 @@ def saved(base: Path, folder: Path, change: Callable[[Any, Any], object] = lambd
     pretrained = Pretrained(name=str(base))
     network, tokenizer = pretrained.causal_lm(), pretrained.tokenizer()
     change(network, tokenizer)
-    bundle.save(folder, network, tokenizer, {**FACTS, **facts})
+    save(folder, network, tokenizer, {**FACTS, **facts})
     assert network.dtype == torch.float32
     return folder
 
@@ -53,7 +53,7 @@ def test_transformers_ends_an_answer_where_noria_does(tiny_decoder: Path, tmp_pa
     pretrained = Pretrained(name=str(tiny_decoder), peft=Lora(r=2) if adapter else None)
     network, tokenizer = pretrained.causal_lm(), pretrained.tokenizer()
     with_other_end(network.get_base_model() if adapter else network, tokenizer)
-    bundle.save(tmp_path / "artifact", network, tokenizer, FACTS)
+    save(tmp_path / "artifact", network, tokenizer, FACTS)
     end = tokenizer.convert_tokens_to_ids("<|im_end|>")
     settings = json.loads((tmp_path / "artifact" / "generation_config.json").read_text())
     assert settings["eos_token_id"] == [tokenizer.eos_token_id, end]
@@ -61,7 +61,7 @@ def test_transformers_ends_an_answer_where_noria_does(tiny_decoder: Path, tmp_pa
 
     artifact, heard, calls = bundle.open_artifact(tmp_path / "artifact"), [], []
     artifact.network.register_forward_hook(push(end, calls))
-    here = Generator(artifact, "32-true", torch.device("cpu"), Sampling(max_new_tokens=20)).generate([CHAT], 1)
+    here = generator(artifact, Sampling(max_new_tokens=20)).generate([CHAT], 1)
     elsewhere = AutoModelForCausalLM.from_pretrained(tmp_path / "artifact")
     elsewhere.register_forward_hook(push(end, heard))
     words = AutoTokenizer.from_pretrained(tmp_path / "artifact")

@@ -71,8 +71,8 @@ READING = {
     "a pipe": (lambda folder: ((folder / "noria.yaml").unlink(), os.mkfifo(folder / "noria.yaml")), "is not a file"),
     "a folder": (lambda folder: ((folder / "noria.yaml").unlink(), (folder / "noria.yaml").mkdir()), "is not a file"),
     "kind that is a list": (facts(lambda f: f.update(kind=["single_label"])), "its kind is not as Noria writes it"),
-    "labels that are a text": (facts(lambda f: f.update(labels="abc")), "its labels is not"),
-    "labels twice": (facts(lambda f: f.update(labels=["a", "a"])), "its labels is not"),
+    "labels that are a text": (facts(lambda f: f["settings"].update(labels="abc")), "its labels are no list"),
+    "labels twice": (facts(lambda f: f["settings"].update(labels=["a", "a"])), "its labels are no list"),
     "length below one": (facts(lambda f: f.update(max_length=0)), "its max_length is not"),
     "length that is a text": (facts(lambda f: f.update(max_length="long")), "its max_length is not"),
     "length without end": (facts(lambda f: f.update(max_length=10**12)), "its max_length is not"),
@@ -84,7 +84,7 @@ READING = {
 def test_what_noria_yaml_says_is_read_within_bounds(artifact: Path, spoil: Spoil, words: str) -> None:
     spoil(artifact)
     with pytest.raises(UserError, match=words):
-        bundle.read_facts(artifact)
+        bundle.open_kind(artifact, bundle.read_facts(artifact))
 
 
 STARTING = {

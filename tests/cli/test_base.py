@@ -217,4 +217,7 @@ def test_data_for_another_kind_of_model_is_refused(artifact, noria, capsys, tmp_
     (tmp_path / "a.txt").write_text("a text\n")
     assert noria(f"artifact={artifact}", "experiment=domain_lm", "data.path=a.txt") == 2
     said = capsys.readouterr().err
-    assert "PlainText is for causal_lm, and the artifact's kind is single_label" in said and "before" not in said
+    assert (
+        "data=PlainText is not what the artifact's task, TextClassification, is measured on" in said
+        and "before" not in said
+    )

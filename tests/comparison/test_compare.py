@@ -15,23 +15,25 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from noria.common.errors import UserError
-from noria.comparison.answers import Sheet
+from noria.comparison.chosen import metric_named
+from noria.comparison.common_rows import CommonRows
 from noria.comparison.compare import compare
 from noria.comparison.leaks import refuse_leaks
-from noria.comparison.measures import make_measure
 from noria.comparison.result import BETTER, CANNOT_TELL, NO_WORSE, WORSE, Comparison, Difference
 from noria.comparison.rules import Rules
 from noria.comparison.runs import find_runs
 from noria.comparison.systems import group
 from noria.comparison.table import markdown, table
+from noria.task.causal_lm.form import CausalLMForm
 
 Make = Callable[..., Path]
 
 
 def compared(*folders: Path, metric: str = "accuracy", split: str = "val", **rules) -> Comparison:
     groups, _ = group(find_runs([str(folder) for folder in folders], Path())[0])
-    sheet = Sheet(groups[0].runs[0], split)
-    return compare(groups, groups[0], sheet, make_measure(metric, sheet.kind, {}), Rules(**rules))
+    rows = CommonRows(groups[0].runs[0], split)
+    measured = metric_named(metric, groups[0].runs[0], rows.form)
+    return compare(groups, groups[0], rows, metric, measured, Rules(**rules))
 
 
 def answers(folder: Path) -> dict[str, np.ndarray]:
@@ -242,20 +244,20 @@ def test_what_makes_no_sense_is_refused(make_runs: Make) -> None:
 def test_a_run_measured_on_what_another_was_trained_on_is_refused(make_runs: Make) -> None:
     first, second = make_runs("a"), make_runs("b", optimizer__lr=3e-5)
     runs = find_runs([str(first), str(second)], Path())[0]
-    sheet = Sheet(runs[0], "val")
-    assert refuse_leaks(runs, sheet) == []
-    assert sheet.keys is not None
+    rows = CommonRows(runs[0], "val")
+    assert refuse_leaks(runs, rows) == []
+    assert rows.keys is not None
     record = json.loads((runs[1].folder / "record.json").read_text())
     record["data"]["fingerprints"]["train"] = "another"
     (runs[1].folder / "record.json").write_text(json.dumps(record))
     runs = find_runs([str(first), str(second)], Path())[0]
-    np.save(runs[1].folder / "train_keys.npy", sheet.keys[:3])
-    assert refuse_leaks(runs, sheet) == ["3 of the 400 rows stand among training rows as well."]
-    np.save(runs[1].folder / "train_keys.npy", sheet.keys[:100])
+    np.save(runs[1].folder / "train_keys.npy", rows.keys[:3])
+    assert refuse_leaks(runs, rows) == ["3 of the 400 rows stand among training rows as well."]
+    np.save(runs[1].folder / "train_keys.npy", rows.keys[:100])
     with pytest.raises(UserError, match="was trained on 100 of the 400 rows"):
-        refuse_leaks(runs, sheet)
+        refuse_leaks(runs, rows)
     (runs[1].folder / "train_keys.npy").unlink()
-    assert refuse_leaks(runs, sheet) == ["Of 1 runs it cannot be told whether they were trained on these rows."]
+    assert refuse_leaks(runs, rows) == ["Of 1 runs it cannot be told whether they were trained on these rows."]
 
 
 def test_the_seeds_that_a_difference_of_a_given_size_takes(make_runs: Make) -> None:
@@ -275,7 +277,9 @@ def test_texts_are_compared_by_bleu_and_rouge(make_runs: Make) -> None:
         said = [" ".join(w if rng.random() > errors else "z" for w in text.split()) for text in true]
         (path,) = folder.rglob("predictions.parquet")
         ids = pq.read_table(path).select(["id", "key", "split"])
-        pq.write_table(ids.append_column("reference", pa.array(true)).append_column("response", pa.array(said)), path)
+        described = json.dumps({"form": CausalLMForm.path(), "settings": {}})
+        made = ids.append_column("reference", pa.array(true)).append_column("response", pa.array(said))
+        pq.write_table(made.replace_schema_metadata({"noria.form": described}), path)
     for metric in ("bleu", "rougeL"):
         best = compared(*folders, metric=metric).systems[0]
         assert best.name == "optimizer.lr=3e-05" and best.difference.verdict == BETTER

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from noria.comparison.answers import Sheet
+from noria.comparison.common_rows import CommonRows
 from noria.comparison.disputed import ROWS, disputed
 from noria.comparison.result import Dispute
 from noria.comparison.runs import find_runs
@@ -38,9 +38,9 @@ def dispute(make_runs: Make) -> Callable[..., Dispute]:
                 table = table.set_column(place, "prediction", pa.array(np.where(right, truth, wrong)))
                 pq.write_table(table, run.predictions)
             answers[f"s{number}"] = found
-        sheet = Sheet(answers["s0"][0], "val")
-        told = {name: [sheet.answers(run, ["predicted"]) for run in found] for name, found in answers.items()}
-        return disputed(sheet, told, ("s0", "s1"), lambda ids: dict.fromkeys(ids, "a text"), seed)
+        rows = CommonRows(answers["s0"][0], "val")
+        told = {name: [rows.answers(run, ["prediction"]) for run in found] for name, found in answers.items()}
+        return disputed(rows, told, ("s0", "s1"), lambda ids: dict.fromkeys(ids, "a text"), seed)
 
     return make
 

@@ -25,21 +25,22 @@ STOP = {"_target_": "lightning.pytorch.callbacks.early_stopping.EarlyStopping", 
 
 PARTS = """
 class EncoderTask:
-    form = "noria.task.text_classification.form.TextClassificationForm"
+    only_for = {"label_smoothing": ("single_label",), "class_weights": ("single_label", "multi_label")}
+    form_path = "noria.task.text_classification.form.TextClassificationForm"
     architectures = ("encoder",)
 class AnyTask:
     architectures = ("both",)
 class Up:
-    kinds = ("single_label", "multi_label")
+    reads = {"label": ("class", "classes"), "prediction": ("class", "classes")}
     mode = "max"
 class Down:
-    kinds = ("regression",)
+    reads = {"label": ("number",)}
     mode = "min"
 class LeaveOut(Down):
     pass
 class Decoding:
     kind = "causal_lm"
-    form = "noria.task.causal_lm.form.CausalLMForm"
+    form_path = "noria.task.causal_lm.form.CausalLMForm"
 class Chats:
     gives = ("messages", "tools")
 """
@@ -127,7 +128,7 @@ TRIPS: list[Case] = [
         "metric_that_cannot_measure_the_task",
         {**task(kind="single_label"), "metric": {"up": UP, "x": {"_target_": "rule_parts.LeaveOut"}}},
         CPU,
-        "metric 'x' measures regression, but task.kind=single_label",
+        "metric 'x' reads label (number), which the answers of task.kind=single_label do not hold",
     ),
     ("monitored_number_that_is_not_measured", monitor("val/upp", up=UP), CPU, "Did you mean val/up?"),
     ("monitored_number_that_is_not_measured", monitor("train/loss", up=UP), CPU, "one of val/loss, val/up"),
@@ -150,16 +151,16 @@ TRIPS: list[Case] = [
         "data=Chats is for task=causal_lm",
     ),
     (
-        "label_smoothing_without_single_label",
+        "key_of_the_task_without_meaning",
         task(kind="multi_label", label_smoothing=0.1),
         CPU,
-        "set it to 0",
+        "only for task.kind=single_label, not multi_label: leave it out",
     ),
     (
-        "class_weights_without_classes",
+        "key_of_the_task_without_meaning",
         task(kind="regression", class_weights="balanced"),
         CPU,
-        "set it to null",
+        "only for task.kind=single_label or task.kind=multi_label, not regression",
     ),
     ("training_without_end", stage("fit", trainer={"max_epochs": -1, "max_steps": -1}), CPU, "never end"),
     ("training_without_end", stage("fit", trainer={"max_epochs": None}), CPU, "never end"),
@@ -279,9 +280,9 @@ PASSES: list[tuple[str, dict[str, Any], Machine]] = [
     ("data_for_another_task", stage("predict", data=CHATS, **task(kind="regression")), CPU),
     ("data_for_another_task", stage("fit", data={"_target_": "mine.Data"}, task=LM), CPU),
     ("data_for_another_task", stage("fit", data=CHATS, task={"_target_": "mine.Task"}), CPU),
-    ("label_smoothing_without_single_label", task(kind="single_label", label_smoothing=0.1), CPU),
-    ("label_smoothing_without_single_label", task(kind="multi_label", label_smoothing=0.0), CPU),
-    ("class_weights_without_classes", task(kind="multi_label", class_weights=[1.0]), CPU),
+    ("key_of_the_task_without_meaning", task(kind="single_label", label_smoothing=0.1), CPU),
+    ("key_of_the_task_without_meaning", task(kind="multi_label", label_smoothing=0.0), CPU),
+    ("key_of_the_task_without_meaning", task(kind="multi_label", class_weights=[1.0]), CPU),
     ("training_without_end", stage("fit", trainer={"max_epochs": -1, "max_steps": 10}), CPU),
     ("training_without_end", stage("fit", trainer={"max_epochs": 3, "max_steps": -1}), CPU),
     ("training_without_end", stage("predict", trainer={"max_epochs": -1, "max_steps": -1}), CPU),

@@ -99,7 +99,7 @@ def build(
         sizes = [f"data.limit={limit}", f"data.eval_limit={limit}", "data.batch_size=16", "data.max_length=24"]
         cfg = compose(f"data={choice}", *sizes, *needs)
         own = AutoTokenizer.from_pretrained(tiny_decoder) if "decoder" in str(needs) else tokenizer
-        data = instantiate(cfg.data).bind(get_class(get_class(cfg.task._target_).form)(), own, cfg.seed)
+        data = instantiate(cfg.data).bind(get_class(get_class(cfg.task._target_).form_path)(), own, cfg.seed)
         data.setup()
         return data
 

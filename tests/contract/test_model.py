@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from hydra.utils import instantiate
+from tests.artifacts import save
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
 from noria.artifact import bundle
@@ -54,7 +55,7 @@ def test_what_is_saved_gives_the_same_outputs(
     assert not [name for name in still if "embed" not in name and not name.endswith("key.bias")]
 
     facts = {"kind": kind, "labels": labels, "max_length": 16, "precision": "32-true", "config": {}, "data": {}}
-    bundle.save(tmp_path / "artifact", network, tokenizer, facts)
+    save(tmp_path / "artifact", network, tokenizer, facts)
     opened = bundle.open_artifact(tmp_path / "artifact")
     alone = AutoModelForSequenceClassification.from_pretrained(tmp_path / "artifact").eval()
     with torch.inference_mode():
@@ -89,7 +90,7 @@ def test_a_decoder_is_saved_with_its_chat_template(
     assert not [name for name, parameter in network.named_parameters() if torch.equal(parameter, before[name])]
 
     facts = {"kind": "causal_lm", "labels": [], "max_length": 16, "precision": "32-true", "config": {}, "data": {}}
-    bundle.save(tmp_path / "artifact", network, tokenizer, facts)
+    save(tmp_path / "artifact", network, tokenizer, facts)
     opened = bundle.open_artifact(tmp_path / "artifact")
     alone = AutoModelForCausalLM.from_pretrained(tmp_path / "artifact").eval()
     with torch.inference_mode():

@@ -12,6 +12,7 @@ import torch
 from hydra.utils import instantiate
 from peft import PeftModel
 from safetensors.torch import load_file
+from tests.artifacts import save
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
 from noria.artifact import bundle
@@ -51,7 +52,7 @@ def test_train_save_open_same_outputs(
         wanted = network.eval()(**batch).logits
     state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     facts = {"kind": kind, "labels": labels, "max_length": 16, "precision": "32-true", "config": {}, "data": {}}
-    bundle.save(tmp_path / "artifact", network, tokenizer, facts)
+    save(tmp_path / "artifact", network, tokenizer, facts)
     assert list(network.state_dict()) == list(state)
     assert all(torch.equal(tensor, state[name]) for name, tensor in network.state_dict().items())
 

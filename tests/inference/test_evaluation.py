@@ -18,25 +18,20 @@ from noria.data.module import DataModule
 from noria.data.rows.rows import Rows
 from noria.data.source.plain_text import PlainText, passages
 from noria.data.source.table import TableData
-from noria.inference.classifier import Classifier
-from noria.inference.evaluation import Evaluation, evaluate, open_model
-from noria.inference.language_model import LanguageModel
+from noria.inference.evaluation import Evaluation
+from noria.inference.runner import Runner
 from noria.metric.accuracy import Accuracy
 from noria.metric.f1 import F1
 from noria.metric.perplexity import Perplexity
 from noria.task.causal_lm.form import CausalLMForm
-from noria.task.text_classification.form import TextClassificationForm
 
 
 @pytest.fixture(scope="module")
 def measured(artifact: Artifact, reviews: Path) -> tuple[Evaluation, TableData]:
-    data = TableData(path=str(reviews), max_length=32).bind(
-        TextClassificationForm("single_label", artifact.labels), artifact.tokenizer
-    )
+    data = TableData(path=str(reviews), max_length=32).bind(artifact.form, artifact.tokenizer)
     data.setup()
-    classifier = Classifier(artifact, "32-true", torch.device("cpu"))
-    metrics = {"accuracy": Accuracy("single_label", 2), "f1": F1("single_label", 2)}
-    return evaluate(classifier, data, "train", metrics, 16), data
+    runner = Runner(artifact, "32-true", torch.device("cpu"))
+    return runner.measure(data, "train", {"accuracy": Accuracy(), "f1": F1()}, 16), data
 
 
 def test_one_row_an_example_with_its_truth(measured: tuple[Evaluation, TableData]) -> None:
@@ -77,10 +72,9 @@ def test_a_language_model_is_measured_by_the_token(decoder: Artifact) -> None:
     data.report = {"truncated": {}, "dropped": {}}
     texts = ["great fun", "a dreadful film and a bore " * 3, "superb acting"]
     data.splits = {"test": Rows(pa.table({"id": ["a:1", "a:2", "a:3"], "text": texts}), "a")}
-    model = open_model(decoder, "32-true", torch.device("cpu"))
-    assert isinstance(model, LanguageModel)
     told: list[int] = []
-    measured = evaluate(model, data, "test", {"perplexity": Perplexity("causal_lm", 0)}, 2, told.append)
+    runner = Runner(decoder, "32-true", torch.device("cpu"))
+    measured = runner.measure(data, "test", {"perplexity": Perplexity()}, 2, told.append)
 
     rows = measured.predictions
     assert rows.column_names == ["id", "key", "split", "loss", "tokens"] and set(rows["split"].to_pylist()) == {"test"}
@@ -101,10 +95,6 @@ def test_a_language_model_is_measured_by_the_token(decoder: Artifact) -> None:
         assert getattr(perplexity, end) == pytest.approx(np.exp(getattr(loss, end)), rel=1e-3)
 
 
-def test_the_kind_decides_what_measures(artifact: Artifact) -> None:
-    assert isinstance(open_model(artifact, "32-true", torch.device("cpu")), Classifier)
-
-
 TEXT = "A dreadful film, caf\u00e9 \u2713 and a bore.\n\nIt was moving and funny, superb acting; " * 9
 
 
@@ -114,8 +104,7 @@ def measured_text(decoder: Artifact, folder: Path, text: str = TEXT, **keys: obj
     paths = {"path": str(folder / "train.txt"), "test_path": str(folder / "test.txt")}
     data = PlainText(**paths, val_fraction=0, **keys).bind(CausalLMForm(), decoder.tokenizer)  # type: ignore[arg-type]
     data.setup()
-    model = open_model(decoder, "32-true", torch.device("cpu"))
-    return evaluate(model, data, "test", {"perplexity": Perplexity("causal_lm", 0)}, 2)
+    return Runner(decoder, "32-true", torch.device("cpu")).measure(data, "test", {"perplexity": Perplexity()}, 2)
 
 
 @torch.no_grad()

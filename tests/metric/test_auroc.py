@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import pytest
 import torch
+from tests.metric.answered import kinds_of, of
 
 from noria.metric.auroc import AUROC
 from noria.statistics.bootstrap import bootstrap
@@ -40,18 +41,18 @@ def example(kind: str, labels: int, rows: int = 80) -> tuple[torch.Tensor, torch
 
 @pytest.mark.parametrize("average", AVERAGES)
 @pytest.mark.parametrize("labels", [2, 5])
-@pytest.mark.parametrize("kind", AUROC.kinds)
+@pytest.mark.parametrize("kind", kinds_of(AUROC))
 def test_pairs(kind: str, labels: int, average: Literal["macro", "weighted"]) -> None:
     scores, given, truth = example(kind, labels)
-    value = AUROC(kind, labels, average=average)(scores, given)
+    value = of(AUROC, kind, labels, average=average)(scores, given)
     assert value == pytest.approx(by_hand(scores, truth, average), abs=1e-6)
 
 
 @pytest.mark.parametrize("average", AVERAGES)
-@pytest.mark.parametrize("kind", AUROC.kinds)
+@pytest.mark.parametrize("kind", kinds_of(AUROC))
 def test_the_quick_bootstrap_is_the_plain_one(kind: str, average: Literal["macro", "weighted"]) -> None:
     scores, given, _ = example(kind, 4, rows=12)  # few rows: some resamples miss a label
-    metric = AUROC(kind, 4, average=average)
+    metric = of(AUROC, kind, 4, average=average)
 
     def plain(rows: np.ndarray) -> float:
         index = torch.from_numpy(rows)
@@ -66,22 +67,22 @@ def test_the_quick_bootstrap_is_the_plain_one(kind: str, average: Literal["macro
 def test_two_classes_are_the_area_of_either() -> None:
     positive = torch.tensor([0.1, 0.4, 0.35, 0.8])
     scores = torch.stack([1 - positive, positive], dim=1)
-    assert AUROC("single_label", 2)(scores, torch.tensor([0, 0, 1, 1])) == pytest.approx(0.75)
+    assert of(AUROC, "single_label", 2)(scores, torch.tensor([0, 0, 1, 1])) == pytest.approx(0.75)
 
 
 def test_a_label_without_an_area_is_left_out() -> None:
     scores = torch.tensor([[0.6, 0.2, 0.2], [0.3, 0.5, 0.2], [0.8, 0.1, 0.1]])
-    assert AUROC("single_label", 3)(scores, torch.tensor([0, 1, 0])) == 1.0  # class 2 never occurs
-    assert AUROC("multi_label", 3)(scores, torch.tensor([[1, 0, 1], [0, 1, 1], [1, 0, 1]])) == 1.0
+    assert of(AUROC, "single_label", 3)(scores, torch.tensor([0, 1, 0])) == 1.0  # class 2 never occurs
+    assert of(AUROC, "multi_label", 3)(scores, torch.tensor([[1, 0, 1], [0, 1, 1], [1, 0, 1]])) == 1.0
 
 
 def test_nothing_to_rank_is_nan() -> None:
     scores, labels = torch.rand(4, 2), torch.zeros(4, dtype=torch.long)
-    metric = AUROC("single_label", 2)
+    metric = of(AUROC, "single_label", 2)
     assert math.isnan(metric(scores, labels))
     assert math.isnan(metric.estimate(scores, labels, resamples=10).low)
 
 
 @pytest.mark.filterwarnings("error")
 def test_no_warning_where_a_label_is_missing() -> None:
-    AUROC("single_label", 3).estimate(torch.rand(6, 3), torch.tensor([0, 1, 0, 1, 1, 0]), resamples=10)
+    of(AUROC, "single_label", 3).estimate(torch.rand(6, 3), torch.tensor([0, 1, 0, 1, 1, 0]), resamples=10)

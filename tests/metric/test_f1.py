@@ -6,6 +6,7 @@ from typing import Literal
 
 import pytest
 import torch
+from tests.metric.answered import of
 
 from noria.metric.f1 import F1
 
@@ -38,7 +39,7 @@ def test_single_label(average: Literal["macro", "micro", "weighted"], labels: in
     truth = torch.randint(0, labels, (40,), generator=generator)
     eye = torch.eye(labels, dtype=torch.long)
     expected = by_hand(eye[truth].tolist(), eye[scores.argmax(dim=1)].tolist(), average, skip_empty=True)
-    assert F1("single_label", labels, average=average)(scores, truth) == pytest.approx(expected, abs=1e-6)
+    assert of(F1, "single_label", labels, average=average)(scores, truth) == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("average", AVERAGES)
@@ -47,20 +48,20 @@ def test_multi_label(average: Literal["macro", "micro", "weighted"]) -> None:
     scores = torch.rand(40, 4, generator=generator)
     truth = (torch.rand(40, 4, generator=generator) > 0.6).long()
     expected = by_hand(truth.tolist(), (scores > 0.5).long().tolist(), average, skip_empty=False)
-    assert F1("multi_label", 4, average=average)(scores, truth) == pytest.approx(expected, abs=1e-6)
+    assert of(F1, "multi_label", 4, average=average)(scores, truth) == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_class_that_never_occurs() -> None:
     # Two of three classes occur: left out of the mean for single_label, 0 for multi_label.
     scores = torch.tensor([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]])
-    assert F1("single_label", 3)(scores, torch.tensor([0, 1])) == 1.0
-    assert F1("multi_label", 3)(scores, torch.eye(3, dtype=torch.long)[:2]) == pytest.approx(2 / 3)
+    assert of(F1, "single_label", 3)(scores, torch.tensor([0, 1])) == 1.0
+    assert of(F1, "multi_label", 3)(scores, torch.eye(3, dtype=torch.long)[:2]) == pytest.approx(2 / 3)
 
 
 def test_the_interval_is_a_bootstrap_of_the_same_number() -> None:
     scores = torch.tensor([[0.8, 0.2], [0.3, 0.7], [0.6, 0.4]]).repeat(40, 1)
     truth = torch.tensor([0, 1, 1]).repeat(40)
-    metric = F1("single_label", 2)
+    metric = of(F1, "single_label", 2)
     estimate = metric.estimate(scores, truth, resamples=100)
     assert estimate.value == metric(scores, truth) == pytest.approx(2 / 3)
     assert estimate.method == "bootstrap percentile"

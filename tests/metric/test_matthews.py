@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from tests.metric.answered import of
 
 from noria.metric.matthews import Matthews
 
@@ -20,17 +21,17 @@ def rows(tp: int, fp: int, fn: int, tn: int) -> tuple[torch.Tensor, torch.Tensor
 def test_two_classes(counts: tuple[int, int, int, int]) -> None:
     tp, fp, fn, tn = counts
     expected = (tp * tn - fp * fn) / math.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))
-    assert Matthews("single_label", 2)(*rows(*counts)) == pytest.approx(expected, abs=1e-9)
+    assert of(Matthews, "single_label", 2)(*rows(*counts)) == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize("counts", [(30, 70, 0, 0), (0, 0, 30, 70), (10, 0, 0, 0), (0, 0, 0, 10), (4, 0, 6, 0)])
 def test_a_constant_guess_knows_nothing(counts: tuple[int, int, int, int]) -> None:
-    assert Matthews("single_label", 2)(*rows(*counts)) == 0.0
+    assert of(Matthews, "single_label", 2)(*rows(*counts)) == 0.0
 
 
 def test_perfect_and_inverted() -> None:
-    assert Matthews("single_label", 2)(*rows(5, 0, 0, 8)) == pytest.approx(1.0)
-    assert Matthews("single_label", 2)(*rows(0, 5, 8, 0)) == pytest.approx(-1.0)
+    assert of(Matthews, "single_label", 2)(*rows(5, 0, 0, 8)) == pytest.approx(1.0)
+    assert of(Matthews, "single_label", 2)(*rows(0, 5, 8, 0)) == pytest.approx(-1.0)
 
 
 def test_several_classes_are_the_correlation_of_the_indicators() -> None:
@@ -42,4 +43,4 @@ def test_several_classes_are_the_correlation_of_the_indicators() -> None:
     guess = torch.eye(4, dtype=torch.double)[scores.argmax(dim=1)]
     truth, guess = truth - truth.mean(dim=0), guess - guess.mean(dim=0)
     expected = (truth * guess).sum() / ((truth**2).sum() * (guess**2).sum()).sqrt()
-    assert Matthews("single_label", 4)(scores, labels) == pytest.approx(float(expected), abs=1e-12)
+    assert of(Matthews, "single_label", 4)(scores, labels) == pytest.approx(float(expected), abs=1e-12)

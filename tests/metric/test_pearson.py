@@ -7,10 +7,11 @@ import math
 import pytest
 import torch
 from scipy.stats import pearsonr
+from tests.metric.answered import of
 
 from noria.metric.pearson import Pearson
 
-METRIC = Pearson("regression", 1)
+METRIC = of(Pearson, "regression", 1)
 
 
 def test_scipy() -> None:

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from tests.metric.answered import of
 from torchmetrics.functional.text import perplexity
 
 from noria.metric.perplexity import Perplexity
@@ -23,17 +24,17 @@ def rows() -> tuple[torch.Tensor, torch.Tensor, float]:
 
 def test_it_is_that_of_torchmetrics(rows) -> None:
     scores, counts, wanted = rows
-    assert Perplexity("causal_lm", 0)(scores, counts) == pytest.approx(wanted, rel=1e-5)
+    assert of(Perplexity, "causal_lm", 0)(scores, counts) == pytest.approx(wanted, rel=1e-5)
     assert wanted != pytest.approx(math.exp(scores.mean()), rel=1e-3), "rows weigh by their targets"
 
 
 def test_its_interval_resamples_rows(rows) -> None:
     scores, counts, wanted = rows
-    estimate = Perplexity("causal_lm", 0).estimate(scores, counts)
+    estimate = of(Perplexity, "causal_lm", 0).estimate(scores, counts)
     assert estimate.low < wanted < estimate.high and estimate.n == 40
     spread = (counts * (scores - math.log(wanted))).double().std() / counts.double().mean() / math.sqrt(40)  # ratio
     assert math.log(estimate.high / estimate.low) == pytest.approx(2 * 1.96 * float(spread), rel=0.15)
 
 
 def test_a_loss_beyond_all_measure() -> None:
-    assert Perplexity("causal_lm", 0)(torch.tensor([800.0]), torch.tensor([3])) == math.inf
+    assert of(Perplexity, "causal_lm", 0)(torch.tensor([800.0]), torch.tensor([3])) == math.inf

@@ -7,10 +7,11 @@ import math
 import pytest
 import torch
 from scipy.stats import spearmanr
+from tests.metric.answered import of
 
 from noria.metric.spearman import Spearman
 
-METRIC = Spearman("regression", 1)
+METRIC = of(Spearman, "regression", 1)
 
 
 def test_scipy_with_ties() -> None:

@@ -8,20 +8,19 @@ from typing import Any
 
 import pytest
 import torch
+from tests.artifacts import artifact_of, generator, losses, save, scores
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, PreTrainedTokenizerFast
 
-from noria.artifact.bundle import Artifact, open_artifact, save
+from noria.artifact.bundle import open_artifact
 from noria.common.console import say_once
 from noria.common.errors import UserError
 from noria.data.batch.encoded import encode_texts
 from noria.data.batch.encoded_text import EncodedText
 from noria.data.batch.tokens import tokenise
-from noria.inference.classifier import Classifier
-from noria.inference.generator import BadPrompt, Generator
-from noria.inference.language_model import LanguageModel
-from noria.inference.sampling import Sampling
 from noria.model.limits import embeddings, limit_length, readable_length
 from noria.model.pretrained import Pretrained
+from noria.task.generation.generator import BadPrompt
+from noria.task.generation.sampling import Sampling
 
 CPU = torch.device("cpu")
 TWO = ["bad", "good"]
@@ -93,19 +92,17 @@ class TestATokenizerLargerThanTheEmbedding:
         artifact = open_artifact(tmp_path / "artifact")
         encoded = encode_texts(tokenizer, ["a wombat", "a film"], None, 64)
         assert encoded.tokens.highest == rows + 1
-        assert Classifier(artifact, "32-true", CPU).logits(encoded, 2).isfinite().all()
+        assert scores(artifact, encoded, 2).isfinite().all()
 
     def test_a_decoder_is_never_given_them(self, made: ModuleType, tokenizer: PreTrainedTokenizerFast) -> None:
         network = tiny(made, "llama", AutoModelForCausalLM, vocabulary=len(tokenizer) - 2)
-        artifact = Artifact(Path(), {**FACTS, "kind": "causal_lm", "labels": []}, network, tokenizer)
+        artifact = artifact_of(Path(), {**FACTS, "kind": "causal_lm", "labels": []}, network, tokenizer)
         with pytest.raises(UserError, match=r"tokens for which the model has no embedding \(covid, wombat\)"):
-            LanguageModel(artifact, "32-true", CPU).losses(
-                EncodedText(tokenise(tokenizer, ["a covid film"], None, 64), 4, 64), 2
-            )
-        generator = Generator(artifact, "32-true", CPU, Sampling(max_new_tokens=2))
-        assert generator.encode("a film")
+            losses(artifact, EncodedText(tokenise(tokenizer, ["a covid film"], None, 64), 4, 64), 2)
+        answerer = generator(artifact, Sampling(max_new_tokens=2))
+        assert answerer.encode("a film")
         with pytest.raises(BadPrompt, match="no embedding for 'wombat', which the prompt holds"):
-            generator.encode("a wombat")
+            answerer.encode("a wombat")
 
     def test_padding_without_an_embedding_is_not_used(self, made: ModuleType, tmp_path: Path) -> None:
         tokenizer = made.make_tokenizer()
@@ -141,8 +138,8 @@ class TestATokenizerWithoutPadding:
         encoded = encode_texts(tokenizer, ["a film", "a good film and a bad one", "bad"], None, 64)
         network = pretrained.classifier(TWO, "single_label", encoded.pad_id, tokenizer)
         assert network.config.pad_token_id == encoded.pad_id == (0 if pad is None else whole.convert_tokens_to_ids(pad))
-        classifier = Classifier(Artifact(Path(), FACTS, network, tokenizer), "32-true", CPU)
-        torch.testing.assert_close(classifier.logits(encoded, 3), classifier.logits(encoded, 1), atol=1e-6, rtol=1e-4)
+        artifact = artifact_of(Path(), FACTS, network, tokenizer)
+        torch.testing.assert_close(scores(artifact, encoded, 3), scores(artifact, encoded, 1), atol=1e-6, rtol=1e-4)
 
 
 def test_a_model_with_one_type_of_tokens_is_given_no_types(made: ModuleType, tmp_path: Path, tiny_model: Path) -> None:
@@ -154,4 +151,4 @@ def test_a_model_with_one_type_of_tokens_is_given_no_types(made: ModuleType, tmp
     encoded = encode_texts(tokenizer, ["a film"], ["is good"], 64)
     assert not encoded.tokens.has_types and encode_texts(bert, ["a film"], ["is good"], 64).tokens.has_types
     network = pretrained.classifier(TWO, "single_label", encoded.pad_id, tokenizer)
-    assert Classifier(Artifact(Path(), FACTS, network, tokenizer), "32-true", CPU).logits(encoded, 1).isfinite().all()
+    assert scores(artifact_of(Path(), FACTS, network, tokenizer), encoded, 1).isfinite().all()

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.artifacts import artifact_of, generator, save, scores
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
@@ -18,18 +19,16 @@ from transformers import (
     XLNetForSequenceClassification,
 )
 
-from noria.artifact.bundle import Artifact, open_artifact, save
+from noria.artifact.bundle import Artifact, open_artifact
 from noria.common.errors import UserError
 from noria.data.batch.encoded import encode_texts
-from noria.inference.classifier import Classifier
-from noria.inference.generator import Generator
-from noria.inference.sampling import Sampling
 from noria.model.execution import suit
 from noria.model.padding import generates_beside, refuse_unfit_decoder, suit_padding
 from noria.model.peft import Lora
 from noria.model.pretrained import Pretrained
 from noria.model.shard import shard
 from noria.model.unpadded import can_unpad
+from noria.task.generation.sampling import Sampling
 
 CPU = torch.device("cpu")
 SENTENCE = "a good film and a bad film with acting that nobody had thought of before it was made"
@@ -59,7 +58,7 @@ def folder_of(path: Path, network: Any, tokenizer: PreTrainedTokenizerFast) -> s
 
 def logits(artifact: Artifact, size: int) -> torch.Tensor:
     encoded = encode_texts(artifact.tokenizer, TEXTS, None, 64)
-    return Classifier(artifact, "32-true", CPU).logits(encoded, size)
+    return scores(artifact, encoded, size).log()  # logits less what makes them probabilities
 
 
 def facts(kind: str = "single_label", labels: list[str] = LABELS) -> dict[str, Any]:
@@ -85,7 +84,7 @@ def test_a_text_has_one_answer_in_any_batch_here_and_in_the_artifact(
             found = elsewhere(
                 **{k: v for k, v in tokenizer(text, return_tensors="pt").items() if k != "token_type_ids"}
             )
-        torch.testing.assert_close(found.logits[0], answer, atol=1e-6, rtol=1e-4)
+        torch.testing.assert_close(found.logits[0].log_softmax(-1), answer, atol=1e-6, rtol=1e-4)
 
 
 @pytest.mark.parametrize("own", [0, 1, -1, 50_000, None])
@@ -97,7 +96,7 @@ def test_a_decoder_learns_the_padding_of_its_rows(
     base = folder_of(tmp_path / "base", network, tokenizer)
     found = Pretrained(name=base, new_head=True).classifier(LABELS, "single_label", PAD).eval()
     assert found.config.pad_token_id == PAD
-    artifact = Artifact(tmp_path, facts(), found, tokenizer)
+    artifact = artifact_of(tmp_path, facts(), found, tokenizer)
     torch.testing.assert_close(logits(artifact, 64), logits(artifact, 1), atol=1e-6, rtol=1e-4)
 
 
@@ -177,9 +176,9 @@ class TestDecoders:
     ) -> None:
         network = tiny(made, family, AutoModelForCausalLM, init_std=0.5, initializer_range=0.5).eval()
         assert generates_beside(network, PAD) == beside
-        artifact = Artifact(Path(), facts("causal_lm", []), network, tokenizer)
-        generator = Generator(artifact, "32-true", CPU, Sampling(max_new_tokens=8))
-        assert generator.generate(TEXTS, 64) == generator.generate(TEXTS, 1)
+        artifact = artifact_of(Path(), facts("causal_lm", []), network, tokenizer)
+        answerer = generator(artifact, Sampling(max_new_tokens=8))
+        assert answerer.generate(TEXTS, 64) == answerer.generate(TEXTS, 1)
 
     def test_a_model_that_wants_more_than_texts_is_named(self, made: ModuleType) -> None:
         network = tiny(made, "bert")

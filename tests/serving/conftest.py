@@ -130,7 +130,7 @@ def three(start: Callable[..., Served], fitted: Path, tmp_path_factory: pytest.T
     config |= {"id2label": dict(enumerate(labels)), "label2id": {name: n for n, name in enumerate(labels)}}
     (artifact / "config.json").write_text(json.dumps(config))
     facts = yaml.safe_load((artifact / "noria.yaml").read_text())
-    (artifact / "noria.yaml").write_text(yaml.safe_dump({**facts, "labels": labels}))
+    (artifact / "noria.yaml").write_text(yaml.safe_dump({**facts, "settings": {**facts["settings"], "labels": labels}}))
     return start(folder, [f"artifact={artifact}"]).wait()
 
 

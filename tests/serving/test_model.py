@@ -3,6 +3,7 @@ from __future__ import annotations
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,8 +12,7 @@ import yaml
 from noria.artifact.bundle import open_artifact
 from noria.common.errors import UserError
 from noria.feedback.store import Prediction, Store
-from noria.inference.answers import classified
-from noria.inference.classifier import Classifier
+from noria.inference.runner import Runner
 from noria.serving.model import Model, as_text, describe
 from noria.serving.source import Named, Source
 
@@ -41,8 +41,9 @@ def similar(tiny_model, tmp_path_factory):
 
 def predicted(folder: Path, rows: list[dict[str, str]], names: list[str]) -> list[dict]:
     """What stage=predict answers."""
-    artifact = open_artifact(folder)
-    return list(classified(Classifier(artifact, "32-true", CPU), artifact, rows, names, 64))
+    runner = Runner(open_artifact(folder), "32-true", CPU)
+    requests = [dict(zip(("text", "text_pair"), (row[name] for name in names), strict=False)) for row in rows]
+    return runner.answer(requests, 64)
 
 
 def test_it_answers_as_predict_does(fitted):
@@ -84,7 +85,9 @@ def test_a_language_model_is_refused(fitted, tmp_path):
     folder = tmp_path / "artifact"
     shutil.copytree(fitted / "artifact", folder)
     facts = yaml.safe_load((folder / "noria.yaml").read_text())
-    (folder / "noria.yaml").write_text(yaml.safe_dump({**facts, "kind": "causal_lm"}))
+    (folder / "noria.yaml").write_text(
+        yaml.safe_dump({**facts, "kind": "noria.task.causal_lm.kind.CausalLM", "settings": {}})
+    )
     with pytest.raises(UserError, match="is a language model: stage=serve serves classifiers"):
         opened(folder)
 
@@ -102,22 +105,24 @@ def test_names_of_versions(fitted, registry):
 def test_what_could_not_be_kept_is_said_before_anything_is_served():
     """Many labels, long ones, and a long name are no trouble; what is beyond any use is said at the start."""
     named = Named("n" * 255, Path("artifact"))
-    facts = {
-        "kind": "multi_label",
-        "labels": [f"label {n} of many" for n in range(3000)],
-        "max_length": 9,
-        "config": {},
-    }
-    assert len(describe(facts, named).labels) == 3000
-    assert describe({**facts, "kind": "single_label", "labels": ["l" * 5000, "m"]}, named).labels[1] == "m"
+
+    def facts(kind: str, labels: list[str]) -> dict[str, Any]:
+        return {
+            "kind": "noria.task.text_classification.kind.TextClassification",
+            "settings": {"kind": kind, "labels": labels, "texts": 1},
+            "max_length": 9,
+        }
+
+    assert len(describe(facts("multi_label", [f"label {n} of many" for n in range(3000)]), named).labels) == 3000
+    assert describe(facts("single_label", ["l" * 5000, "m"]), named).labels[1] == "m"
     with pytest.raises(UserError, match=r"all its labels together have \d+,\d+ characters"):
-        describe({**facts, "labels": [f"label {n} of many" for n in range(9000)]}, named)
+        describe(facts("multi_label", [f"label {n} of many" for n in range(9000)]), named)
     with pytest.raises(UserError, match=r"one of its labels has 100,001 characters"):
-        describe({**facts, "kind": "single_label", "labels": ["l" * 100_001, "m"]}, named)
+        describe(facts("single_label", ["l" * 100_001, "m"]), named)
     with pytest.raises(UserError, match=r"the label 'half \\ud83d' holds what no JSON"):
-        describe({**facts, "kind": "single_label", "labels": ["half \ud83d", "m"]}, named)
+        describe(facts("single_label", ["half \ud83d", "m"]), named)
     with pytest.raises(UserError, match="a label without a name"):
-        describe({**facts, "kind": "single_label", "labels": ["", "m"]}, named)
+        describe(facts("single_label", ["", "m"]), named)
 
 
 def test_long_labels_and_names_are_stored(tmp_path):

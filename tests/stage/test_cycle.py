@@ -24,10 +24,10 @@ from omegaconf import OmegaConf
 
 from noria.artifact import bundle
 from noria.feedback.store import Prediction, Store
-from noria.inference.evaluation import evaluate, open_model
+from noria.inference.runner import Runner
 from noria.registry.registry import Registry
 from noria.stage import cycle
-from noria.stage.parts import form_of
+from noria.stage.parts import open_form
 
 Noria = Callable[..., int]
 LABELS = ("bad", "good")
@@ -169,10 +169,12 @@ def until(look: Callable[[], Any]) -> None:
 def test_both_models_answer_in_the_precision_that_was_asked_for(fitted: Path, precision: str) -> None:
     facts = bundle.read_facts(fitted / "artifact")
     cfg = OmegaConf.create({"trainer": {"accelerator": "cpu", "precision": precision}})
-    data = instantiate(facts["config"]["data"]).bind(form_of(facts), bundle.open_tokenizer(fitted / "artifact"))
+    data = instantiate(facts["config"]["data"]).bind(
+        open_form(fitted / "artifact"), bundle.open_tokenizer(fitted / "artifact")
+    )
     found = cycle.answers_of(cfg, fitted / "artifact", data, "val")
-    model = open_model(bundle.open_artifact(fitted / "artifact"), precision, torch.device("cpu"))
-    expected = evaluate(model, data, "val", {}, data.eval_batch_size).predictions
+    runner = Runner(bundle.open_artifact(fitted / "artifact"), precision, torch.device("cpu"))
+    expected = runner.measure(data, "val", {}, data.eval_batch_size).predictions
     assert found.equals(expected)
     of_fit = pq.read_table(fitted / "predictions.parquet")
     of_fit = of_fit.filter(pc.equal(of_fit["split"], "val"))

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
+from tests.artifacts import generator, save
 
 from noria.artifact import bundle
-from noria.inference.generator import Generator
-from noria.inference.sampling import Sampling
+from noria.task.generation.sampling import Sampling
 
 Answers = list[dict[str, Any]]
 SHORT = "stage.generation.max_new_tokens=8"
@@ -31,7 +30,7 @@ def chatty(fitted: Path, tiny_decoder: Path, tmp_path_factory: pytest.TempPathFa
     pretrained = Pretrained(name=str(tiny_decoder), architecture="decoder")
     folder = tmp_path_factory.mktemp("chatty") / "artifact"
     facts = bundle.read_facts(fitted / "artifact") | {"kind": "causal_lm", "labels": [], "max_length": 64}
-    bundle.save(folder, pretrained.causal_lm(), pretrained.tokenizer(), facts)
+    save(folder, pretrained.causal_lm(), pretrained.tokenizer(), facts)
     return folder
 
 
@@ -49,8 +48,8 @@ def predict(noria: Callable[..., int], chatty: Path, capsys: pytest.CaptureFixtu
 def by_hand(chatty: Path, prompt: Any, **settings: Any) -> str:
     """The answer to one prompt alone."""
     sampling = Sampling(**{"max_new_tokens": 8, **settings})
-    generator = Generator(bundle.open_artifact(chatty), "32-true", torch.device("cpu"), sampling)
-    return generator.generate([prompt], 1)[0]
+    answerer = generator(bundle.open_artifact(chatty), sampling)
+    return answerer.generate([prompt], 1)[0]
 
 
 def user(text: str) -> list[dict[str, str]]:

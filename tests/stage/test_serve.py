@@ -63,7 +63,9 @@ def test_what_cannot_be_served(refused, fitted, tmp_path, monkeypatch):
 
     shutil.copytree(fitted / "artifact", tmp_path / "decoder")
     facts = yaml.safe_load((tmp_path / "decoder/noria.yaml").read_text())
-    (tmp_path / "decoder/noria.yaml").write_text(yaml.safe_dump({**facts, "kind": "causal_lm"}))
+    (tmp_path / "decoder/noria.yaml").write_text(
+        yaml.safe_dump({**facts, "kind": "noria.task.causal_lm.kind.CausalLM", "settings": {}})
+    )
     assert "is a language model: stage=serve serves classifiers" in refused("artifact=decoder")
 
 

@@ -7,10 +7,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import lightning.pytorch as pl
+import pyarrow as pa
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
+
+from noria.data.batch.encoded import Encoded
+from noria.data.batch.tokens import Tokens
 
 Batches = DataLoader[dict[str, Tensor]]
 
@@ -66,6 +70,18 @@ def rows() -> dict[str, Tensor]:
         "labels": torch.randint(0, 10, (53,), generator=generator).clamp(max=2),
         "index": torch.arange(53),
     }
+
+
+@pytest.fixture
+def examples() -> Callable[[dict[str, Tensor]], Encoded]:
+    """The rows of a table as the learner is told of them: what they hold is in the batches."""
+
+    def made(rows: dict[str, Tensor]) -> Encoded:
+        ids = pa.array([[0]] * len(rows["labels"]), pa.list_(pa.int32()))
+        truncated = pa.array([False] * len(rows["labels"]))
+        return Encoded(Tokens([pa.record_batch({"input_ids": ids, "truncated": truncated})]), rows["labels"].numpy(), 0)
+
+    return made
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 from noria.metric.accuracy import Accuracy
 from noria.optimizer.sgd import sgd
 from noria.scheduler.linear import linear
+from noria.task.learner import Learner
 from noria.task.text_classification.kind import TextClassification
 
 WEIGHTS = [0.0, 1.0, 1.0]
@@ -38,12 +39,14 @@ class Watch(Callback):
 
 
 @pytest.fixture
-def task(bag: Callable[[int], torch.nn.Module]) -> TextClassification:
+def task(bag: Callable[[int], torch.nn.Module], examples: Callable[..., Any], rows: Any) -> Learner:
     """Class 0 counts with nothing; momentum and weight decay would move the weights without any gradient."""
     make = partial(sgd, lr=0.1, momentum=0.9, weight_decay=0.1)
     schedule = partial(linear, warmup_steps=0.0)
-    metrics = {"accuracy": Accuracy("single_label", 3)}
-    return TextClassification(bag(3), make, schedule, metrics, 4, torch.tensor([0, 1, 2]), 3, class_weights=WEIGHTS)
+    kind = TextClassification(class_weights=WEIGHTS)
+    kind.form.labels = ["a", "b", "c"]
+    kind.settle(examples(rows))
+    return Learner(bag(3), kind, make, schedule, {"accuracy": Accuracy()}, 4, examples(rows))
 
 
 def batches(rows: dict[str, torch.Tensor], labels: list[int], accumulate: int) -> DataLoader[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,93 +13,83 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 import yaml
+from hydra.utils import get_class
 from torch import nn
-from transformers import GenerationConfig
 
+from noria.artifact.format1 import upgraded
 from noria.common.errors import UserError
 from noria.common.mapping_file import read_mapping
 from noria.common.names import ARTIFACT_FILE
 from noria.common.swap import replace_folder
-from noria.data.batch.encoded import padding_id
-from noria.data.chat.stops import stop_tokens
+from noria.config.trust import is_component
 from noria.model.peft import is_adapted
-from noria.model.pretrained import PROBLEM_TYPES, Pretrained
+from noria.model.pretrained import Pretrained
+from noria.task.form import Form
+from noria.task.kind import Kind
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-FORMAT = 1
-CAUSAL_LM = "causal_lm"
-KINDS = (*PROBLEM_TYPES, CAUSAL_LM)
+KINDS = ("noria.task",)  # where the kinds of work lie that an artifact of a stranger may name
+FORMAT = 2
 ADAPTER = "adapter"
 LONGEST = 2**31  # tokens
 SHAPES: dict[str, Callable[[Any], bool]] = {
-    "kind": lambda kind: kind in KINDS,
-    "labels": lambda names: isinstance(names, list) and all(isinstance(n, str) for n in names) and _distinct(names),
+    "kind": lambda kind: isinstance(kind, str),
     "max_length": lambda length: type(length) is int and 0 < length < LONGEST,
     "precision": lambda precision: isinstance(precision, str),
-    **dict.fromkeys(("config", "data", "choices", "metrics"), lambda part: isinstance(part, dict)),
+    **dict.fromkeys(("settings", "config", "data", "choices", "metrics"), lambda part: isinstance(part, dict)),
 }
 """Of what `noria.yaml` says, what each value has to be."""
-NEEDED = ("format", "kind", "labels", "max_length", "precision", "config", "data")
-
-
-def _distinct(names: list[str]) -> bool:
-    return len(set(names)) == len(names)
+NEEDED = ("format", "kind", "settings", "max_length", "precision", "config", "data")
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """An opened artifact: the network, its tokenizer, and what `noria.yaml` says of them."""
+    """An opened artifact: the network, its tokenizer, what it does, and what `noria.yaml` says of it."""
 
     folder: Path
     facts: dict[str, Any]
     network: nn.Module
     tokenizer: PreTrainedTokenizerBase
+    kind: Kind
 
     @property
-    def kind(self) -> str:
-        return str(self.facts["kind"])
+    def form(self) -> Form:
+        return self.kind.form
 
     @property
     def labels(self) -> list[str]:
-        return list(self.facts["labels"])
+        return list(self.form.labels)
 
 
-def save(folder: Path, network: nn.Module, tokenizer: PreTrainedTokenizerBase, facts: dict[str, Any]) -> None:
+def class_path(kind: Kind) -> str:
+    """The dotted path by which an artifact names its kind."""
+    return f"{type(kind).__module__}.{type(kind).__qualname__}"
+
+
+def save(
+    folder: Path, network: nn.Module, tokenizer: PreTrainedTokenizerBase, kind: Kind, facts: dict[str, Any]
+) -> None:
     """Writes the folder beside its place and moves it there whole: a kill leaves the artifact of before, or this one.
 
     Args:
         network: a transformers model (it saves itself as safetensors with its config). One with an adapter in it
             leaves its weights with the adapter merged in, and the adapter alone in `adapter/`; it stays as it is.
-        facts: what `noria.yaml` holds besides the format: kind, labels, max_length, config, metrics, data, versions;
-            `dtype` is that of the weights in the folder (by default the network's).
+        kind: what the network does.
+        facts: what `noria.yaml` holds besides: max_length, config, metrics, data, versions; `dtype` is that of the
+            weights in the folder (by default the network's).
     """
     for half in folder.parent.glob(f".{folder.name}.*"):  # a kill has left it
         shutil.rmtree(half, ignore_errors=True)
     building = folder.with_name(f".{folder.name}.{os.getpid()}")
     if is_adapted(network):
         network = _save_adapter(network, building / ADAPTER)
-    if facts["kind"] == CAUSAL_LM:
-        _name_stops(network, tokenizer)
+    kind.finish(network, tokenizer)
     _save_weights(network, building, facts.get("dtype"))
     tokenizer.save_pretrained(building)
-    write_facts(building, {"format": FORMAT, **facts})
+    write_facts(building, {"format": FORMAT, "kind": class_path(kind), "settings": kind.form.settings(), **facts})
     replace_folder(building, folder)
-
-
-def _name_stops(network: Any, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Writes into the network's own settings for generation where answers end, and what pads prompts."""
-    config = getattr(network, "generation_config", None)
-    if config is None:
-        return
-    stops = stop_tokens(tokenizer, network)
-    try:
-        config.validate(strict=True)
-    except ValueError:  # it came with settings that transformers reads but does not write
-        config = network.generation_config = GenerationConfig(bos_token_id=config.bos_token_id)
-    config.eos_token_id = stops[0] if len(stops) == 1 else stops or None
-    config.pad_token_id = padding_id(tokenizer)
 
 
 def _save_weights(network: Any, folder: Path, dtype: str | None) -> None:
@@ -146,6 +136,8 @@ def read_facts(folder: Path) -> dict[str, Any]:
         raise UserError(
             f"artifact={folder} is no artifact: it holds no {ARTIFACT_FILE}. A fit leaves one in <run folder>/artifact."
         ) from None
+    if facts.get("format") == 1:
+        facts = upgraded(facts)
     if facts.get("format", FORMAT) != FORMAT:
         raise UserError(f"{path} has format {facts['format']}; this Noria reads format {FORMAT}. Update Noria.")
     if missing := [key for key in NEEDED if key not in facts]:
@@ -155,20 +147,41 @@ def read_facts(folder: Path) -> dict[str, Any]:
     return facts
 
 
-def open_artifact(folder: Path) -> Artifact:
+def open_kind(folder: Path, facts: dict[str, Any], own: Collection[str] = ()) -> Kind:
+    """What the artifact's model does, as `noria.yaml` says.
+
+    Args:
+        own: dotted paths of kinds that are trusted besides Noria's.
+
+    Raises:
+        UserError: it is no kind of work that Noria has, or its settings are not.
+    """
+    path, where = str(facts["kind"]), folder / ARTIFACT_FILE
+    if path not in own and not is_component(path, KINDS):
+        raise UserError(f"{where} names '{path}' as what its model does, which is no kind of work that Noria has.")
+    try:
+        kind: type[Kind] = get_class(path)
+        form: type[Form] = get_class(kind.form_path)
+        return kind.of(form.of(facts["settings"]))
+    except UserError as error:
+        raise UserError(f"{where} does not describe an artifact: {error}") from error
+    except TypeError as error:
+        raise UserError(f"{where} does not describe an artifact: its settings are not as Noria writes it.") from error
+
+
+def open_artifact(folder: Path, own: Collection[str] = ()) -> Artifact:
     """Opens the network in fp32 and in evaluation mode, not to be trained.
 
     Raises:
-        UserError: as `read_facts`, or the weights do not fit the labels or the config.
+        UserError: as `read_facts` and `open_kind`, or the weights do not fit the labels or the config.
     """
     facts = read_facts(folder)
+    kind = open_kind(folder, facts, own)
+    _refuse_without_tokenizer(folder)
     pretrained = Pretrained(name=str(folder))
-    tokenizer = open_tokenizer(folder)
-    if facts["kind"] == CAUSAL_LM:
-        network = pretrained.causal_lm(padding_id(tokenizer))
-    else:
-        network = pretrained.classifier(list(facts["labels"]), str(facts["kind"]), padding_id(tokenizer), tokenizer)
-    return Artifact(folder, facts, network.eval().requires_grad_(False), tokenizer)
+    tokenizer = pretrained.tokenizer()
+    network = kind.network(pretrained, tokenizer)
+    return Artifact(folder, facts, network.eval().requires_grad_(False), tokenizer, kind)
 
 
 def open_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
@@ -177,6 +190,10 @@ def open_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     Raises:
         UserError: it is not there or cannot be read.
     """
+    _refuse_without_tokenizer(folder)
+    return Pretrained(name=str(folder)).tokenizer()
+
+
+def _refuse_without_tokenizer(folder: Path) -> None:
     if not (folder / "tokenizer.json").is_file():  # transformers would make an empty one
         raise UserError(f"artifact={folder} holds no tokenizer.json: copy the whole folder.")
-    return Pretrained(name=str(folder)).tokenizer()

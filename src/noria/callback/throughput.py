@@ -112,8 +112,8 @@ class Throughput(Callback):
         return {**{name: getattr(self, name) for name in COUNTED}, "lengths": self._lengths.tolist()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        for name in COUNTED:
-            setattr(self, name, state_dict[name])
+        for name in COUNTED:  # older checkpoints count no sequences: each example was one
+            setattr(self, name, state_dict.get(name, state_dict["examples"]))
         self._lengths = torch.tensor(state_dict["lengths"])
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

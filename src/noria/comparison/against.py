@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from noria.comparison.measure import MEAN, RIGHT, Measure
 from noria.comparison.rules import Rules
+from noria.metric.base import MEAN, RIGHT, Metric
 from noria.statistics.estimate import Estimate
 from noria.statistics.no_worse import mean_no_worse, no_worse, proportions_no_worse, resampled_no_worse
 from noria.statistics.paired import (
@@ -51,44 +51,42 @@ class Against:
 
 
 def against_single_run(
-    stack: np.ndarray, alone: np.ndarray, measure: Measure, counts: np.ndarray | None, rules: Rules
+    stack: np.ndarray, alone: np.ndarray, metric: Metric, counts: np.ndarray | None, rules: Rules
 ) -> list[Against]:
     """Single runs, features (runs, n, k), against the baseline's single run (n, k)."""
-    make = {RIGHT: _right, MEAN: _mean}.get(measure.form)
+    make = {RIGHT: _right, MEAN: _mean}.get(metric.shape)
     if make is not None:
-        return [make(features, alone, measure, rules) for features in stack]
+        return [make(features, alone, metric, rules) for features in stack]
     assert counts is not None
-    return _resampled(stack, alone, measure, counts, rules)
+    return _resampled(stack, alone, metric, counts, rules)
 
 
-def _right(features: np.ndarray, alone: np.ndarray, measure: Measure, rules: Rules) -> Against:
+def _right(features: np.ndarray, alone: np.ndarray, metric: Metric, rules: Rules) -> Against:
     ours, theirs, n = features[:, 0] > 0, alone[:, 0] > 0, len(alone)
     only = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
     p = float(mcnemar_many(np.array(only[:1]), np.array(only[1:]))[0])
     estimate = proportion_difference(*only, n, rules.confidence)
-    gained, lost = only if measure.mode == "max" else only[::-1]
+    gained, lost = only if metric.mode == "max" else only[::-1]
     _, error = adjusted_wald(*only, n)
     return Against(estimate, p, proportions_no_worse(gained, lost, n, rules.margin), TESTS[RIGHT], error, math.inf)
 
 
-def _mean(features: np.ndarray, alone: np.ndarray, measure: Measure, rules: Rules) -> Against:
+def _mean(features: np.ndarray, alone: np.ndarray, metric: Metric, rules: Rules) -> Against:
     ours, theirs = features[:, 0].astype(np.float64), alone[:, 0].astype(np.float64)
     estimate, p = mean_difference(ours, theirs, rules.confidence)
-    better, worse = (ours, theirs) if measure.mode == "max" else (theirs, ours)
+    better, worse = (ours, theirs) if metric.mode == "max" else (theirs, ours)
     n = len(ours)
     error = float(np.std(ours - theirs, ddof=1)) / math.sqrt(n) if n > 1 else math.nan
     return Against(estimate, p, mean_no_worse(better, worse, rules.margin), TESTS[MEAN], error, max(n - 1, 1))
 
 
-def _resampled(
-    stack: np.ndarray, alone: np.ndarray, measure: Measure, counts: np.ndarray, rules: Rules
-) -> list[Against]:
+def _resampled(stack: np.ndarray, alone: np.ndarray, metric: Metric, counts: np.ndarray, rules: Rules) -> list[Against]:
     from scipy.special import ndtri
 
-    observed, drawn = resampled_differences(stack, alone, measure.value, counts)
-    ps = permutation_many(stack, alone, measure.value, seed=rules.seed)
+    observed, drawn = resampled_differences(stack, alone, metric.value, counts)
+    ps = permutation_many(stack, alone, metric.value, seed=rules.seed)
     estimates = percentile_estimates(observed, drawn, len(alone), rules.confidence)
-    sign, normal = (1 if measure.mode == "max" else -1), float(ndtri((1 + rules.confidence) / 2))
+    sign, normal = (1 if metric.mode == "max" else -1), float(ndtri((1 + rules.confidence) / 2))
     found = []
     for estimate, p, values in zip(estimates, ps, drawn, strict=True):
         known = not math.isnan(estimate.low)
@@ -98,7 +96,7 @@ def _resampled(
     return found
 
 
-def over_seeds(first: SeedScores, second: SeedScores, measure: Measure, rules: Rules) -> Against:
+def over_seeds(first: SeedScores, second: SeedScores, metric: Metric, rules: Rules) -> Against:
     """A config against the baseline, of which at least one has several seeds."""
     estimate, p, parts = seed_difference(first, second, rules.confidence)
     several = min(len(first.values), len(second.values)) > 1
@@ -107,7 +105,7 @@ def over_seeds(first: SeedScores, second: SeedScores, measure: Measure, rules: R
     if several and effect:
         variances = parts.seed_variance_first, parts.seed_variance_second, parts.example_variance
         needed = seeds_needed(effect, *variances, alpha=rules.alpha)
-    gain = estimate.value if measure.mode == "max" else -estimate.value
+    gain = estimate.value if metric.mode == "max" else -estimate.value
     known = not math.isnan(parts.standard_error)
     kept = no_worse(gain, parts.standard_error, parts.df, rules.margin) if known else math.nan
     return Against(estimate, p, kept, CROSSED, parts.standard_error, parts.df, needed)

@@ -6,15 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from noria.comparison.answers import Answers, Sheet
+from noria.comparison.common_rows import CommonRows
 from noria.comparison.result import Disagreement, Dispute
+from noria.metric.answers import Answers
 
 ROWS = 20
 ALIKE = 6  # decimals of an entropy in which rows are disputed alike: sums of the same shares differ by rounding
 
 
 def disputed(
-    sheet: Sheet,
+    rows: CommonRows,
     answers: Mapping[str, Sequence[Answers]],
     rivals: tuple[str, str],
     texts: Callable[[list[str]], Mapping[str, str]],
@@ -29,29 +30,29 @@ def disputed(
         answers: by system, of each of its runs.
         texts: gives the texts of row ids, as far as they are at hand.
     """
-    votes = {name: _votes(sheet, found) for name, found in answers.items()}
+    votes = {name: _votes(rows, found) for name, found in answers.items()}
     pooled = sum(votes.values()) / len(votes)
     entropy = -(pooled * np.log(np.maximum(pooled, 1e-12))).sum(axis=1)
-    truth = np.asarray(sheet.truth, dtype=np.int64)
+    truth = next(iter(answers.values()))[0]["label"]
     first, second = (votes[name][np.arange(len(truth)), truth] for name in rivals)
     won, lost = first > second, first < second
     drawn = np.random.default_rng(seed).permutation(len(truth))
     order = drawn[np.argsort(-np.round(entropy[drawn], ALIKE), kind="stable")]
     order = order[entropy[order] > 10.0**-ALIKE]
-    rows = _from_both(order, won, lost)
-    ids = [sheet.ids[row].as_py() for row in rows]
+    chosen = _from_both(order, won, lost)
+    ids = [rows.ids[row].as_py() for row in chosen]
     known = texts(ids) if ids else {}
     shown = tuple(
         Disagreement(
             identity,
             known.get(identity),
-            sheet.labels[truth[row]],
+            rows.labels[truth[row]],
             {
-                name: {sheet.labels[place]: float(found[row, place]) for place in np.flatnonzero(found[row])}
+                name: {rows.labels[place]: float(found[row, place]) for place in np.flatnonzero(found[row])}
                 for name, found in votes.items()
             },
         )
-        for identity, row in zip(ids, rows, strict=True)
+        for identity, row in zip(ids, chosen, strict=True)
     )
     return Dispute(*rivals, int(won.sum()), int(lost.sum()), len(order), shown)
 
@@ -66,9 +67,9 @@ def _from_both(order: np.ndarray, won: np.ndarray, lost: np.ndarray) -> list[int
     return sorted(map(int, chosen), key=place.__getitem__)
 
 
-def _votes(sheet: Sheet, answers: Sequence[Answers]) -> np.ndarray:
+def _votes(rows: CommonRows, answers: Sequence[Answers]) -> np.ndarray:
     """The share of a system's runs that give each answer (n, labels)."""
-    votes = np.zeros((len(sheet), len(sheet.labels)), np.float32)
+    votes = np.zeros((len(rows), len(rows.labels)), np.float32)
     for found in answers:
-        votes[np.arange(len(sheet)), np.asarray(found.predicted)] += 1 / len(answers)
+        votes[np.arange(len(rows)), found["prediction"]] += 1 / len(answers)
     return votes

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from noria.comparison.answers import CLASSES, Answers, Sheet
+from noria.comparison.common_rows import CommonRows
 from noria.comparison.disputed import disputed
 from noria.comparison.result import Calibration, Comparison, Curve, Evidence
 from noria.comparison.runs import Run
 from noria.comparison.systems import Group
+from noria.metric.answers import Answers
 
 LOOKED_INTO = 8  # systems whose answers are looked into: the best, and the baseline
 BINS = 10
@@ -20,7 +21,7 @@ MOST_LABELS = 200  # of a confusion matrix
 def gather(
     comparison: Comparison,
     groups: Sequence[Group],
-    sheet: Sheet,
+    rows: CommonRows,
     texts: Callable[[list[str]], Mapping[str, str]],
     seed: int,
 ) -> Evidence:
@@ -33,25 +34,25 @@ def gather(
     by_name = {one.name: one for one in groups}
     best = [system.name for system in comparison.systems[:LOOKED_INTO]]
     looked = [*best, *([comparison.baseline] if comparison.baseline not in best else [])]
-    answers = {name: [sheet.answers(run, _columns(sheet)) for run in by_name[name].runs] for name in looked}
-    classes = sheet.kind == CLASSES and len(sheet.labels) <= MOST_LABELS
+    answers = {name: [rows.answers(run, _columns(rows)) for run in by_name[name].runs] for name in looked}
+    classes = rows.holds("class") and len(rows.labels) <= MOST_LABELS
     dispute = None
-    if sheet.kind == CLASSES and len(answers) > 1:
+    if rows.holds("class") and len(answers) > 1:
         rival = comparison.baseline if comparison.baseline != best[0] else best[1]
-        dispute = disputed(sheet, answers, (best[0], rival), texts, seed)
+        dispute = disputed(rows, answers, (best[0], rival), texts, seed)
     return Evidence(
         curves=tuple(curve for name in looked for run in by_name[name].runs if (curve := _curve(name, run))),
         seconds={one.name: found for one in groups if (found := _seconds(one.runs))},
         parameters={one.name: size for one in groups if (size := _parameters(one.runs[0]))},
-        labels=sheet.labels if classes else (),
-        confusion={name: _confusion(sheet, found) for name, found in answers.items()} if classes else {},
-        calibration={name: _calibration(sheet, found) for name, found in answers.items()} if classes else {},
+        labels=rows.labels if classes else (),
+        confusion={name: _confusion(rows, found) for name, found in answers.items()} if classes else {},
+        calibration={name: _calibration(found) for name, found in answers.items()} if classes else {},
         dispute=dispute,
     )
 
 
-def _columns(sheet: Sheet) -> tuple[str, ...]:
-    return ("predicted", "probabilities") if sheet.kind == CLASSES else ()
+def _columns(rows: CommonRows) -> tuple[str, ...]:
+    return ("prediction", "probabilities") if rows.holds("class") else ()
 
 
 def _curve(name: str, run: Run) -> Curve | None:
@@ -77,17 +78,16 @@ def _parameters(run: Run) -> int | None:
     return None if found is None else int(found)
 
 
-def _confusion(sheet: Sheet, answers: Sequence[Answers]) -> np.ndarray:
+def _confusion(rows: CommonRows, answers: Sequence[Answers]) -> np.ndarray:
     """Counts (labels, labels): rows true, columns predicted, over all runs."""
-    size = len(sheet.labels)
-    truth = np.asarray(sheet.truth, dtype=np.int64)
-    places = np.concatenate([truth * size + np.asarray(found.predicted) for found in answers])
+    size = len(rows.labels)
+    places = np.concatenate([found["label"] * size + found["prediction"] for found in answers])
     return np.bincount(places, minlength=size * size).reshape(size, size)
 
 
-def _calibration(sheet: Sheet, answers: Sequence[Answers]) -> Calibration:
-    sure = np.concatenate([np.asarray(found.probabilities).max(axis=1) for found in answers]).astype(np.float64)
-    right = np.concatenate([np.asarray(found.predicted) == sheet.truth for found in answers])
+def _calibration(answers: Sequence[Answers]) -> Calibration:
+    sure = np.concatenate([found["probabilities"].max(axis=1) for found in answers]).astype(np.float64)
+    right = np.concatenate([found["prediction"] == found["label"] for found in answers])
     place = np.minimum((sure * BINS).astype(int), BINS - 1)
     count = np.bincount(place, minlength=BINS)
     held = count > 0

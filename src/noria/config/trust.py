@@ -144,17 +144,24 @@ def refuse_addresses(config: dict[str, Any], typed: Collection[str], where: str)
 
 def _is_trusted(key: str, target: object) -> bool:
     """Whether a target is, by its name and by where it is defined, a component of a trusted library."""
-    if not isinstance(target, str) or any(not part or part.startswith("_") for part in target.split(".")):
-        return False
-    trusted = (STAGES,) if key == "stage._target_" else TRUSTED
-    if not _within(target, trusted):
+    is_stage = key == "stage._target_"
+    return isinstance(target, str) and is_component(target, (STAGES,) if is_stage else TRUSTED, any_function=is_stage)
+
+
+def is_component(target: str, packages: tuple[str, ...], any_function: bool = False) -> bool:
+    """Whether a dotted path names a class or function that one of the packages defines, by name and by place.
+
+    Args:
+        any_function: also a function of Noria's without keys of a config, which by itself is a helper.
+    """
+    if any(not part or part.startswith("_") for part in target.split(".")) or not _within(target, packages):
         return False
     found = source.find(target)
-    if not isinstance(found, Definition) or found.owner is not None or not _within(found.path, trusted):
+    if not isinstance(found, Definition) or found.owner is not None or not _within(found.path, packages):
         return False
-    if isinstance(found.node, ast.ClassDef) or key == "stage._target_" or not found.path.startswith(f"{HOUSE}."):
+    if isinstance(found.node, ast.ClassDef) or any_function or not found.path.startswith(f"{HOUSE}."):
         return True
-    return bool(found.node.args.kwonlyargs)  # the config keys of a component; a function without any is a helper
+    return bool(found.node.args.kwonlyargs)
 
 
 def _within(path: str, packages: tuple[str, ...]) -> bool:

@@ -1,1 +1,1 @@
-"""One metric a file, each a number with its interval, computed by torchmetrics."""
+"""One metric a file, each a number with its interval."""

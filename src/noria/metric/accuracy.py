@@ -1,14 +1,13 @@
-"""Accuracy: the share of rows that are right, for multi-label rows with every label right.
-
-Knows nothing of how the probabilities came about.
-"""
+"""Accuracy: the share of rows that are right, for rows with several labels with every label right."""
 
 from __future__ import annotations
 
-from torch import Tensor
-from torchmetrics.functional.classification import multiclass_accuracy, multilabel_exact_match
+from typing import ClassVar
 
-from noria.metric.base import Metric
+import numpy as np
+
+from noria.metric.answers import Answers
+from noria.metric.base import Metric, of_rows, ratio
 from noria.statistics.estimate import Estimate
 from noria.statistics.proportion import wilson
 
@@ -16,24 +15,16 @@ from noria.statistics.proportion import wilson
 class Accuracy(Metric):
     """The share of rows that are right, with Wilson's interval (a proportion needs no resamples)."""
 
-    kinds = ("single_label", "multi_label")
+    reads: ClassVar[dict[str, tuple[str, ...]]] = {"label": ("class", "classes"), "prediction": ("class", "classes")}
     mode = "max"
+    shape = "right or wrong"
 
-    def prepare(self, scores: Tensor) -> Tensor:
-        return self.decide(scores)
+    def features(self, answers: Answers) -> np.ndarray:
+        same = np.equal(answers["prediction"], answers["label"])
+        return of_rows(same if same.ndim == 1 else same.all(axis=1))
 
-    def compute(self, prepared: Tensor, labels: Tensor) -> float:
-        return self._right(prepared, labels) / len(labels)
+    def value(self, sums: np.ndarray) -> np.ndarray:
+        return ratio(sums)
 
-    def interval(self, prepared: Tensor, labels: Tensor, resamples: int, seed: int) -> Estimate:
-        return wilson(self._right(prepared, labels), len(labels))
-
-    def _right(self, predicted: Tensor, labels: Tensor) -> int:
-        """How many rows are right."""
-        # Each row as a sample of its own gives zeros and ones, so that the count is exact.
-        rows = predicted.unsqueeze(-1), labels.unsqueeze(-1), self.num_labels
-        if self.kind == "single_label":
-            right = multiclass_accuracy(*rows, average="micro", multidim_average="samplewise", validate_args=False)
-        else:
-            right = multilabel_exact_match(*rows, multidim_average="samplewise", validate_args=False)
-        return int(right.sum())
+    def interval(self, answers: Answers, resamples: int, seed: int) -> Estimate:
+        return wilson(int(self.features(answers)[:, 0].sum()), answers.rows)

@@ -1,152 +1,93 @@
-"""What every metric is: a number from scores and labels, and that number with its interval.
+"""What every metric is: a number of all rows of an evaluation at once, with its interval.
 
-Knows nothing of models, batches or logging: it is given all rows of an evaluation at once.
+A metric is a value of the column sums of the rows' features (n, k): a resample in which row i stands w_i times has the
+sums w @ features, which is what makes thousands of resamples cheap. Knows nothing of models, batches or logging, and
+imports no torch.
 """
 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import ClassVar, Literal
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from noria.common.errors import UserError
+from noria.metric.answers import Answers
 from noria.statistics.bootstrap import bootstrap
 from noria.statistics.estimate import Estimate
 
-THRESHOLD = 0.5
-"""A multi-label row has every label whose probability lies above this."""
-
-ROUNDING = 1e-3
-"""How far a probability may lie outside [0, 1] (half precision) before it is taken for something else."""
+RIGHT, MEAN, SUMS = "right or wrong", "mean", "sums"
 
 
-class Metric:
-    """One number for a whole evaluation. A subclass sets `kinds` and `mode` and gives `compute`.
+class Metric(ABC):
+    """One number for a whole evaluation.
 
-    Scores and labels of n rows, by kind:
+    The class attributes are literals: the check of a config reads them from the source, without an import.
 
-    - single_label: probabilities (n, num_labels); label numbers (n,)
-    - multi_label: probabilities (n, num_labels); zeros and ones (n, num_labels)
-    - regression: predicted values (n,); true values (n,)
-    - causal_lm: the mean loss of each row's targets (n,); how many targets it has (n,)
+    Attributes:
+        reads: the columns of answers that it reads, and which contents each of them may have (`answers.CONTENTS`).
+        mode: which way is better.
+        shape: of the features: `right or wrong` (zeros and ones, a one), `mean` (a number of each row, a one) or
+            `sums` (anything else).
+        unit: of what it is a number, or for each of what; empty where its name says it.
     """
 
-    kinds: ClassVar[tuple[str, ...]] = ()
+    reads: ClassVar[dict[str, tuple[str, ...]]] = {}
     mode: ClassVar[Literal["max", "min"]] = "max"
+    shape: ClassVar[str] = SUMS
+    unit: ClassVar[str] = ""
 
-    def __init__(self, kind: str, num_labels: int) -> None:
-        if kind not in self.kinds:
-            raise UserError(
-                f"metric {type(self).__name__} does not fit the task: it measures {' and '.join(self.kinds)},"
-                f" and the task is {kind}. Take it out of metric=[...] or name another."
-            )
-        self.kind = kind
-        self.num_labels = num_labels
+    @abstractmethod
+    def features(self, answers: Answers) -> np.ndarray:
+        """What each row adds to the sums (n, k), float64."""
 
-    @property
-    def unit(self) -> str:
-        """Of what it is a number, or for each of what; empty where its name says it."""
-        return ""
+    @abstractmethod
+    def value(self, sums: np.ndarray) -> np.ndarray:
+        """The metric (...) of sums (..., k); NaN where it is undefined."""
 
-    def __call__(self, scores: Tensor, labels: Tensor) -> float:
-        """The metric over all rows; NaN where it is undefined, and where a score is NaN.
+    def __call__(self, answers: Answers) -> float:
+        """The metric over all rows; NaN where it is undefined, and where a number of the answers is NaN."""
+        return math.nan if answers.has_nan else float(self.value(self.features(answers).sum(axis=0)))
 
-        Raises:
-            ValueError: no rows, or scores and labels that do not look as the class describes them.
-        """
-        scores, labels = self._checked(scores, labels)
-        if bool(scores.isnan().any()):
-            return math.nan
-        return self.compute(self.prepare(scores), labels)
+    def estimate(self, answers: Answers, *, resamples: int = 1000, seed: int = 0) -> Estimate:
+        """The metric over all rows with its 95 % interval."""
+        if answers.has_nan:
+            return Estimate(math.nan, math.nan, math.nan, answers.rows, "none: a score is NaN", unit=self.unit)
+        return replace(self.interval(answers, resamples, seed), unit=self.unit)
 
-    def estimate(self, scores: Tensor, labels: Tensor, *, resamples: int = 1000, seed: int = 0) -> Estimate:
-        """The metric over all rows with its 95 % interval; raises as `__call__` does."""
-        scores, labels = self._checked(scores, labels)
-        if bool(scores.isnan().any()):
-            return Estimate(math.nan, math.nan, math.nan, len(labels), "none: a score is NaN", unit=self.unit)
-        return replace(self.interval(self.prepare(scores), labels, resamples, seed), unit=self.unit)
-
-    def undefined(self, scores: Tensor, labels: Tensor) -> str:
-        """Why the metric is not defined on these rows, in words for a message; empty where that is not the reason."""
-        return ""
-
-    def prepare(self, scores: Tensor) -> Tensor:
-        """What `compute` needs of the scores, made once for all resamples: here the scores themselves."""
-        return scores
-
-    def compute(self, prepared: Tensor, labels: Tensor) -> float:
-        """The metric of checked rows."""
-        raise NotImplementedError
-
-    def interval(self, prepared: Tensor, labels: Tensor, resamples: int, seed: int) -> Estimate:
-        """The metric of checked rows with its interval: here a bootstrap over the rows."""
+    def interval(self, answers: Answers, resamples: int, seed: int) -> Estimate:
+        """The metric of answers without NaN: here with a bootstrap over the rows."""
+        features = self.features(answers)
 
         def statistic(rows: np.ndarray) -> float:
-            index = torch.from_numpy(rows)
-            return self.compute(prepared[index], labels[index])
+            return float(self.value(np.bincount(rows, minlength=answers.rows) @ features))
 
-        return bootstrap(statistic, len(labels), resamples=resamples, seed=seed)
+        return bootstrap(statistic, answers.rows, resamples=resamples, seed=seed)
 
-    def decide(self, scores: Tensor) -> Tensor:
-        """Probabilities (n, num_labels) to label numbers (n,), or for multi_label to zeros and ones."""
-        return scores.argmax(dim=1) if self.kind == "single_label" else (scores > THRESHOLD).long()
+    def undefined(self, answers: Answers) -> str:
+        """Why the metric is not defined on these rows, in words for a message; empty where it is."""
+        return ""
 
-    def _checked(self, scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Both on the CPU and of one type, after a look at shapes and ranges."""
-        scores, labels = scores.detach().cpu(), labels.detach().cpu()
-        rows = len(labels)
-        if rows == 0:
-            raise ValueError("a metric needs at least one row, got none")
-        if self.kind in ("regression", "causal_lm"):
-            self._check_shapes(scores, labels, (rows,), (rows,))
-            return scores.double(), labels.double()
-
-        wide = (rows, self.num_labels)
-        self._check_shapes(scores, labels, wide, (rows,) if self.kind == "single_label" else wide)
-        highest = self.num_labels - 1 if self.kind == "single_label" else 1
-        labels = labels.long()
-        if int(labels.min()) < 0 or int(labels.max()) > highest:
-            raise ValueError(f"labels must lie in 0..{highest}, got {int(labels.min())}..{int(labels.max())}")
-        scores = scores.float()
-        if bool(((scores < -ROUNDING) | (scores > 1 + ROUNDING)).any()):
-            raise ValueError(f"scores must be probabilities, got {float(scores.min())}..{float(scores.max())}")
-        # torchmetrics takes scores a hair outside [0, 1] for logits and squashes all of them.
-        return scores.clamp(0, 1), labels
-
-    def _check_shapes(
-        self, scores: Tensor, labels: Tensor, scores_shape: tuple[int, ...], labels_shape: tuple[int, ...]
-    ) -> None:
-        for name, tensor, shape in (("scores", scores, scores_shape), ("labels", labels, labels_shape)):
-            if tuple(tensor.shape) != shape:
-                raise ValueError(f"{self.kind} {name} must have shape {shape}, got {tuple(tensor.shape)}")
+    def fits(self, answers: Answers) -> bool:
+        """Whether the answers have the columns that it reads."""
+        return all(name in answers for name in self.reads)
 
 
-def constant(values: Tensor) -> bool:
-    """Whether all values (n,) are the same, so that no correlation is defined."""
-    return bool(values.min() == values.max())
+def ratio(sums: np.ndarray) -> np.ndarray:
+    """The first column over the second; NaN where that is 0."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(sums[..., 0] / sums[..., 1])
 
 
-def no_correlation(scores: Tensor, labels: Tensor) -> str:
-    """Why two columns (n,) have no correlation, in words; empty where they have one, or hold NaN."""
-    for name, values in (("labels", labels), ("predictions", scores)):
-        if constant(values):
-            return f"the {name} of all {len(values)} rows are the same ({float(values[0]):g})"
-    return ""
+def of_rows(values: np.ndarray) -> np.ndarray:
+    """Features (n, 2) of a mean over rows."""
+    return np.stack([np.asarray(values, dtype=np.float64), np.ones(len(values))], axis=1)
 
 
-def trial_scores(kind: str, labels: Tensor, num_labels: int) -> Tensor:
-    """Scores of the shape that a kind has (see `Metric`), to try a metric on labels (n, …) before there is a model.
-
-    They are drawn with a fixed seed and are never all the same, so that a metric without a value has none because of
-    the labels.
-    """
-    drawn = torch.rand(
-        (len(labels), max(1, num_labels)), generator=torch.Generator().manual_seed(0), dtype=torch.float64
+def exp(values: np.ndarray) -> np.ndarray:
+    """exp, inf beyond what a float holds."""
+    return np.asarray(
+        np.where(values < 700, np.exp(np.minimum(values, 700)), np.where(np.isnan(values), np.nan, np.inf))
     )
-    if kind == "single_label":
-        return drawn / drawn.sum(1, keepdim=True)
-    return drawn if kind == "multi_label" else drawn[:, 0]

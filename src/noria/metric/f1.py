@@ -1,15 +1,12 @@
-"""F1: the harmonic mean of precision and recall, averaged over labels.
-
-Knows nothing of how the probabilities came about.
-"""
+"""F1: the harmonic mean of precision and recall, averaged over labels."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
-from torch import Tensor
-from torchmetrics.functional.classification import multiclass_f1_score, multilabel_f1_score
+import numpy as np
 
+from noria.metric.answers import Answers
 from noria.metric.base import Metric
 
 
@@ -17,20 +14,29 @@ class F1(Metric):
     """F1 = 2 tp / (2 tp + fp + fn) of each label, averaged.
 
     macro: the plain mean; micro: from the counts of all labels together; weighted: by each label's true rows.
-    A single_label class that is neither true nor predicted anywhere is left out of the macro mean; a
-    multi_label label like that counts as 0.
+    Where a row has one class, a class that is neither true nor predicted anywhere is left out of the macro mean; where
+    rows have several labels, a label like that counts as 0. (torchmetrics has it so.)
     """
 
-    kinds = ("single_label", "multi_label")
+    reads: ClassVar[dict[str, tuple[str, ...]]] = {"label": ("class", "classes"), "prediction": ("class", "classes")}
     mode = "max"
 
-    def __init__(self, kind: str, num_labels: int, *, average: Literal["macro", "micro", "weighted"] = "macro") -> None:
-        super().__init__(kind, num_labels)
+    def __init__(self, *, average: Literal["macro", "micro", "weighted"] = "macro") -> None:
         self.average = average
 
-    def prepare(self, scores: Tensor) -> Tensor:
-        return self.decide(scores)
+    def features(self, answers: Answers) -> np.ndarray:
+        true, said = answers.table("label"), answers.table("prediction")
+        several = np.full((len(true), 1), answers["label"].ndim > 1)
+        return np.concatenate([true * said, said, true, several], axis=1)
 
-    def compute(self, prepared: Tensor, labels: Tensor) -> float:
-        f1 = multiclass_f1_score if self.kind == "single_label" else multilabel_f1_score
-        return float(f1(prepared, labels, self.num_labels, average=self.average, validate_args=False))
+    def value(self, sums: np.ndarray) -> np.ndarray:
+        hits, said, true = np.split(sums[..., :-1], 3, axis=-1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            if self.average == "micro":
+                both = (said + true).sum(-1)
+                return np.asarray(np.where(both > 0, 2 * hits.sum(-1) / both, 0.0))
+            each = np.where(said + true > 0, 2 * hits / (said + true), 0.0)
+            counted = (said + true > 0) | (sums[..., -1:] > 0)
+            weights = true if self.average == "weighted" else counted.astype(np.float64)
+            total = weights.sum(-1)
+            return np.asarray(np.where(total > 0, (each * weights).sum(-1) / total, 0.0))

@@ -1,21 +1,24 @@
-"""The mean squared error, in the values' unit squared.
-
-Knows nothing of what that unit is.
-"""
+"""The mean squared error, in the values' unit squared."""
 
 from __future__ import annotations
 
-from torch import Tensor
-from torchmetrics.functional.regression import mean_squared_error
+from typing import ClassVar
 
-from noria.metric.base import Metric
+import numpy as np
+
+from noria.metric.answers import Answers
+from noria.metric.base import Metric, of_rows, ratio
 
 
 class MSE(Metric):
     """The mean squared error, in the values' unit squared."""
 
-    kinds = ("regression",)
+    reads: ClassVar[dict[str, tuple[str, ...]]] = {"label": ("number",), "prediction": ("number",)}
     mode = "min"
+    shape = "mean"
 
-    def compute(self, prepared: Tensor, labels: Tensor) -> float:
-        return float(mean_squared_error(prepared, labels))
+    def features(self, answers: Answers) -> np.ndarray:
+        return of_rows(np.abs(answers["prediction"] - answers["label"]) ** 2)
+
+    def value(self, sums: np.ndarray) -> np.ndarray:
+        return ratio(sums)

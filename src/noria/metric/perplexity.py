@@ -1,33 +1,21 @@
-"""Perplexity: how many tokens the model hesitates between, on average.
-
-Knows nothing of the model or of what the tokens are.
-"""
+"""Perplexity: how many tokens the model hesitates between, on average."""
 
 from __future__ import annotations
 
-import math
+import numpy as np
 
-from torch import Tensor
+from noria.metric.base import exp, ratio
+from noria.metric.token_loss import TokenLoss
 
-from noria.metric.base import Metric
 
-
-class Perplexity(Metric):
+class Perplexity(TokenLoss):
     """exp of the mean loss over all targets (Jelinek et al. 1977), not over rows: long rows count with their length.
 
     It is a number per token: another tokenizer cuts the same text into other tokens, so that the two numbers cannot be
     compared. `bits_per_byte` and `word_perplexity`, which stand beside it in what is measured, can.
-
-    Scores of n rows are the mean losses of their targets (n,), labels the numbers of their targets (n,).
     """
 
-    kinds = ("causal_lm",)
-    mode = "min"
+    unit = "per token"
 
-    @property
-    def unit(self) -> str:
-        return "per token"
-
-    def compute(self, prepared: Tensor, labels: Tensor) -> float:
-        mean = float((prepared * labels).sum() / labels.sum())
-        return math.exp(mean) if mean < 700 else math.inf  # beyond what a float holds
+    def value(self, sums: np.ndarray) -> np.ndarray:
+        return exp(ratio(sums))

@@ -12,11 +12,10 @@ import torch
 
 from noria.artifact import bundle
 from noria.common.errors import UserError
-from noria.config.columns import text_columns
 from noria.data.batch.encoded import Encoded, encode_texts
 from noria.data.batch.tokens import length_limit
 from noria.feedback.text import LABEL_LIMIT, storable
-from noria.inference.classifier import Classifier
+from noria.inference.runner import Runner
 from noria.serving.source import Named
 
 WARM_UP = ["Fine.", "A text of some more words, as they come.", " ".join(["word"] * 600)]
@@ -60,25 +59,25 @@ def describe(facts: Mapping[str, Any], named: Named) -> Description:
     Raises:
         UserError: a model that is not served, or whose answers could not be kept.
     """
-    if facts["kind"] == bundle.CAUSAL_LM:
+    form = bundle.open_kind(named.folder, dict(facts)).form
+    if not form.served:
         raise UserError(
             f"artifact={named.folder} is a language model: stage=serve serves classifiers and regressions. "
             "stage=predict answers prompts."
         )
-    pairs = len(text_columns(facts["config"].get("data") or {})) > 1
-    labels = list(facts["labels"])
-    if not all(isinstance(label, str) and label for label in labels):
+    kind, labels = str(form.settings()["kind"]), list(form.labels)
+    if not all(labels):
         raise UserError(f"artifact={named.folder} has a label without a name: the answers could not be told apart.")
     if odd := [label for label in labels if storable(label) != label]:
         raise UserError(f"artifact={named.folder}: the label {odd[0]!a} holds what no JSON and no database can hold.")
-    longest = as_text(labels) if facts["kind"] == "multi_label" else max(labels, key=len, default="")
+    longest = as_text(labels) if kind == "multi_label" else max(labels, key=len, default="")
     if len(longest) > LABEL_LIMIT:
-        what = "all its labels together have" if facts["kind"] == "multi_label" else "one of its labels has"
+        what = "all its labels together have" if kind == "multi_label" else "one of its labels has"
         raise UserError(
             f"artifact={named.folder}: {what} {len(longest):,} characters, and an answer of at most {LABEL_LIMIT:,} is "
             "kept. Train it with shorter names."
         )
-    return Description(str(facts["kind"]), labels, int(facts["max_length"]), pairs)
+    return Description(kind, labels, int(facts["max_length"]), form.settings()["texts"] > 1)
 
 
 def as_text(label: Any) -> str:
@@ -101,7 +100,7 @@ class Model:
         self.named = named
         self.description = describe(bundle.read_facts(named.folder), named)
         self._artifact = bundle.open_artifact(named.folder)
-        self._classifier = Classifier(self._artifact, precision, device)
+        self._runner = Runner(self._artifact, precision, device)
         self._batch_size = batch_size
         self._warm_up()
 
@@ -111,15 +110,15 @@ class Model:
         if self.description.pairs:
             split = [text.partition(PAIR) for text in texts]
             firsts, seconds = [first for first, _, _ in split], [second for _, _, second in split]
-        encoded = encode_texts(self._artifact.tokenizer, firsts, seconds, self.description.max_length)
-        scores = self._classifier.objective.scores(self._classifier.logits(encoded, self._batch_size))
-        if self.description.kind == "regression":
-            shares: list[dict[str, float]] = [{} for _ in texts]
-        else:
-            labels = self.description.labels
-            shares = [dict(zip(labels, [round(p, 6) for p in row], strict=True)) for row in scores.tolist()]
+        texts_of = [firsts] if seconds is None else [firsts, seconds]
+        requests = [dict(zip(("text", "text_pair"), each, strict=False)) for each in zip(*texts_of, strict=True)]
+        encoded = self._runner.encoded(requests)
+        replies = self._runner.form.replies(self._runner.outputs(encoded, self._batch_size), encoded)
         cut = self._cut(encoded, firsts, seconds)
-        return [Answer(*each) for each in zip(self._classifier.decide(scores), shares, cut, strict=True)]
+        return [
+            Answer(reply.get("prediction", math.nan), reply.get("probabilities", {}), is_cut)
+            for reply, is_cut in zip(replies, cut, strict=True)
+        ]
 
     def _cut(self, encoded: Encoded, firsts: list[str], seconds: list[str] | None) -> list[bool]:
         """Which texts were cut. Tokens count them all together: a doubtful one is looked at alone."""

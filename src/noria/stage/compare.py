@@ -21,12 +21,12 @@ from noria.artifact import bundle
 from noria.common.console import get_console
 from noria.common.errors import UserError
 from noria.comparison import table
-from noria.comparison.answers import Sheet
+from noria.comparison.chosen import metric_named
+from noria.comparison.common_rows import CommonRows
 from noria.comparison.compare import compare as compare_groups
 from noria.comparison.evidence import gather
 from noria.comparison.from_wandb import PREFIX, fetch
 from noria.comparison.leaks import refuse_leaks
-from noria.comparison.measures import make_measure
 from noria.comparison.page import write_page
 from noria.comparison.plots import draw, save_png
 from noria.comparison.result import Comparison, Winner
@@ -35,9 +35,9 @@ from noria.comparison.runs import Run, find_runs
 from noria.comparison.systems import Group, group
 from noria.comparison.systems import baseline as find_baseline
 from noria.data.module import DataModule
-from noria.inference.evaluation import evaluate, open_model
+from noria.inference.runner import Runner
 from noria.stage import show
-from noria.stage.parts import device_of, form_of, make_loggers, make_metrics, precision_of
+from noria.stage.parts import device_of, make_loggers, make_metrics, open_form, precision_of
 from noria.stage.run import open_record, recording, shareable
 from noria.task.form import Form
 from noria.tracking.beside import beside
@@ -93,10 +93,10 @@ def compare(
         base = find_baseline(groups, baseline)
         split = split or _common_split(found)
         rules = Rules(margin, alpha, correction, resamples, cfg.seed, effect)
-        compared, sheet, notes = _compared(groups, base, metric or _monitored(base), split, rules)
+        compared, rows, notes = _compared(groups, base, metric or _monitored(base), split, rules)
         winner = _winner(cfg, record, compared, groups, base, rules, test)
         compared = replace(compared, winner=winner, notes=(*compared.notes, *left_out, *repeated, *notes))
-        evidence = gather(compared, groups, sheet, lambda ids: _texts(base.runs[0], split, ids), cfg.seed)
+        evidence = gather(compared, groups, rows, lambda ids: _texts(base.runs[0], split, ids), cfg.seed)
 
         write_json(record.folder / RESULT, {"format": FORMAT, **jsonable(compared)})
         pictures = draw(compared, evidence)
@@ -116,14 +116,15 @@ def compare(
 
 def _compared(
     groups: Sequence[Group], base: Group, metric: str, split: str, rules: Rules
-) -> tuple[Comparison, Sheet, list[str]]:
+) -> tuple[Comparison, CommonRows, list[str]]:
     runs = [run for one in groups for run in one.runs]
-    sheet = Sheet(base.runs[0], split)
-    measure = make_measure(metric, sheet.kind, base.runs[0].config.get("metric") or {})
-    notes = refuse_leaks(runs, sheet)
+    rows = CommonRows(base.runs[0], split)
+    measured = metric_named(metric, base.runs[0], rows.form)
+    notes = refuse_leaks(runs, rows)
     with Progress(console=get_console(), transient=True) as bar:
         work = bar.add_task("Comparing", total=len(runs))
-        return compare_groups(groups, base, sheet, measure, rules, partial(bar.advance, work)), sheet, notes
+        found = compare_groups(groups, base, rows, metric, measured, rules, partial(bar.advance, work))
+    return found, rows, notes
 
 
 def _winner(
@@ -150,21 +151,20 @@ def _winner(
         looks = look(Path(cfg.paths.runs), fingerprint, record.folder)
     else:
         return None
-    result, sheet, _ = _compared(pair, pair[-1], compared.metric, "test", rules)
+    result, rows, _ = _compared(pair, pair[-1], compared.metric, "test", rules)
     system = next(one for one in result.systems if one.name == best.name)
-    return Winner(system.name, len(sheet), system.estimate, system.difference, looks)
+    return Winner(system.name, len(rows), system.estimate, system.difference, looks)
 
 
 def _measured_on_test(cfg: DictConfig, folder: Path, run: Run) -> Run:
     """The run with predictions of the test set, which lie in the comparison's own folder."""
     artifact = bundle.open_artifact(run.artifact)
-    facts = bundle.read_facts(run.artifact)
-    data = _data(run, form_of(facts), bundle.open_tokenizer(run.artifact))
+    data = _data(run, artifact.form, artifact.tokenizer)
     if "test" not in data.splits:
         raise UserError(f"stage.test=true: the data of {run.folder} have no test set.")
-    model = open_model(artifact, precision_of(cfg), device_of(cfg))
-    metrics = make_metrics(OmegaConf.create(run.config["metric"]), facts["kind"], len(data.labels))
-    found = evaluate(model, data, "test", metrics, data.eval_batch_size)
+    runner = Runner(artifact, precision_of(cfg), device_of(cfg))
+    metrics = make_metrics(OmegaConf.create(run.config["metric"]))
+    found = runner.measure(data, "test", metrics, data.eval_batch_size)
     file = folder / "test" / f"{run.folder.parent.name}-{run.folder.name}.parquet"
     file.parent.mkdir(exist_ok=True)
     pq.write_table(found.predictions, file)
@@ -188,8 +188,7 @@ def _data(run: Run, form: Form, tokenizer: Any) -> DataModule:
 def _texts(run: Run, split: str, ids: list[str]) -> Mapping[str, str]:
     """The texts of row ids; none where the data is not at hand any more."""
     with suppress(UserError, OSError):
-        facts = bundle.read_facts(run.artifact)
-        rows = _data(run, form_of(facts), None).splits[split].table
+        rows = _data(run, open_form(run.artifact), None).splits[split].table
         place = {name: number for number, name in enumerate(rows["id"].to_pylist())}
         columns = [name for name in ("text", "text_pair") if name in rows.column_names]
         return {

@@ -26,11 +26,11 @@ from noria.cycle.reasons import Reason, Thresholds, reasons, worth_training
 from noria.data.module import DataModule
 from noria.data.source.feedback import FeedbackData, joined
 from noria.feedback.store import Store, StoreDown
-from noria.inference.evaluation import evaluate, open_model
+from noria.inference.runner import Runner
 from noria.registry.registry import Registry, Version
 from noria.stage import cycle_report, show
 from noria.stage.fit import fit
-from noria.stage.parts import device_of, form_of, precision_of
+from noria.stage.parts import device_of, open_form, own_kinds, precision_of
 from noria.stage.run import inner_fit, inside, open_record, plain, recording, refuse_many_processes
 from noria.tracking.looks import look
 from noria.tracking.record import Record
@@ -165,10 +165,9 @@ def first_champion(versions: Registry, artifact: Path) -> Version:
 
 def _feedback_data(cfg: DictConfig, url: str, heard: dict[str, Any], champion: Version) -> FeedbackData:
     """The feedback beside the original data, which is what the artifact's own config names."""
-    facts = bundle.read_facts(champion.folder)
     tokenizer = bundle.open_tokenizer(champion.folder)
     made: FeedbackData = instantiate(_node(cfg, url, heard))
-    return made.bind(form_of(facts), tokenizer, cfg.seed)
+    return made.bind(open_form(champion.folder, cfg), tokenizer, cfg.seed)
 
 
 def _node(cfg: DictConfig, url: str, heard: dict[str, Any]) -> DictConfig:
@@ -253,9 +252,8 @@ def right_rows(cfg: DictConfig, artifact: Path, data: DataModule) -> np.ndarray:
 
 
 def answers_of(cfg: DictConfig, artifact: Path, data: DataModule, split: str) -> pa.Table:
-    device = device_of(cfg)
-    model = open_model(bundle.open_artifact(artifact), precision_of(cfg), device)
-    return evaluate(model, data, split, {}, data.eval_batch_size).predictions
+    runner = Runner(bundle.open_artifact(artifact, own_kinds(cfg)), precision_of(cfg), device_of(cfg))
+    return runner.measure(data, split, {}, data.eval_batch_size).predictions
 
 
 def _lineage(champion: Version, decision: Decision, record: Record, heard: datetime) -> dict[str, Any]:

@@ -14,10 +14,9 @@ from noria.common.console import get_console
 from noria.common.errors import UserError
 from noria.model.limits import limit_length
 from noria.stage import show
-from noria.stage.parts import form_of, make_loggers, make_metrics, precision_of, summary_modes
+from noria.stage.parts import make_loggers, make_metrics, open_form, own_kinds, precision_of, run_info, summary_modes
 from noria.stage.report import data_facts, evaluate_and_record, trained_on
-from noria.stage.run import open_record, recording, shareable
-from noria.tracking.run_info import RunInfo
+from noria.stage.run import open_record, recording
 
 
 def evaluate(
@@ -42,12 +41,12 @@ def evaluate(
         pl.seed_everything(cfg.seed, workers=True, verbose=False)
 
         tokenizer = bundle.open_tokenizer(artifact)
-        data = instantiate(cfg.data).bind(form_of(facts), tokenizer, cfg.seed)
+        data = instantiate(cfg.data).bind(open_form(artifact, cfg), tokenizer, cfg.seed)
         data.setup()
         if split not in data.splits:
             raise UserError(f"stage.split={split}: this data has no such split, only {', '.join(data.splits)}.")
         if data.max_length > facts["max_length"]:
-            limit_length(bundle.open_artifact(artifact).network, tokenizer, data.max_length)
+            limit_length(bundle.open_artifact(artifact, own_kinds(cfg)).network, tokenizer, data.max_length)
         data.encoded(split)  # it finds rows that are too long
         show.data(data)
         _say_what_differs(cfg, facts, split)
@@ -60,12 +59,8 @@ def evaluate(
             )
         record.update(data={**data_facts(data), "rows_trained_on": seen})
 
-        metrics = make_metrics(cfg.metric, facts["kind"], len(data.labels))
-        modes = summary_modes(metrics)
-        info = RunInfo(
-            record.folder, record.data["experiment"], "evaluate", record.data["wandb"]["id"], shareable(cfg), modes
-        )
-        make_loggers(cfg.get("logger"), info)
+        metrics = make_metrics(cfg.metric)
+        make_loggers(cfg.get("logger"), run_info(cfg, record, "evaluate", summary_modes(metrics)))
         evaluate_and_record(cfg, artifact, data, [split], metrics, record, precision_of(cfg))
         show.metrics(record)
         show.where(record)

@@ -20,7 +20,7 @@ from noria.common.paths import cache_dir
 from noria.data.module import DataModule
 from noria.model.execution import attention_of, suit
 from noria.model.pretrained import Pretrained
-from noria.task.base import Task
+from noria.task.learner import Learner
 from noria.trainer.compiling import compile_network, compiling_pays, remembered
 
 log = logging.getLogger(__name__)
@@ -31,12 +31,12 @@ BATCHES = 4  # of the first epoch, to measure on
 def settle_execution(
     cfg: DictConfig,
     pretrained: Pretrained,
-    task: Task,
+    learner: Learner,
     trainer: pl.Trainer,
     data: DataModule,
     earlier: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    """Makes the task's network run as suits its device, compiled where that was asked for and pays.
+    """Makes the learner's network run as suits its device, compiled where that was asked for and pays.
 
     Args:
         earlier: what was settled in the part of the run before a resume: it stays so.
@@ -47,23 +47,23 @@ def settle_execution(
     device = trainer.strategy.root_device
     if device.type == "cpu":
         keep_freed_memory()
-    compiled = deepcopy(task.network) if cfg.trainer.get("compile") else None  # as transformers made it: steady shapes
-    found: dict[str, Any] = {"attn_implementation": suit(task.network, device.type, pretrained.attn_implementation)}
+    compiled = deepcopy(learner.network) if cfg.trainer.get("compile") else None  # of steady shapes
+    found: dict[str, Any] = {"attn_implementation": suit(learner.network, device.type, pretrained.attn_implementation)}
     found["compiled"] = False
     if compiled is not None:
         compile_network(compiled)
-        chosen = earlier if earlier and "why" in earlier else _measured(cfg, task, compiled, trainer, data)
+        chosen = earlier if earlier and "why" in earlier else _measured(cfg, learner, compiled, trainer, data)
         found |= {name: value for name, value in chosen.items() if name != "attn_implementation"}
         log.info("trainer.compile: %s (%s)", "compiled" if found["compiled"] else "not compiled", found["why"])
         if found["compiled"]:
-            task.network = compiled
+            learner.network = compiled
             found["attn_implementation"] = attention_of(compiled)
-    task.execution = found
+    learner.execution = found
     return found
 
 
 def _measured(
-    cfg: DictConfig, task: Task, compiled: nn.Module, trainer: pl.Trainer, data: DataModule
+    cfg: DictConfig, learner: Learner, compiled: nn.Module, trainer: pl.Trainer, data: DataModule
 ) -> dict[str, Any]:
     if trainer.world_size > 1:
         return {"compiled": True, "why": "as asked for; on several devices nothing is measured"}
@@ -72,17 +72,14 @@ def _measured(
     batches = [{name: values.to(device) for name, values in rows[batch].items()} for batch in chosen]
 
     def step(network: nn.Module, batch: dict[str, Tensor]) -> Tensor:
-        own, task.network = task.network, network
-        try:
-            return task.step(batch)[2].sum()
-        finally:
-            task.network = own
+        losses, _ = learner.kind.losses(learner.kind.forward(network, batch), batch)
+        return losses.sum()
 
     def choose() -> dict[str, Any]:
         log.info("trainer.compile: compiles, and measures %d steps with and without. This takes minutes.", len(batches))
-        task.to(device)
+        learner.to(device)
         compiled.to(device)
-        return compiling_pays(task.network, compiled, batches, step, trainer.precision_plugin.forward_context)
+        return compiling_pays(learner.network, compiled, batches, step, trainer.precision_plugin.forward_context)
 
     key = {
         "torch": torch.__version__,

@@ -28,7 +28,7 @@ from noria.registry.registry import Registry, Version
 from noria.stage import show
 from noria.stage.cycle import cycle, first_champion, right_rows
 from noria.stage.fit import fit
-from noria.stage.parts import form_of, make_loggers
+from noria.stage.parts import make_loggers, open_form
 from noria.stage.run import inner_fit, inside, open_record, recording, refuse_many_processes, shareable
 from noria.statistics.estimate import Estimate
 from noria.statistics.paired import mcnemar, proportion_difference
@@ -123,12 +123,11 @@ class _World:
         self.cfg, self.choices, self.base = cfg, choices, base
         self.reviews, self.gold, self.replay = reviews, gold, replay
         self.seen: dict[Path, tuple[np.ndarray, np.ndarray]] = {}
-        facts = bundle.read_facts(base)
         tokenizer = bundle.open_tokenizer(base)
-        self.labels: list[str] = facts["labels"]
-        self.original: DataModule = instantiate(cfg.data).bind(form_of(facts), tokenizer, cfg.seed)
+        self.original: DataModule = instantiate(cfg.data).bind(open_form(base, cfg), tokenizer, cfg.seed)
         self.original.setup()
-        self.other = domain().bind(form_of(facts), tokenizer, cfg.seed)
+        self.labels = self.original.labels
+        self.other = domain().bind(open_form(base, cfg), tokenizer, cfg.seed)
         self.other.setup()
         self.sent = self.other.splits["train"]
         self.other.splits["test"] = sample(self.other.splits["test"], held_out)

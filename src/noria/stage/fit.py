@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -27,7 +28,8 @@ from noria.common.heap import give_back_freed_memory
 from noria.common.names import LAST_CHECKPOINT
 from noria.data.batch.batches import batch_count
 from noria.data.module import DataModule
-from noria.model.limits import limit_length, refuse_unknown_tokens
+from noria.metric.base import Metric
+from noria.model.limits import limit_length
 from noria.model.pretrained import Pretrained
 from noria.stage import show
 from noria.stage.execution import settle_execution
@@ -36,21 +38,19 @@ from noria.stage.inputs import input_facts, refuse_other_inputs
 from noria.stage.parts import (
     load_weights,
     make_callbacks,
-    make_form,
     make_loggers,
     make_metrics,
-    make_network,
+    run_info,
     summary_modes,
-    task_kind,
 )
 from noria.stage.rehearsal import rehearse
 from noria.stage.report import evaluate_and_record, keep_train_keys, measure_before
 from noria.stage.run import known_to_other_ranks, open_record, plain, recording, shareable
-from noria.task.base import Task
+from noria.task.kind import Kind
+from noria.task.learner import Learner
 from noria.tracking.environment import versions
 from noria.tracking.epoch_table import EpochTable
 from noria.tracking.record import Record, first_rank
-from noria.tracking.run_info import RunInfo
 from noria.trainer.precision import matmul_precision
 from noria.trainer.steps import refuse_empty, total_steps
 
@@ -89,50 +89,27 @@ def fit(
         callbacks = [*always, *make_callbacks(cfg.get("callback"))]
         trainer = instantiate(cfg.trainer, callbacks, [], str(record.folder))  # what it refuses costs no more than this
         given = given or _given(cfg)
-        pretrained, tokenizer, kind, data = given
-        network = make_network(pretrained, data, tokenizer)
-        limit_length(network, tokenizer, data.max_length)
-        data.prepare_data()  # all tokens are made before there is a group of processes that could wait for them
-        splits = [split for split in (["val", "test"] if test and not multirun else ["val"]) if split in data.splits]
-        for split in splits:  # also those of the test set: what it holds is known before the first step
-            data.encoded(split)
-        if kind == bundle.CAUSAL_LM:
-            for split in {"train", *splits}:
-                refuse_unknown_tokens(network, tokenizer, data.encoded(split).tokens.highest, data.splits[split].where)
-        show.data(data)
-        keep_train_keys(data, record)
+        splits = ["val", "test"] if test and not multirun else ["val"]
+        splits = [split for split in splits if split in given.data.splits]
+        network = _network(given, splits)
+        show.data(given.data)
+        keep_train_keys(given.data, record)
         record.update(**_facts_of(cfg, given))
 
-        metrics = make_metrics(cfg.metric, kind, len(data.labels))
-        modes = summary_modes(metrics)
-        info = RunInfo(
-            record.folder, record.data["experiment"], "fit", record.data["wandb"]["id"], shareable(cfg), modes
-        )
-        trainer.loggers = make_loggers(cfg.get("logger"), info)
+        metrics = make_metrics(cfg.metric)
+        trainer.loggers = make_loggers(cfg.get("logger"), run_info(cfg, record, "fit", summary_modes(metrics)))
         record.update(precision=trainer.precision, devices=trainer.world_size)
-
-        train = data.encoded("train")
-        task = instantiate(
-            cfg.task,
-            network,
-            instantiate(cfg.optimizer, _partial_=True),
-            instantiate(cfg.scheduler, _partial_=True),
-            metrics,
-            _steps(trainer, data),
-            *((torch.from_numpy(train.labels), max(len(data.labels), 1)) if train.labels is not None else ()),
-        )
-        record.data["model"]["parameters"] = sum(weight.numel() for weight in task.network.parameters())
-        data.row_weights = task.row_weights(train)
+        learner = _learner(cfg, given, network, metrics, trainer)
+        record.data["model"]["parameters"] = sum(weight.numel() for weight in learner.network.parameters())
+        facts = _facts(cfg, choices, given, trainer.precision, dtype)
         if first_rank():
-            facts = _facts(cfg, choices, pretrained, data, trainer.precision, dtype)
-            rehearse(trainer, data, task, splits, metrics, monitored.names(trainer), facts, bool(cfg.resume))
+            rehearse(trainer, given.data, learner, splits, metrics, monitored.names(trainer), facts, bool(cfg.resume))
         checkpoint, earlier = _checkpoint(cfg)
-        record.update(execution=settle_execution(cfg, pretrained, task, trainer, data, earlier))
-
-        if before and "val" in data.splits and not cfg.resume:
-            untrained = bundle.Artifact(record.folder, {"kind": kind, "labels": data.labels}, task.network, tokenizer)
-            measure_before(cfg, untrained, data, metrics, record, trainer.precision)
-            task.network.train()
+        record.update(execution=settle_execution(cfg, given.pretrained, learner, trainer, given.data, earlier))
+        if before and "val" in given.data.splits and not cfg.resume:
+            untrained = bundle.Artifact(record.folder, facts, learner.network, given.tokenizer, given.kind)
+            measure_before(cfg, untrained, given.data, metrics, record, trainer.precision)
+            learner.network.train()
 
         started = time.perf_counter()
         try:
@@ -140,23 +117,15 @@ def fit(
             device = trainer.strategy.root_device.type
             ranks = known_to_other_ranks(cfg, choices)
             with ranks, one_exit(), own_group(), matmul_precision(products, device):
-                trainer.fit(task, data, ckpt_path=checkpoint, weights_only=True)
+                trainer.fit(learner, given.data, ckpt_path=checkpoint, weights_only=True)
         finally:
             record.time("fit_seconds", time.perf_counter() - started)
             record.update(history=table.rows, throughput=throughput.summary(), checkpoints=_price(trainer))
         if not trainer.is_global_zero:
             return
-
-        trainer.optimizers = []  # their state is in the checkpoint; what comes now needs the room
-        give_back_freed_memory()
-        network = make_network(pretrained, data, tokenizer)
-        _take_best(network, task, trainer, record)
-        artifact = record.folder / "artifact"
-        with saving(artifact, record.data["paths"]["last_checkpoint"]):
-            bundle.save(artifact, network, tokenizer, _facts(cfg, choices, pretrained, data, trainer.precision, dtype))
-        record.data["paths"]["artifact"] = str(artifact)
+        artifact = _saved(given, learner, trainer, record, facts)
         with measuring(artifact):
-            evaluate_and_record(cfg, artifact, data, splits, metrics, record, trainer.precision)
+            evaluate_and_record(cfg, artifact, given.data, splits, metrics, record, trainer.precision)
         bundle.write_facts(artifact, bundle.read_facts(artifact) | {"metrics": record.data["metrics"]})
         show.end(record, table)
 
@@ -166,7 +135,7 @@ class _Given(NamedTuple):
 
     pretrained: Pretrained
     tokenizer: PreTrainedTokenizerBase
-    kind: str
+    kind: Kind
     data: DataModule
 
 
@@ -175,8 +144,8 @@ def _given(cfg: DictConfig) -> _Given:
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     pretrained = instantiate(cfg.model)
     tokenizer = pretrained.tokenizer()
-    kind = task_kind(cfg)
-    data = instantiate(cfg.data).bind(make_form(cfg), tokenizer, cfg.seed)
+    kind: Kind = instantiate(cfg.task)
+    data = instantiate(cfg.data).bind(kind.form, tokenizer, cfg.seed)
     data.setup()
     return _Given(pretrained, tokenizer, kind, data)
 
@@ -185,7 +154,52 @@ def _facts_of(cfg: DictConfig, given: _Given) -> dict[str, Any]:
     return input_facts(plain(cfg), given.data, given.tokenizer, given.pretrained)
 
 
-def _take_best(network: nn.Module, task: Task, trainer: pl.Trainer, record: Record) -> None:
+def _network(given: _Given, splits: Sequence[str]) -> nn.Module:
+    """The network, once it is sure that it can read all rows.
+
+    Args:
+        splits: those that will be measured: what the test set holds is known before the first step, too.
+    """
+    pretrained, tokenizer, kind, data = given
+    network = kind.network(pretrained, tokenizer)
+    limit_length(network, tokenizer, data.max_length)
+    data.prepare_data()  # all tokens are made before there is a group of processes that could wait for them
+    for split in ("train", *splits):
+        kind.check(network, tokenizer, data.encoded(split), data.splits[split].where)
+    return network
+
+
+def _learner(
+    cfg: DictConfig, given: _Given, network: nn.Module, metrics: Mapping[str, Metric], trainer: pl.Trainer
+) -> Learner:
+    train = given.data.encoded("train")
+    given.kind.settle(train)
+    given.data.row_weights = given.kind.weights(train)
+    return Learner(
+        network,
+        given.kind,
+        instantiate(cfg.optimizer, _partial_=True),
+        instantiate(cfg.scheduler, _partial_=True),
+        metrics,
+        _steps(trainer, given.data),
+        given.data.encoded("val") if "val" in given.data.splits else None,
+    )
+
+
+def _saved(given: _Given, learner: Learner, trainer: pl.Trainer, record: Record, facts: dict[str, Any]) -> Path:
+    """The artifact of the best weights."""
+    trainer.optimizers = []  # their state is in the checkpoint; what comes now needs the room
+    give_back_freed_memory()
+    network = given.kind.network(given.pretrained, given.tokenizer)
+    _take_best(network, learner, trainer, record)
+    artifact = record.folder / "artifact"
+    with saving(artifact, record.data["paths"]["last_checkpoint"]):
+        bundle.save(artifact, network, given.tokenizer, given.kind, facts)
+    record.data["paths"]["artifact"] = str(artifact)
+    return artifact
+
+
+def _take_best(network: nn.Module, learner: Learner, trainer: pl.Trainer, record: Record) -> None:
     """Puts the best weights (the last, where no checkpoint was kept) into a fresh network: FSDP has cut up the old one.
 
     The record says which they are, and of how many steps.
@@ -198,7 +212,7 @@ def _take_best(network: nn.Module, task: Task, trainer: pl.Trainer, record: Reco
         if best.best_model_score is not None:  # a callback of the user's may keep by time
             kept |= {"metric": best.monitor, "value": float(best.best_model_score)}
     else:
-        network.load_state_dict(task.network.state_dict())
+        network.load_state_dict(learner.network.state_dict())
     record.data["kept"] = kept
     record.data["paths"] |= {
         "best_checkpoint": best.best_model_path if best else None,
@@ -206,23 +220,18 @@ def _take_best(network: nn.Module, task: Task, trainer: pl.Trainer, record: Reco
     }
 
 
-def _facts(
-    cfg: DictConfig, choices: dict[str, Any], pretrained: Pretrained, data: DataModule, precision: str, dtype: str
-) -> dict[str, Any]:
-    """What `noria.yaml` says of the artifact."""
-    kind = task_kind(cfg)
+def _facts(cfg: DictConfig, choices: dict[str, Any], given: _Given, precision: str, dtype: str) -> dict[str, Any]:
+    """What `noria.yaml` says of the artifact, besides what the kind of work says of itself."""
     if dtype == "auto":
-        dtype = pretrained.dtype if kind == bundle.CAUSAL_LM else "float32"
+        dtype = given.pretrained.dtype if given.kind.keeps_dtype else "float32"
     return {
-        "kind": kind,
-        "labels": data.labels,
-        "max_length": data.max_length,
+        "max_length": given.data.max_length,
         "precision": precision,
         "dtype": dtype,
         "config": shareable(cfg),
         "choices": choices,
-        "data": {"fingerprint": data.fingerprint, "fingerprints": data.fingerprints},
-        "model": {"name": pretrained.name, "revision": pretrained.revision},
+        "data": {"fingerprint": given.data.fingerprint, "fingerprints": given.data.fingerprints},
+        "model": {"name": given.pretrained.name, "revision": given.pretrained.revision},
         "versions": versions(),
     }
 

@@ -4,58 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import torch
-from hydra.utils import get_class, instantiate
+from hydra.utils import instantiate
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig
 from torch import nn
 
-from noria.data.batch.encoded import padding_id
-from noria.data.module import DataModule
+from noria.artifact import bundle
 from noria.metric.base import Metric
-from noria.model.pretrained import Pretrained
-from noria.task.causal_lm.form import CausalLMForm
+from noria.stage.run import shareable
 from noria.task.form import Form
-from noria.task.text_classification.form import TextClassificationForm
+from noria.tracking.record import Record
 from noria.tracking.run_info import RunInfo
 from noria.trainer.device import pick_device
 from noria.trainer.precision import settled
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+
+def own_kinds(cfg: DictConfig) -> list[str]:
+    """The kind of work that the config names: it has been checked, so an artifact may be of that kind too."""
+    target = (cfg.get("task") or {}).get("_target_")
+    return [str(target)] if target else []
 
 
-def task_kind(cfg: DictConfig) -> str:
-    """What the task learns: the kind that its config names, or the only one that it has."""
-    task: Any = get_class(cfg.task._target_)
-    return str(cfg.task.get("kind") or task.kind)
-
-
-def make_form(cfg: DictConfig) -> Form:
-    """What the task needs of a row; it has learnt nothing of the data yet."""
-    kind = task_kind(cfg)
-    return CausalLMForm() if kind == "causal_lm" else TextClassificationForm(kind)  # type: ignore[arg-type]
-
-
-def form_of(facts: Mapping[str, Any]) -> Form:
-    """What an artifact's model needs of a row, by what `noria.yaml` says."""
-    if facts["kind"] == "causal_lm":
-        return CausalLMForm()
-    return TextClassificationForm(facts["kind"], facts["labels"])
-
-
-def make_network(pretrained: Pretrained, data: DataModule, tokenizer: PreTrainedTokenizerBase) -> nn.Module:
-    """The network that the data's kind asks for. A component of a user's may take no more than what is given here.
-
-    Args:
-        tokenizer: the one that `pretrained` has made.
-    """
-    if isinstance(data.form, CausalLMForm):
-        return pretrained.causal_lm()
-    return pretrained.classifier(data.labels, data.form.settings()["kind"], padding_id(tokenizer))
+def open_form(folder: Path, cfg: DictConfig | None = None) -> Form:
+    """What the model of an artifact needs of a row, without its weights."""
+    return bundle.open_kind(folder, bundle.read_facts(folder), own_kinds(cfg) if cfg else ()).form
 
 
 def precision_of(cfg: DictConfig) -> str:
@@ -68,14 +45,26 @@ def device_of(cfg: DictConfig) -> torch.device:
     return pick_device(cfg.trainer.get("accelerator", "auto"))
 
 
-def make_metrics(nodes: DictConfig, kind: str, num_labels: int) -> dict[str, Metric]:
+def make_metrics(nodes: DictConfig) -> dict[str, Metric]:
     """The metrics by name."""
-    return {str(name): instantiate(node, kind, num_labels) for name, node in nodes.items()}
+    return {str(name): instantiate(node) for name, node in nodes.items()}
 
 
 def summary_modes(metrics: Mapping[str, Metric]) -> dict[str, str]:
     """Which way each logged number is better."""
     return {"train/loss": "min", "val/loss": "min", **{f"val/{name}": m.mode for name, m in metrics.items()}}
+
+
+def run_info(cfg: DictConfig, record: Record, job: str, modes: dict[str, str] | None = None) -> RunInfo:
+    """What loggers are told of a run.
+
+    Args:
+        job: what the run does, such as fit.
+        modes: which way each logged number is better.
+    """
+    return RunInfo(
+        record.folder, record.data["experiment"], job, record.data["wandb"]["id"], shareable(cfg), modes or {}
+    )
 
 
 def make_callbacks(nodes: DictConfig | None) -> list[Callback]:

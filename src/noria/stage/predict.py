@@ -17,18 +17,12 @@ from noria.artifact import bundle
 from noria.common.console import PlainConsole, set_up_logging
 from noria.common.errors import UserError
 from noria.common.visible import visible
-from noria.config.columns import text_columns
-from noria.inference.answers import CLASSIFIED, GENERATED, NO_TEXT, classified, generated
-from noria.inference.classifier import Classifier
-from noria.inference.generator import BadPrompt, Generator
-from noria.inference.inputs import read_inputs
 from noria.inference.outputs import Output
-from noria.inference.prompts import Fields, prompt_of, read_prompts
-from noria.inference.sampling import Sampling
-from noria.stage.parts import device_of, precision_of
-
-CHUNK = {"classify": 32, "generate": 4}  # batches read before the first of them is answered: sorted by length
-BATCH_SIZE = {"classify": 64, "generate": 16}
+from noria.inference.runner import Runner
+from noria.stage.parts import device_of, own_kinds, precision_of
+from noria.stage.run import plain
+from noria.task.kind import Streaming
+from noria.task.requests import NO_TEXT, Given, Reading, Unanswerable
 
 Rows = list[dict[str, Any]]
 
@@ -69,56 +63,36 @@ def predict(
     Raises:
         UserError: an input that cannot be read (what came before it has been answered), or an output that is there.
     """
+    quoted = cfg.data.get("quoted") if quoted is None else quoted
+    given = Given(cfg.input, plain(cfg.data), text, quoted, chat)
     with Output(output, cfg.input, overwrite) as out:
-        _predict(cfg, _Input(cfg, text, quoted), batch_size, output, chat, generation, out)
+        _predict(cfg, given, batch_size, output, generation, out)
 
 
 def _predict(
     cfg: DictConfig,
-    given: _Input,
+    given: Given,
     batch_size: int | None,
     output: str | None,
-    chat: bool,
     generation: dict[str, Any] | None,
     out: Output,
 ) -> None:
     people = PlainConsole(stderr=True)  # standard output belongs to the predictions
     set_up_logging(people)
-    artifact = bundle.open_artifact(Path(cfg.artifact))
-    precision, device = precision_of(cfg), device_of(cfg)
-    typed = cfg.input == "-" and sys.stdin.isatty()
-    verb = "generate" if artifact.kind == "causal_lm" else "classify"
-    size = batch_size or BATCH_SIZE[verb]
-    if verb == "generate":
-        generator = Generator(artifact, precision, device, instantiate(generation) if generation else Sampling())
-        chat = chat and generator.chats
-        if typed and output is None and sys.stdout.isatty():
-            _converse(generator, chat, people)
-            return
-        fields = given.fields()
-        inputs = read_prompts(given.source, fields, given.quoted)
+    artifact = bundle.open_artifact(Path(cfg.artifact), own_kinds(cfg))
+    settings = instantiate(generation) if generation else None
+    runner = Runner(artifact, precision_of(cfg), device_of(cfg), settings)
+    size = batch_size or runner.kind.batch_size
+    reading = artifact.form.reading(replace(given, chat=given.chat and bool(artifact.tokenizer.chat_template)))
+    typed = given.source == "-" and sys.stdin.isatty()
+    if typed and output is None and sys.stdout.isatty() and isinstance(runner.answerer, Streaming):
+        _converse(runner.answerer, reading, people)
+        return
 
-        def answer(rows: Rows, first: int) -> Iterator[dict[str, Any]]:
-            return generated(generator, rows, first, chat, size, fields)
-    else:
-        classifier = Classifier(artifact, precision, device)
-        names = given.names
-        trained_on = text_columns((artifact.facts.get("config") or {}).get("data") or {})
-        if len(names) != len(trained_on):
-            one, pair = "one text", "pairs of texts"
-            raise UserError(
-                f"The artifact reads {pair if len(trained_on) > 1 else one}, and {', '.join(names)} "
-                f"{'are two columns' if len(names) > 1 else 'is one column'}: stage.text=<the right ones>."
-            )
-        inputs = read_inputs(given.source, names, given.quoted)
-
-        def answer(rows: Rows, first: int) -> Iterator[dict[str, Any]]:
-            return classified(classifier, artifact, rows, names, size)
-
-    tally = _Tally(GENERATED if verb == "generate" else CLASSIFIED)
+    tally = _Tally(reading.taken)
     try:
-        for chunk in _chunks(inputs, 1 if typed else size * CHUNK[verb]):
-            for row, line in zip(chunk, answer(chunk, tally.answered), strict=True):
+        for chunk in _chunks(reading.rows(), 1 if typed else size * runner.kind.chunk):
+            for row, line in zip(chunk, _answered(runner, reading, chunk, size, tally.answered), strict=True):
                 out.write(line)
                 tally.count(row, line)
             out.flush()
@@ -135,20 +109,22 @@ def _predict(
         people.print(f"predictions: {output}", highlight=False, markup=False)
 
 
-class _Input:
-    """What is read: where it is, its columns, and whether its cells are quoted."""
+def _answered(runner: Runner, reading: Reading, rows: Rows, size: int, first: int) -> Iterator[dict[str, Any]]:
+    """Each row with its answer, or with an `error` if it asks nothing or cannot be answered.
 
-    def __init__(self, cfg: DictConfig, text: str | list[str] | None, quoted: bool | None) -> None:
-        self.source: str = cfg.input
-        self._data = cfg.data
-        self._typed = text
-        self.names = text_columns({"text": text} if text else cfg.data)
-        self.quoted: bool | None = cfg.data.get("quoted") if quoted is None else quoted
-
-    def fields(self) -> Fields:
-        """Where a row holds what a decoder is asked."""
-        fields = Fields.of(self._data)
-        return fields if self._typed is None else replace(fields, only=self.names[0])
+    Args:
+        first: the number of the first row in the whole input.
+    """
+    requests: dict[int, Any] = {}
+    answers: dict[int, dict[str, Any]] = {}
+    for place, row in enumerate(rows):
+        try:
+            requests[place] = reading.request(row)
+        except Unanswerable as problem:
+            answers[place] = {"error": str(problem)}
+    found = runner.answer(list(requests.values()), size, [first + place for place in requests])
+    answers |= dict(zip(requests, found, strict=True))
+    return (reading.line(row, answers[place]) for place, row in enumerate(rows))
 
 
 @dataclass
@@ -178,17 +154,19 @@ class _Tally:
         return said + (f". Of the input's own fields, {kept}" if kept else "")
 
 
-def _converse(generator: Generator, chat: bool, people: PlainConsole) -> None:
+def _converse(answerer: Streaming, reading: Reading, people: PlainConsole) -> None:
     """Answers each typed line on the terminal, piece by piece, until the input ends (Ctrl-D)."""
     people.print("Each line is a prompt of its own. Ctrl-D ends.", style="dim")
-    for number, row in enumerate(read_prompts("-")):
-        prompt = prompt_of(row, chat)
+    for number, row in enumerate(reading.rows()):
         try:
-            for piece in generator.stream(prompt, number) if prompt is not None else ():
+            for piece in answerer.stream(reading.request(row), number):
                 print(visible(piece), end="", flush=True)
             print(flush=True)
-        except BadPrompt as problem:
-            people.print(f"{problem}.", style="yellow", highlight=False)
+        except Unanswerable as problem:
+            if str(problem) != NO_TEXT:
+                people.print(f"{problem}.", style="yellow", highlight=False)
+            else:
+                print(flush=True)
 
 
 def _chunks(rows: Iterator[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:

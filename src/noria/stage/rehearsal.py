@@ -6,7 +6,6 @@ Knows what a fit leaves; trains nothing and measures nothing.
 from __future__ import annotations
 
 import logging
-import math
 import shutil
 import traceback
 from collections.abc import Mapping, Sequence
@@ -20,27 +19,27 @@ from lightning.pytorch.utilities.seed import isolate_rng
 from torch import nn
 
 from noria.artifact import bundle
+from noria.artifact.bundle import class_path
 from noria.callback.monitored import no_value
 from noria.common.errors import RunError, UserError
-from noria.data.batch.encoded_text import EncodedText
 from noria.data.module import DataModule
-from noria.metric.base import Metric, trial_scores
+from noria.inference.runner import Runner
+from noria.metric.base import Metric
 from noria.stage.exits import no_room
-from noria.stage.report import ANSWERS, answerable, answerer
-from noria.task.base import NOTHING_COUNTS, Task
+from noria.stage.report import ANSWERS
+from noria.task.kind import Kind
+from noria.task.learner import NOTHING_COUNTS, Learner
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 log = logging.getLogger(__name__)
 
-TRIED = 2000  # rows that a metric is tried on first
-
 
 def rehearse(
     trainer: pl.Trainer,
     data: DataModule,
-    task: Task,
+    learner: Learner,
     splits: Sequence[str],
     metrics: Mapping[str, Metric],
     monitored: Sequence[str],
@@ -61,14 +60,14 @@ def rehearse(
     """
     assert data.row_weights is not None and data.tokenizer is not None
     try_weights(data.row_weights)
-    try_metrics(data, task, splits, metrics, monitored if trainer.limit_val_batches else ())
+    try_metrics(data, learner.kind, splits, metrics, monitored if trainer.limit_val_batches else ())
     if resumed:
         return
     for callback in trainer.checkpoint_callbacks:
         if folder := getattr(callback, "dirpath", None):
             try_folder(Path(folder))
     prompts = data.prompts(splits[0], ANSWERS) if splits else []
-    try_artifact(Path(trainer.default_root_dir), task.network, data.tokenizer, facts, prompts)
+    try_artifact(Path(trainer.default_root_dir), learner.network, data.tokenizer, learner.kind, facts, prompts)
 
 
 def try_weights(weights: np.ndarray) -> None:
@@ -87,7 +86,7 @@ def try_weights(weights: np.ndarray) -> None:
 
 
 def try_metrics(
-    data: DataModule, task: Task, splits: Sequence[str], metrics: Mapping[str, Metric], monitored: Sequence[str]
+    data: DataModule, kind: Kind, splits: Sequence[str], metrics: Mapping[str, Metric], monitored: Sequence[str]
 ) -> None:
     """Reads and encodes each split, and computes every metric on its labels with scores that are made up.
 
@@ -99,18 +98,10 @@ def try_metrics(
     """
     for split in splits:
         encoded = data.encoded(split)
-        held = encoded.targets if isinstance(encoded, EncodedText) else encoded.labels
-        if held is None:
-            continue
-        labels, kind = torch.from_numpy(held), str(data.form.settings().get("kind", "causal_lm"))
-        lacking = {f"{split}/loss": NOTHING_COUNTS} if split == "val" and not task.row_weights(encoded).any() else {}
+        lacking = {f"{split}/loss": NOTHING_COUNTS} if split == "val" and not kind.weights(encoded).any() else {}
+        answers = kind.form.read(kind.form.decide(kind.form.made_up(encoded), encoded, np.arange(len(encoded))))
         for name, metric in metrics.items():
-            for rows in (labels[:TRIED], labels):  # all of them only where the first have no value
-                scores = trial_scores(kind, rows, len(data.labels))
-                why = metric.undefined(scores, rows) if math.isnan(metric(scores, rows)) else ""
-                if not why:
-                    break
-            if why:
+            if why := metric.undefined(answers):
                 lacking[f"{split}/{name}"] = why
         if wanted := next((name for name in monitored if name in lacking), None):
             names = [f"{split}/{name}" for name in ("loss", *metrics)]
@@ -138,13 +129,14 @@ def try_artifact(
     folder: Path,
     network: nn.Module,
     tokenizer: PreTrainedTokenizerBase,
+    kind: Kind,
     facts: dict[str, Any],
     prompts: list[tuple[Any, str]],
 ) -> None:
     """Saves an artifact of the untrained network inside the run folder, opens it again, and takes it away.
 
     Args:
-        prompts: what a decoder is asked at the end: those that it has no room for are said.
+        prompts: what the model is asked at the end: those that it has no room for are said.
 
     Raises:
         UserError: the network cannot save itself, or what was saved cannot be opened.
@@ -159,12 +151,12 @@ def try_artifact(
     place = folder / ".rehearsal"
     try:
         with isolate_rng():  # opening draws random numbers; no run is to depend on that
-            bundle.save(place / "artifact", network, tokenizer, facts)
-            opened = bundle.open_artifact(place / "artifact")
+            bundle.save(place / "artifact", network, tokenizer, kind, facts)
+            opened = bundle.open_artifact(place / "artifact", [class_path(kind)])
             if prompts:
-                generator = answerer(opened, "32-true", torch.device("cpu"))
-                _, refused = answerable(generator, prompts)
-                for why in refused:
+                settings = kind.sample_settings(opened.network)
+                answerer = Runner(opened, "32-true", torch.device("cpu"), settings).answerer
+                for why in filter(None, (answerer.problem(prompt) for prompt, _ in prompts)):
                     log.warning("A sample will be left out: %s.", why)
     except (UserError, RunError, OSError):
         raise

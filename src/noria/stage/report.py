@@ -12,25 +12,20 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
 from omegaconf import DictConfig
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from noria.artifact.bundle import Artifact, open_artifact
 from noria.common.console import get_console
-from noria.common.errors import UserError
 from noria.data.module import DataModule
 from noria.data.rows.rows import Rows
 from noria.data.rows.split import KEY_BYTES, keys
-from noria.inference.classifier import Classifier
-from noria.inference.evaluation import Evaluation, evaluate, open_model
-from noria.inference.generator import Generator
-from noria.inference.language_model import LanguageModel
-from noria.inference.prompts import last_said
-from noria.inference.sampling import Sampling
+from noria.inference.evaluation import Evaluation
+from noria.inference.runner import Runner
 from noria.metric.base import Metric
-from noria.stage.parts import device_of
+from noria.stage.parts import device_of, own_kinds
+from noria.task.generation.prompts import last_said
 from noria.tracking.beside import beside
 from noria.tracking.looks import look
 from noria.tracking.record import Record, first_rank
@@ -38,8 +33,7 @@ from noria.tracking.record_file import PREDICTIONS, TRAIN_KEYS
 from noria.tracking.wandb_logger import log_summary, log_tables
 
 SAMPLE = 100  # predictions that W&B gets
-ANSWERS = 5  # prompts that a decoder is asked, and how many tokens it may answer with
-ANSWER_LENGTH = 96
+ANSWERS = 5  # prompts that the model is asked
 KEY = f"S{KEY_BYTES}"
 
 
@@ -77,9 +71,10 @@ def evaluate_and_record(
 
     What is measured is the artifact as others will open it, not the network that happens to be in memory.
     """
-    opened, device = open_artifact(artifact), device_of(cfg)
-    model = open_model(opened, precision, device)
-    done = [_evaluate(model, data, split, metrics, record) for split in splits]
+    opened = open_artifact(artifact, own_kinds(cfg))
+    settings = opened.kind.sample_settings(opened.network)
+    runner = Runner(opened, precision, device_of(cfg), settings)
+    done = [_evaluate(runner, data, split, metrics, record) for split in splits]
     estimates = {f"{e.split}/{name}": estimate for e in done for name, estimate in e.estimates.items()}
     record.data["metrics"] |= {name: estimate.as_dict() for name, estimate in estimates.items()}
     if not done:  # data without a validation set, in a run that leaves the test set alone
@@ -96,7 +91,7 @@ def evaluate_and_record(
     shown = [name for name in ("id", "split", "label", "prediction", "loss") if name in predictions.column_names]
     sample = predictions.select(shown).slice(0, SAMPLE)
     log_tables({"predictions": (shown, list(zip(*(sample.column(c).to_pylist() for c in shown), strict=True)))})
-    _show_answers(opened, precision, device, data, splits[0], record)
+    _show_answers(runner, data, splits[0], record)
 
 
 def measure_before(
@@ -110,58 +105,37 @@ def measure_before(
     """The validation set under the model as it comes: what training has to be better than. Rank 0 alone."""
     if not first_rank():
         return
-    model = open_model(untrained, precision, device_of(cfg))
-    found = _evaluate(model, data, "val", metrics, record).estimates
+    runner = Runner(untrained, precision, device_of(cfg))
+    found = _evaluate(runner, data, "val", metrics, record).estimates
     record.data["metrics"] |= {f"before/val/{name}": estimate.as_dict() for name, estimate in found.items()}
     record.write()
     get_console().print("before:", ", ".join(f"val/{name} {estimate}" for name, estimate in found.items()))
 
 
 def _evaluate(
-    model: Classifier | LanguageModel, data: DataModule, split: str, metrics: Mapping[str, Metric], record: Record
+    runner: Runner, data: DataModule, split: str, metrics: Mapping[str, Metric], record: Record
 ) -> Evaluation:
     """One split, with a bar and its time in the record."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=get_console(), transient=True) as bar:
         started = time.perf_counter()
         rows = bar.add_task(f"Evaluating {split}", total=len(data.encoded(split)))
-        done = evaluate(model, data, split, metrics, data.eval_batch_size, partial(bar.advance, rows))
+        done = runner.measure(data, split, metrics, data.eval_batch_size, partial(bar.advance, rows))
         record.time(f"{split}_seconds", time.perf_counter() - started)
     return done
 
 
-def answerer(artifact: Artifact, precision: str, device: torch.device) -> Generator:
-    """What answers the samples; in a short context its answers are shorter, so that prompts have room too."""
-    context = getattr(artifact.network.config.get_text_config(), "max_position_embeddings", None)  # type: ignore[operator, union-attr]
-    length = ANSWER_LENGTH if context is None else max(1, min(ANSWER_LENGTH, int(context) // 2))
-    return Generator(artifact, precision, device, Sampling(max_new_tokens=length))
-
-
-def answerable(generator: Generator, prompts: list[tuple[Any, str]]) -> tuple[list[tuple[Any, str]], list[str]]:
-    """The prompts that the model has room for, and of each of the others why it has none."""
-    kept, refused = [], []
-    for prompt, reference in prompts:
-        try:
-            generator.encode(prompt)
-        except UserError as error:
-            refused.append(str(error))
-        else:
-            kept.append((prompt, reference))
-    return kept, refused
-
-
 @beside("The samples")
-def _show_answers(
-    artifact: Artifact, precision: str, device: torch.device, data: DataModule, split: str, record: Record
-) -> None:
-    """What a decoder says to a few prompts: in the run folder, in W&B, and the first of it on the terminal."""
+def _show_answers(runner: Runner, data: DataModule, split: str, record: Record) -> None:
+    """What the model says to a few prompts: in the run folder, in W&B, and the first of it on the terminal."""
     if not (prompts := data.prompts(split, ANSWERS)):
         return
-    generator = answerer(artifact, precision, device)
-    kept, refused = answerable(generator, prompts)
+    problems = [runner.answerer.problem(prompt) for prompt, _ in prompts]
+    refused = [problem for problem in problems if problem]
     rows = [
-        {"prompt": prompt, "reference": reference, "response": generator.generate([prompt], 1)[0]}
-        for prompt, reference in kept
+        {"prompt": prompt, "reference": reference, **runner.answer([prompt], 1)[0]}
+        for (prompt, reference), problem in zip(prompts, problems, strict=True)
+        if not problem
     ]
     path = record.folder / "samples.jsonl"
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")

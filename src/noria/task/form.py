@@ -9,11 +9,20 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+import numpy as np
+import pyarrow as pa
+
 from noria.data.batch.encoded import Encoded
 from noria.data.rows.rows import Rows
+from noria.metric.answers import Answers
+from noria.task.outputs import Outputs
+from noria.task.requests import Given, Reading
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+FORMS = ("noria.task",)  # where the forms lie that a file of a stranger may name
+FORM = b"noria.form"  # in the metadata of predictions: the form's path and settings, as JSON
 
 Written = Mapping[str, Any]
 """How the rows of a source are written, by the names of the source's own keys, such as `label_separator`."""
@@ -30,11 +39,15 @@ class Form(ABC):
         needs: the columns that a source has to give (`DataModule.gives`): one of these sets.
         answers: for each value of the task's `kind` (or for the one name of a task without that key) the columns of
             its predictions, and what each holds (`noria.metric.answers`).
+        truth: which of these columns say what is right, each with what is said of two runs in which it differs.
+        measured: the metrics that are always measured, by name, as dotted paths of their classes.
         labels: the names that answers are made of, in the order of the network's outputs; some forms have none.
     """
 
     needs: ClassVar[tuple[tuple[str, ...], ...]] = ()
     answers: ClassVar[dict[str, dict[str, str]]] = {}
+    truth: ClassVar[dict[str, str]] = {"label": "have different labels for the same rows."}
+    measured: ClassVar[dict[str, str]] = {"loss": "noria.metric.loss.Loss"}
 
     labels: Sequence[str] = ()
 
@@ -42,6 +55,15 @@ class Form(ABC):
     def votable(self) -> bool:
         """Whether corrections of many clients can be counted against each other and learnt from (`data=feedback`)."""
         return False
+
+    @property
+    def served(self) -> bool:
+        """Whether a server can answer such requests (`stage=serve`)."""
+        return False
+
+    def contents_of(self) -> dict[str, str]:
+        """The columns of this form's predictions, and what each holds."""
+        return next(iter(self.answers.values()))
 
     @classmethod
     def path(cls) -> str:
@@ -95,6 +117,48 @@ class Form(ABC):
     @abstractmethod
     def contents(self, rows: Rows) -> list[Iterable[str]]:
         """Columns of strings that hold all that is learnt from these rows, for a fingerprint."""
+
+    @abstractmethod
+    def decide(self, outputs: Outputs, encoded: Encoded, index: np.ndarray) -> pa.Table:
+        """The answers, with what is right where that is known: the columns that `answers` names, and `row`.
+
+        Args:
+            outputs: what the network says of m examples.
+            encoded: all examples of the split.
+            index: (m,), which of them they are.
+
+        Returns:
+            One line an answer. `row` (int64) says to which row of the data it is one; of several to the same row each
+            stands for a piece of it.
+        """
+
+    @abstractmethod
+    def made_up(self, encoded: Encoded) -> Outputs:
+        """Outputs of the shape that a network's have, drawn with a fixed seed: to try metrics before there is one."""
+
+    @abstractmethod
+    def read(self, table: pa.Table) -> Answers:
+        """The columns of predictions, as `decide` made them, in the form in which metrics read them.
+
+        Raises:
+            UserError: they hold what is no answer of this form, such as a name that is none of the labels.
+        """
+
+    @abstractmethod
+    def reading(self, given: Given) -> Reading:
+        """The requests of an input.
+
+        Raises:
+            UserError: the input has not what the model reads.
+        """
+
+    def encode_requests(self, requests: Sequence[Any], tokenizer: PreTrainedTokenizerBase, max_length: int) -> Encoded:
+        """The tokens of requests, where answers are decided from what the network says of each as a whole."""
+        raise NotImplementedError
+
+    def replies(self, outputs: Outputs, encoded: Encoded) -> list[dict[str, Any]]:
+        """The answer to each of these requests, or an `error`: what `decide` is for rows."""
+        raise NotImplementedError
 
     def prompts(self, rows: Rows, count: int) -> list[tuple[Any, str]]:
         """Some of the rows as something to answer, each with its right answer; none where nothing is generated."""

@@ -10,7 +10,7 @@ from lightning.pytorch.callbacks import Callback
 from rich.table import Table
 
 from noria.common.console import get_console
-from noria.task.base import Task
+from noria.task.learner import Learner
 
 TITLES = {
     "train/loss": "training loss",
@@ -68,7 +68,7 @@ class EpochTable(Callback):
             self._print(ended=True)
 
     def _add(self, trainer: pl.Trainer, module: pl.LightningModule, measured: dict[str, float]) -> None:
-        assert isinstance(module, Task)
+        assert isinstance(module, Learner)
         row: dict[str, Any] = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step}
         if (loss := module.train_loss()) is not None:  # of the epoch so far
             row["train/loss"] = loss

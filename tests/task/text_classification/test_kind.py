@@ -13,31 +13,42 @@ from noria.task.text_classification.kind import TextClassification
 
 
 @pytest.fixture
-def build(bag: Callable[[int], torch.nn.Module]) -> Callable[..., TextClassification]:
+def build(examples: Callable[..., Any]) -> Callable[..., TextClassification]:
     def built(train_labels: torch.Tensor, num_labels: int = 3, **options: Any) -> TextClassification:
-        nothing: Any = None  # no optimizer, no schedule: one step needs neither
-        return TextClassification(bag(num_labels), nothing, nothing, {}, 1, train_labels, num_labels, **options)
+        kind = TextClassification(**options)
+        kind.form.labels = list(map(str, range(num_labels)))
+        kind.settle(examples({"labels": train_labels}))
+        return kind
 
     return built
 
 
-def test_a_step(build: Callable[..., TextClassification], rows: dict[str, torch.Tensor]) -> None:
-    task = build(rows["labels"], label_smoothing=0.1)
-    scores, labels, losses, weights = task.step(rows)
-    assert scores.shape == (53, 3) and losses.shape == weights.shape == (53,)
-    assert torch.equal(labels, rows["labels"])
-    assert not scores.requires_grad and losses.requires_grad
-    assert task.network.given == {"input_ids", "attention_mask"}
-    task.step({**rows, "token_type_ids": torch.zeros_like(rows["input_ids"])})
-    assert task.network.given == {"input_ids", "attention_mask", "token_type_ids"}
-    assert task.objective.label_smoothing == 0.1
+def test_a_step(
+    build: Callable[..., TextClassification], bag: Callable[[int], Any], rows: dict[str, torch.Tensor]
+) -> None:
+    kind, network = build(rows["labels"], label_smoothing=0.1), bag(3)
+    made = kind.forward(network, rows)
+    losses, weights = kind.losses(made, rows)
+    assert made.shape == (53, 3) and losses.shape == weights.shape == (53,) and losses.requires_grad
+    assert network.given == {"input_ids", "attention_mask"}
+    kind.forward(network, {**rows, "token_type_ids": torch.zeros_like(rows["input_ids"])})
+    assert network.given == {"input_ids", "attention_mask", "token_type_ids"}
+    plain = torch.nn.functional.cross_entropy(made, rows["labels"], reduction="none")
+    found = kind.outputs(made, rows)
+    torch.testing.assert_close(torch.from_numpy(found["scores"]), made.detach().softmax(-1))
+    torch.testing.assert_close(torch.from_numpy(found["loss"]), plain.detach())
+    assert not torch.allclose(losses, plain), "what is learnt from is smoothed, what is measured is not"
 
 
-def test_a_regression_step(build: Callable[..., TextClassification], rows: dict[str, torch.Tensor]) -> None:
+def test_a_regression_step(
+    build: Callable[..., TextClassification], bag: Callable[[int], Any], rows: dict[str, torch.Tensor]
+) -> None:
     values = torch.linspace(0, 1, 53)
-    scores, _, losses, weights = build(values, 1, kind="regression").step({**rows, "labels": values})
-    assert scores.shape == losses.shape == weights.shape == (53,)
-    assert torch.equal(losses, (scores - values) ** 2)
+    kind, batch = build(values, 1, kind="regression"), {**rows, "labels": values}
+    made = kind.forward(bag(1), batch)
+    losses, weights = kind.losses(made, batch)
+    assert made.shape == (53, 1) and losses.shape == weights.shape == (53,)
+    assert torch.equal(losses, (made[:, 0] - values) ** 2)
 
 
 def test_the_weights_of_the_classes(build: Callable[..., TextClassification]) -> None:

@@ -44,17 +44,20 @@ def attributes(component: object) -> dict[str, object]:
     return class_attributes(target) if isinstance(target, str) else {}
 
 
-def kind(config: dict[str, Any]) -> str | None:
-    """What the task predicts: single_label, multi_label, regression, or a kind of the task's own."""
-    found = at(config, "task.kind") or attributes(config.get("task")).get("kind")
-    return found if isinstance(found, str) else None
-
-
 def needs(task: object) -> list[tuple[str, ...]]:
     """The sets of columns of which a task needs one, as its form says; none where that is not known."""
-    form = attributes(task).get("form")
+    form = attributes(task).get("form_path")
     found = class_attributes(form).get("needs") if isinstance(form, str) else None
     return list(found) if isinstance(found, tuple) else []
+
+
+def answers(config: dict[str, Any]) -> dict[str, str]:
+    """The columns of the task's predictions and what each holds, as its form says; empty where that is not known."""
+    form = attributes(config.get("task")).get("form_path")
+    variants = class_attributes(form).get("answers") if isinstance(form, str) else None
+    if not isinstance(variants, dict) or not variants:
+        return {}
+    return dict(variants.get(at(config, "task.kind")) or (next(iter(variants.values())) if len(variants) == 1 else {}))
 
 
 def gives(data: object) -> tuple[str, ...]:

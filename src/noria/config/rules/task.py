@@ -12,7 +12,7 @@ import yaml
 from noria.common.errors import nearest
 from noria.common.hardware import Machine
 from noria.common.paths import conf_dir
-from noria.config.rules.facts import at, attributes, is_number, kind, metrics, target_name, trains
+from noria.config.rules.facts import answers, at, attributes, metrics, target_name, trains
 from noria.config.rules.registry import rule
 
 LOSS = "val/loss"
@@ -36,17 +36,19 @@ def model_that_cannot_do_the_task(config: dict[str, Any], machine: Machine) -> s
 
 @rule
 def metric_that_cannot_measure_the_task(config: dict[str, Any], machine: Machine) -> str | None:
-    """A metric of `metric=[…]` does not measure this `task.kind`."""
-    task_kind = kind(config)
-    if task_kind is None:
+    """A metric of `metric=[…]` reads what the answers of this task do not hold."""
+    held = answers(config)
+    if not held:
         return None
-    unfit = {name: found for name, metric in metrics(config).items() if (found := _unfit(metric, task_kind))}
+    unfit = {name: reads for name, metric in metrics(config).items() if (reads := _unread(metric, held))}
     if not unfit:
         return None
-    what = "; ".join(f"metric '{name}' measures {_listed(kinds)}" for name, kinds in unfit.items())
-    fitting = _metrics_for(task_kind)
+    what = "; ".join(f"metric '{name}' reads {_listed(reads)}" for name, reads in unfit.items())
+    fitting = [path.stem for path in sorted((conf_dir() / "metric").glob("*.yaml")) if _fits(path, held)]
     way = f"take metric=[{','.join(fitting)}] or some of them" if fitting else "take it out of metric=[…]"
-    return f"{what}, but task.kind={task_kind}: {way}."
+    variant = at(config, "task.kind")
+    of = f"task.kind={variant}" if variant else f"the task {target_name(config.get('task'))}"
+    return f"{what}, which the answers of {of} do not hold: {way}."
 
 
 @rule
@@ -81,41 +83,30 @@ def monitored_in_the_wrong_direction(config: dict[str, Any], machine: Machine) -
 
 
 @rule
-def label_smoothing_without_single_label(config: dict[str, Any], machine: Machine) -> str | None:
-    """`task.label_smoothing` above 0 with a `task.kind` other than `single_label`."""
-    smoothing, task_kind = at(config, "task.label_smoothing"), kind(config)
-    if not is_number(smoothing) or not smoothing > 0 or task_kind in (None, "single_label"):
-        return None
-    return f"task.label_smoothing={smoothing} is only for task.kind=single_label, not {task_kind}: set it to 0."
+def key_of_the_task_without_meaning(config: dict[str, Any], machine: Machine) -> str | None:
+    """A key of the task, such as `task.label_smoothing`, with a `task.kind` for which it means nothing."""
+    task, variant = config.get("task"), at(config, "task.kind")
+    only = attributes(task).get("only_for")
+    for key, variants in only.items() if isinstance(only, dict) else ():
+        value = at(config, f"task.{key}")
+        if value and variant is not None and variant not in variants:
+            of = _listed([f"task.kind={name}" for name in variants], "or")
+            return f"task.{key}={value} is only for {of}, not {variant}: leave it out."
+    return None
 
 
-@rule
-def class_weights_without_classes(config: dict[str, Any], machine: Machine) -> str | None:
-    """`task.class_weights` with `task.kind=regression`."""
-    if at(config, "task.class_weights") is None or kind(config) != "regression":
-        return None
-    return "task.class_weights has no meaning for task.kind=regression, which has no classes: set it to null."
+def _unread(metric: object, held: dict[str, str]) -> list[str]:
+    """What a metric reads, if these answers do not hold all of it; of a metric of one's own it may not be known."""
+    reads = attributes(metric).get("reads")
+    if not isinstance(reads, dict) or all(held.get(column) in contents for column, contents in reads.items()):
+        return []
+    return [f"{column} ({_listed(contents, 'or')})" for column, contents in reads.items()]
 
 
-def _unfit(metric: object, task_kind: str) -> list[str]:
-    """The kinds that a metric measures, if this one is not among them."""
-    kinds = attributes(metric).get("kinds")
-    return list(kinds) if isinstance(kinds, tuple | list) and kinds and task_kind not in kinds else []
-
-
-def _metrics_for(task_kind: str) -> list[str]:
-    """The shipped metrics that measure a kind."""
-    return [path.stem for path in sorted(_metric_files()) if task_kind in _kinds_of(path)]
-
-
-def _metric_files() -> Iterable[Path]:
-    return (conf_dir() / "metric").glob("*.yaml")
-
-
-def _kinds_of(path: Path) -> list[str]:
+def _fits(path: Path, held: dict[str, str]) -> bool:
+    """Whether a metric that comes with Noria measures these answers."""
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    parts = content.values() if isinstance(content, dict) else []
-    return [kind for part in parts for kind in attributes(part).get("kinds", ())]  # type: ignore[attr-defined]
+    return not any(_unread(part, held) for part in content.values())
 
 
 def _listed(words: Iterable[str], last: str = "and") -> str:

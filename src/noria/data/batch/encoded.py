@@ -76,7 +76,7 @@ class Encoded:
         batch["index"] = np.maximum(index, -1)
         return batch
 
-    def __getitem__(self, indices: Sequence[int]) -> dict[str, Tensor]:
+    def __getitem__(self, indices: Sequence[int] | np.ndarray) -> dict[str, Tensor]:
         import torch
 
         return {name: torch.from_numpy(values) for name, values in self.batch(indices).items()}

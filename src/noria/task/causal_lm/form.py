@@ -7,16 +7,23 @@ import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+import pyarrow as pa
+
 from noria.common.errors import UserError
-from noria.data.batch.encoded import padding_id
+from noria.data.batch.encoded import Encoded, padding_id
 from noria.data.batch.encoded_text import EncodedText
 from noria.data.batch.tokens import cached_tokens, length_limit
 from noria.data.chat.chat import ends_turns
 from noria.data.chat.written import written as written_chats
 from noria.data.rows.mapped import pieces
 from noria.data.rows.rows import Rows
+from noria.metric.answers import Answers
 from noria.task.causal_lm.passages import encode_passages
+from noria.task.causal_lm.reading import PromptReading
 from noria.task.form import Form, Written
+from noria.task.outputs import Outputs
+from noria.task.requests import Given
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -36,7 +43,26 @@ class CausalLMForm(Form):
 
     needs = (("text", "last"), ("messages", "tools"))
     answers: ClassVar[dict[str, dict[str, str]]] = {
-        "causal_lm": {"loss": "number", "tokens": "count", "text_loss": "number", "bytes": "count", "words": "count"}
+        "causal_lm": {
+            "loss": "number",
+            "tokens": "count",
+            "text_loss": "number",
+            "bytes": "count",
+            "words": "count",
+            "reference": "text",
+            "response": "text",
+        }
+    }
+
+    truth: ClassVar[dict[str, str]] = {
+        "tokens": "cut the same texts into different tokens or windows: losses a token of different tokenizers cannot "
+        "be compared. Bits per byte can, in their records.",
+        "reference": "have different references for the same rows.",
+    }
+    measured: ClassVar[dict[str, str]] = {
+        "loss": "noria.metric.token_loss.TokenLoss",
+        "bits_per_byte": "noria.metric.bits_per_byte.BitsPerByte",
+        "word_perplexity": "noria.metric.word_perplexity.WordPerplexity",
     }
 
     def settings(self) -> dict[str, Any]:
@@ -58,6 +84,35 @@ class CausalLMForm(Form):
             return [rows.table["id"], rows.table["messages"], *([tools] if any(tools) else [])]
         lasts = (str(last) for piece in pieces(rows.table["last"]) for last in piece.to_pylist())
         return [rows.table["id"], rows.table["text"], lasts]
+
+    def decide(self, outputs: Outputs, encoded: Encoded, index: np.ndarray) -> pa.Table:
+        """One line a window, or where windows overlap a row, for only rows are then independent of each other."""
+        assert isinstance(encoded, EncodedText)
+        rows, found = encoded.row[index], {name: np.asarray(values) for name, values in outputs.items()}
+        if encoded.bytes is not None and encoded.words is not None:
+            found |= {"bytes": encoded.bytes[index], "words": encoded.words[index]}
+        if encoded.overlaps:
+            rows, place = np.unique(rows, return_inverse=True)
+            found = {name: np.bincount(place, values).astype(values.dtype) for name, values in found.items()}
+        columns: dict[str, Any] = {"row": rows, "loss": found["loss_sum"] / found["tokens"], "tokens": found["tokens"]}
+        return pa.table(columns | {name: found[name] for name in ("text_loss", "bytes", "words") if name in found})
+
+    def made_up(self, encoded: Encoded) -> Outputs:
+        assert isinstance(encoded, EncodedText)
+        drawn = np.random.default_rng(0).random(len(encoded))
+        return {"loss_sum": drawn * encoded.targets, "tokens": encoded.targets, "text_loss": drawn}
+
+    def read(self, table: pa.Table) -> Answers:
+        found = {}
+        for name, content in self.contents_of().items():
+            if name in table.column_names:
+                found[name] = (
+                    np.array(table[name].to_pylist(), object) if content == "text" else np.asarray(table[name])
+                )
+        return Answers(found)
+
+    def reading(self, given: Given) -> PromptReading:
+        return PromptReading(given)
 
     def prompts(self, rows: Rows, count: int) -> list[tuple[Any, str]]:
         if "messages" not in rows.table.column_names:

@@ -2,36 +2,93 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, ClassVar
+
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from noria.data.batch.encoded import Encoded
 from noria.data.batch.encoded_text import IGNORED, EncodedText
-from noria.task.base import Task
+from noria.data.chat.stops import name_stops
+from noria.model.limits import refuse_unknown_tokens
+from noria.model.pretrained import Pretrained
+from noria.model.session import Session
+from noria.task.causal_lm.form import CausalLMForm
+from noria.task.generation.generator import Generator
+from noria.task.generation.sampling import Sampling
+from noria.task.kind import Batch, Kind
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+SAMPLE_LENGTH = 96  # tokens of an answer that is shown
+MAX_LOGITS = 1 << 27  # numbers in the logits of one forward: 512 MB in fp32
 
 
-class CausalLM(Task):
+class CausalLM(Kind):
     """Trains a decoder on the tokens that are targets: all of a text, or the answers of a conversation.
 
-    Every target counts alike, whichever row, batch or rank it stands in. For the metrics a row's score is the mean
-    loss of its targets, and its label their number.
+    Every target counts alike, whichever row, batch or rank it stands in.
     """
 
-    kind = "causal_lm"
-    form = "noria.task.causal_lm.form.CausalLMForm"
+    form_path = "noria.task.causal_lm.form.CausalLMForm"
     architectures = ("decoder", "both")
+    keeps_dtype: ClassVar[bool] = True
+    batch_size: ClassVar[int] = 16
+    chunk: ClassVar[int] = 4
 
-    def step(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        logits = self.network(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
-        sums, targets = row_losses(logits, batch["labels"])
+    form: CausalLMForm
+
+    def __init__(self) -> None:
+        self.form = CausalLMForm()
+
+    def network(self, pretrained: Pretrained, tokenizer: PreTrainedTokenizerBase) -> nn.Module:
+        made: nn.Module = pretrained.causal_lm()
+        return made
+
+    def check(self, network: nn.Module, tokenizer: PreTrainedTokenizerBase, encoded: Encoded, where: str) -> None:
+        refuse_unknown_tokens(network, tokenizer, encoded.tokens.highest, where)
+
+    def forward(self, network: nn.Module, batch: Batch) -> Tensor:
+        logits: Tensor = network(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
+        return logits
+
+    def losses(self, made: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        sums, targets = row_losses(made, batch["labels"])
         losses = sums / targets.clamp(min=1)
-        return losses.detach(), targets, losses, targets.to(losses.dtype)
+        return losses, targets.to(losses.dtype)
 
-    def row_weights(self, rows: Encoded) -> np.ndarray:
-        assert isinstance(rows, EncodedText)
-        return rows.targets.astype(np.float64)
+    def outputs(self, made: Tensor, batch: Batch) -> dict[str, np.ndarray]:
+        """The summed loss (fp64), how many targets, and where their text is known the summed loss of what is text."""
+        losses, there = target_losses(made.detach(), batch["labels"])
+        found = {"loss_sum": row_sums(losses, there).double(), "tokens": there.sum(1)}
+        if "of_text" in batch:  # what ends a text or a turn is a target and no text
+            found["text_loss"] = row_sums(losses * batch["of_text"][:, 1:][there], there).double()
+        return {name: values.cpu().numpy() for name, values in found.items()}
+
+    def weights(self, encoded: Encoded) -> np.ndarray:
+        assert isinstance(encoded, EncodedText)
+        return encoded.targets.astype(np.float64)
+
+    def sample_settings(self, network: nn.Module) -> Sampling:
+        """In a short context answers are shorter, so that prompts have room too."""
+        config: Any = network.config
+        context = getattr(config.get_text_config(), "max_position_embeddings", None)
+        return Sampling(
+            max_new_tokens=SAMPLE_LENGTH if context is None else max(1, min(SAMPLE_LENGTH, int(context) // 2))
+        )
+
+    def at_once(self, network: nn.Module, longest: int) -> int:
+        config: Any = network.config
+        return max(MAX_LOGITS // (longest * int(config.get_text_config().vocab_size)), 1)
+
+    def finish(self, network: nn.Module, tokenizer: PreTrainedTokenizerBase) -> None:
+        name_stops(network, tokenizer)
+
+    def answerer(self, session: Session, tokenizer: PreTrainedTokenizerBase, settings: Any = None) -> Generator:
+        return Generator(session, tokenizer, settings or Sampling())
 
 
 def row_losses(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute
 
 from noria.common.errors import UserError
-from noria.data.batch.encoded import Encoded
+from noria.data.batch.encoded import Encoded, encode_texts
 from noria.data.batch.tokens import cached_tokens
 from noria.data.rows.rows import Rows
+from noria.metric.answers import Answers
 from noria.task.form import Form, Written
+from noria.task.outputs import Outputs
+from noria.task.requests import NO_NUMBER, Given
 from noria.task.text_classification import labels as label_room
+from noria.task.text_classification.reading import TextReading
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 log = logging.getLogger(__name__)
+pc: Any = pyarrow.compute  # its functions are made when it is imported: type checkers see none
+
+THRESHOLD = 0.5  # of several labels a row has each whose probability is above this
 
 Kind = Literal["single_label", "multi_label", "regression"]
 
@@ -30,6 +39,9 @@ class TextClassificationForm(Form):
         kind: `single_label`, `multi_label` or `regression`.
         labels: their names, in the order of the network's outputs; none yet, or none at all for a regression.
         texts: how many texts a row has: 1, or 2 for pairs.
+
+    Raises:
+        UserError: a value that is none of these.
     """
 
     needs = (("text", "label"),)
@@ -40,9 +52,21 @@ class TextClassificationForm(Form):
     }
 
     def __init__(self, kind: Kind = "single_label", labels: Sequence[str] = (), texts: int = 1) -> None:
+        if kind not in self.answers:
+            raise UserError(f"its kind is '{kind}', and should be one of {', '.join(self.answers)}.")
+        names = list(labels) if isinstance(labels, list | tuple) else [None]
+        if not all(isinstance(name, str) for name in names) or len({*names}) < len(names):
+            raise UserError("its labels are no list of different names.")
         self.kind = kind
         self.labels = [] if kind == "regression" else list(labels)
         self.texts = texts
+
+    def contents_of(self) -> dict[str, str]:
+        return self.answers[self.kind]
+
+    @property
+    def served(self) -> bool:
+        return True
 
     @property
     def votable(self) -> bool:
@@ -89,6 +113,108 @@ class TextClassificationForm(Form):
     def contents(self, rows: Rows) -> list[Iterable[str]]:
         texts = [column for column in _texts(rows) if column is not None]
         return [rows.table["id"], *texts, label_room.as_text(rows, self.kind)]
+
+    def decide(self, outputs: Outputs, encoded: Encoded, index: np.ndarray) -> pa.Table:
+        columns: dict[str, Any] = {"row": encoded.row[index]}
+        if encoded.labels is not None:
+            columns["label"] = self._named(encoded.labels[index])
+        scores = outputs["scores"]
+        assert isinstance(scores, np.ndarray)
+        columns["prediction"] = self._named(self._chosen(scores))
+        if self.kind != "regression":
+            ends = np.arange(len(scores) + 1, dtype=np.int32) * scores.shape[1]
+            columns["probabilities"] = pa.ListArray.from_arrays(ends, pa.array(scores.astype(np.float32).ravel()))
+        if "loss" in outputs:
+            columns["loss"] = outputs["loss"]
+        return pa.table(columns)
+
+    def made_up(self, encoded: Encoded) -> Outputs:
+        drawn = np.random.default_rng(0).random((len(encoded), max(1, len(self.labels))), dtype=np.float32)
+        if self.kind == "regression":
+            return {"scores": drawn[:, 0]}
+        return {"scores": drawn / drawn.sum(1, keepdims=True) if self.kind == "single_label" else drawn}
+
+    def read(self, table: pa.Table) -> Answers:
+        found: dict[str, np.ndarray] = {}
+        for name in ("label", "prediction"):
+            if name in table.column_names:
+                found[name] = self._coded(table[name])
+        if "probabilities" in table.column_names:
+            flat = pc.list_flatten(table["probabilities"].combine_chunks())
+            found["probabilities"] = np.asarray(flat, dtype=np.float32).reshape(len(table), -1)
+        if "loss" in table.column_names:
+            found["loss"] = np.asarray(table["loss"], dtype=np.float64)
+        return Answers(found, tuple(self.labels))
+
+    def reading(self, given: Given) -> TextReading:
+        return TextReading(given, self.texts)
+
+    def encode_requests(
+        self, requests: Sequence[Mapping[str, str]], tokenizer: PreTrainedTokenizerBase, max_length: int
+    ) -> Encoded:
+        texts = [request["text"] for request in requests]
+        pairs = [request["text_pair"] for request in requests] if self.texts > 1 else None
+        return encode_texts(tokenizer, texts, pairs, max_length)
+
+    def replies(self, outputs: Outputs, encoded: Encoded) -> list[dict[str, Any]]:
+        scores = outputs["scores"]
+        assert isinstance(scores, np.ndarray)
+        finite = [bool(np.isfinite(row).all()) for row in scores]
+        predicted = self._named(self._chosen(scores)).to_pylist()
+        found: list[dict[str, Any]] = []
+        for is_number, prediction, row in zip(finite, predicted, scores.tolist(), strict=True):
+            if not is_number:
+                found.append({"error": NO_NUMBER})
+            elif self.kind == "regression":
+                found.append({"prediction": prediction})
+            else:
+                shares = {name: round(share, 6) for name, share in zip(self.labels, row, strict=True)}
+                found.append({"prediction": prediction, "probabilities": shares})
+        return found
+
+    def _chosen(self, scores: np.ndarray) -> np.ndarray:
+        """Label numbers of probabilities (n, labels), zeros and ones (n, labels) of several labels, or the values."""
+        if self.kind == "single_label":
+            return scores.argmax(-1)
+        return (scores > THRESHOLD).astype(np.float32) if self.kind == "multi_label" else scores
+
+    def _named(self, coded: np.ndarray) -> pa.Array:
+        """Names, lists of names or numbers, for label numbers, zeros and ones, or values."""
+        if self.kind == "regression":
+            return pa.array(coded.astype(np.float64))
+        names = pa.array(self.labels, pa.string())
+        if self.kind == "single_label":
+            return names.take(pa.array(coded))
+        rows, numbers = np.nonzero(coded)
+        ends = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(coded)))]).astype(np.int32)
+        return pa.ListArray.from_arrays(ends, names.take(pa.array(numbers)))
+
+    def _coded(self, column: pa.ChunkedArray) -> np.ndarray:
+        """The other way round.
+
+        Raises:
+            UserError: a name is none of the labels, or the column holds something else.
+        """
+        column = column.combine_chunks()
+        kinds = {
+            "single_label": pa.types.is_string,
+            "multi_label": pa.types.is_list,
+            "regression": pa.types.is_floating,
+        }
+        if not kinds[self.kind](column.type):
+            raise UserError(f"These predictions hold {column.type}, which are no answers of task.kind={self.kind}.")
+        if self.kind == "regression":
+            return np.asarray(column, dtype=np.float64)
+        flat = column if self.kind == "single_label" else pc.list_flatten(column)
+        numbers = pc.index_in(flat, value_set=pa.array(self.labels, pa.string()))
+        if numbers.null_count:
+            other = flat.filter(pc.is_null(numbers))[0].as_py()
+            raise UserError(f"'{other}' is no label of this model, which has {', '.join(self.labels[:8])}.")
+        if self.kind == "single_label":
+            return np.asarray(numbers, dtype=np.int64)
+        coded = np.zeros((len(column), len(self.labels)), np.int64)
+        coded[np.asarray(pc.list_parent_indices(column)), np.asarray(numbers)] = 1
+        return coded
 
 
 def _texts(rows: Rows) -> tuple[Any, Any]:

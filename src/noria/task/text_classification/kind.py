@@ -2,73 +2,93 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
 import torch
 from annotated_types import Ge, Interval
 from torch import Tensor, nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 
 from noria.common.errors import UserError
-from noria.data.batch.encoded import Encoded
-from noria.metric.base import Metric
-from noria.task.base import Task
+from noria.data.batch.encoded import Encoded, padding_id
+from noria.model.pretrained import Pretrained
+from noria.task.kind import Batch, Kind
+from noria.task.text_classification.form import TextClassificationForm
 from noria.task.text_classification.objective import Objective, balanced_weights
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 NETWORK_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 
-class TextClassification(Task):
+class TextClassification(Kind):
     """Fine-tunes a sequence classifier.
 
     Args:
-        train_labels: those of all training examples, for `class_weights=balanced`.
-        num_labels: the width of the head.
         kind: `single_label`, `multi_label` or `regression`.
         label_smoothing: moves that much probability from the label to all classes alike.
         class_weights: one weight a class, in the order of the labels, or `balanced`.
-
-    Raises:
-        UserError: not as many weights as classes.
     """
 
-    form = "noria.task.text_classification.form.TextClassificationForm"
+    form_path = "noria.task.text_classification.form.TextClassificationForm"
     architectures = ("encoder", "decoder", "both")
+    packed: ClassVar[bool] = True
+    only_for: ClassVar[dict[str, tuple[str, ...]]] = {
+        "label_smoothing": ("single_label",),
+        "class_weights": ("single_label", "multi_label"),
+    }
+
+    form: TextClassificationForm
 
     def __init__(
         self,
-        network: nn.Module,
-        make_optimizer: Callable[[nn.Module], Optimizer],
-        make_scheduler: Callable[[Optimizer, int], LRScheduler],
-        metrics: Mapping[str, Metric],
-        total_steps: int,
-        train_labels: Tensor,
-        num_labels: int,
         *,
         kind: Literal["single_label", "multi_label", "regression"] = "single_label",
         label_smoothing: Annotated[float, Interval(ge=0, lt=1)] = 0.0,
         class_weights: list[Annotated[float, Ge(0)]] | Literal["balanced"] | None = None,
     ) -> None:
-        super().__init__(network, make_optimizer, make_scheduler, metrics, total_steps)
-        weights = None
-        if class_weights == "balanced":
-            weights = balanced_weights(kind, train_labels, num_labels)
-        elif class_weights is not None:
-            if len(class_weights) != num_labels:
+        self.form = TextClassificationForm(kind)
+        self.label_smoothing = label_smoothing
+        self.class_weights = class_weights
+        self._weights: Tensor | None = None
+
+    @property
+    def objective(self) -> Objective:
+        """The loss that is learnt from."""
+        return Objective(self.form.kind, self._weights, self.label_smoothing)
+
+    def network(self, pretrained: Pretrained, tokenizer: PreTrainedTokenizerBase) -> nn.Module:
+        made: nn.Module = pretrained.classifier(list(self.form.labels), self.form.kind, padding_id(tokenizer))
+        return made
+
+    def settle(self, train: Encoded) -> None:
+        names = len(self.form.labels)
+        if self.class_weights == "balanced":
+            assert train.labels is not None
+            self._weights = balanced_weights(self.form.kind, torch.from_numpy(train.labels), names)
+        elif self.class_weights is not None:
+            if len(self.class_weights) != names:
                 raise UserError(
-                    f"task.class_weights gives {len(class_weights)} weights for {num_labels} labels: give one a label."
+                    f"task.class_weights gives {len(self.class_weights)} weights for {names} labels: give one a label."
                 )
-            weights = torch.tensor(class_weights, dtype=torch.float32)
-        self.objective = Objective(kind, weights, label_smoothing)
+            self._weights = torch.tensor(self.class_weights, dtype=torch.float32)
 
-    def step(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        logits = self.network(**{key: batch[key] for key in NETWORK_INPUTS if key in batch}).logits
-        losses, weights = self.objective.losses(logits, batch["labels"])
-        return self.objective.scores(logits.detach()), batch["labels"], losses, weights
+    def forward(self, network: nn.Module, batch: Batch) -> Tensor:
+        logits: Tensor = network(**{name: batch[name] for name in NETWORK_INPUTS if name in batch}).logits
+        return logits
 
-    def row_weights(self, rows: Encoded) -> np.ndarray:
-        assert rows.labels is not None
-        return self.objective.weights(torch.from_numpy(rows.labels)).numpy()
+    def losses(self, made: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        return self.objective.losses(made, batch["labels"])
+
+    def outputs(self, made: Tensor, batch: Batch) -> dict[str, np.ndarray]:
+        plain, logits = Objective(self.form.kind), made.detach().float().cpu()
+        found = {"scores": plain.scores(logits).numpy()}
+        if "labels" in batch:
+            found["loss"] = plain.losses(logits, batch["labels"].cpu())[0].numpy()
+        return found
+
+    def weights(self, encoded: Encoded) -> np.ndarray:
+        assert encoded.labels is not None
+        weights: np.ndarray = self.objective.weights(torch.from_numpy(encoded.labels)).numpy()
+        return weights

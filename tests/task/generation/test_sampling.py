@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from noria.inference.sampling import Sampling, processors
+from noria.task.generation.sampling import Sampling, processors
 
 CPU = torch.device("cpu")
 SHARES = torch.tensor([0.5, 0.3, 0.15, 0.05])

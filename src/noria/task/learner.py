@@ -1,10 +1,12 @@
-"""The shared step of every task: forward, loss, what the loss is divided by. Knows no particular loss."""
+"""The only LightningModule: exact sums of the losses of a kind of work, over batches, ranks and resumes.
+
+Knows no particular loss.
+"""
 
 from __future__ import annotations
 
 import logging
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,15 +20,17 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from noria.data.batch.encoded import Encoded
 from noria.metric.base import Metric
-from noria.model.counts import Counts, counts_of_mask
+from noria.model.counts import Counts
 from noria.model.shard import shard
+from noria.task.kind import Batch, Kind
+from noria.task.outputs import Outputs, Ragged, joined
 
 log = logging.getLogger(__name__)
 
 NOTHING_COUNTS = "all rows of the validation set have weight 0"
 
 
-class Task(pl.LightningModule, ABC):
+class Learner(pl.LightningModule):
     """A network, its loss, and how it is optimised.
 
     The loss of an optimiser step is the sum over its examples divided by what counts in them (examples, or the
@@ -41,24 +45,30 @@ class Task(pl.LightningModule, ABC):
     It is not logged then.
 
     Args:
-        network: takes the tensors of a batch, gives logits.
+        network: as the kind has made it.
+        kind: what is learnt, and from what loss.
         make_optimizer: network -> optimizer.
         make_scheduler: (optimizer, total optimiser steps) -> schedule, stepped once an optimiser step.
         metrics: by name; measured over all validation examples at once.
         total_steps: optimiser steps of the whole run. Counted by the stage: asking Lightning for
             `estimated_stepping_batches` drops the data loader's state on resume.
+        validated: the examples of the validation set, where metrics are measured on it.
     """
 
     def __init__(
         self,
         network: nn.Module,
+        kind: Kind,
         make_optimizer: Callable[[nn.Module], Optimizer],
         make_scheduler: Callable[[Optimizer, int], LRScheduler],
         metrics: Mapping[str, Metric],
         total_steps: int,
+        validated: Encoded | None = None,
     ) -> None:
         super().__init__()
         self.network = network
+        self.kind = kind
+        self._validated = validated
         self._make_optimizer = make_optimizer
         self._make_scheduler = make_scheduler
         self._metrics = dict(metrics)
@@ -69,21 +79,13 @@ class Task(pl.LightningModule, ABC):
         self._step_sums = torch.zeros(2, dtype=torch.float64)
         self._counts = True  # whether anything counts in the running optimiser step
         self._told = False  # that there are steps in which nothing does
-        self._seen: list[tuple[Tensor, ...]] = []
+        self._seen: list[tuple[dict[str, np.ndarray], Mapping[str, np.ndarray | Ragged]]] = []
         self.no_value: dict[str, str] = {}
         self.execution: dict[str, Any] = {}  # how the network is executed; a resumed run goes on with it
 
-    @abstractmethod
-    def step(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Of one batch: scores (batch, …) and labels (batch, …) for the metrics, losses and weights (batch,)."""
-
-    @abstractmethod
-    def row_weights(self, rows: Encoded) -> np.ndarray:
-        """What each row counts with (rows,): the weights that `step` gives, known without a forward."""
-
-    def counts(self, batch: dict[str, Tensor]) -> Counts:
+    def counts(self, batch: Batch) -> Counts:
         """What of a batch counts as work done."""
-        return counts_of_mask(batch["attention_mask"])
+        return self.kind.counts(batch)
 
     def configure_model(self) -> None:
         if self.device_mesh is not None:  # strategy=fsdp
@@ -99,7 +101,7 @@ class Task(pl.LightningModule, ABC):
         self._counts = float(batch["step_weight"]) > 0
 
     def training_step(self, batch: dict[str, Any], batch_index: int) -> Tensor:
-        _, _, losses, weights = self.step(batch)
+        losses, weights = self.kind.losses(self.kind.forward(self.network, batch), batch)
         weights = weights * (batch["index"] >= 0)  # a filler counts nowhere
         total = (losses * weights).sum()
         sums = torch.stack([total.detach(), weights.sum()]).to(self._train_sums)
@@ -147,32 +149,46 @@ class Task(pl.LightningModule, ABC):
             del shown[name]
 
     def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
-        self._seen.append(tuple(t.cpu() for t in (batch["index"], *self.step(batch))))
+        made = self.kind.forward(self.network, batch)
+        losses, weights = self.kind.losses(made, batch)
+        # in fp32: precision=bf16-true makes bf16 of them, which counts no further than 256
+        sums = {"index": batch["index"], "losses": losses.detach().float(), "weights": weights.float()}
+        outputs = self.kind.outputs(made, batch) if self._metrics else {}
+        self._seen.append(({name: values.cpu().numpy() for name, values in sums.items()}, outputs))
 
     def on_validation_epoch_end(self) -> None:
-        scores, labels, losses, weights = self._gather_seen()
+        sums, outputs = self._gather_seen()
         self._seen.clear()
         self.no_value = {}
+        losses, weights = (torch.from_numpy(sums[name]) for name in ("losses", "weights"))
         # Every rank has measured the same examples, so there is nothing to synchronise.
         if (weight := weights.sum()) == 0:
             self.no_value["val/loss"] = NOTHING_COUNTS
         else:
             self.log("val/loss", (losses * weights).sum() / weight, prog_bar=True)
+        if not self._metrics:
+            return
+        assert self._validated is not None, "metrics are measured on examples that the learner is told of"
+        form = self.kind.form
+        answers = form.read(form.decide(outputs, self._validated, sums["index"]))
         for name, metric in self._metrics.items():
-            value = metric(scores, labels)
-            if math.isnan(value) and (why := metric.undefined(scores, labels)):
+            value = metric(answers)
+            if math.isnan(value) and (why := metric.undefined(answers)):
                 self.no_value[f"val/{name}"] = why
             else:
                 self.log(f"val/{name}", value, prog_bar=True)
 
-    def _gather_seen(self) -> list[Tensor]:
+    def _gather_seen(self) -> tuple[dict[str, np.ndarray], Outputs]:
+        """Index, losses and weights of all validation examples, over all ranks, and their outputs, in order."""
         parts = [self._seen]
         if dist.is_available() and dist.is_initialized():
             parts = [[] for _ in range(dist.get_world_size())]
             dist.all_gather_object(parts, self._seen)  # parts may be uneven
-        index, *columns = (torch.cat(column) for column in zip(*(row for part in parts for row in part), strict=True))
-        rows = index.argsort()[int((index < 0).sum()) :]  # in their own order, less the fillers
-        return [column[rows] for column in columns]
+        seen = [batch for part in parts for batch in part]
+        index = np.concatenate([sums["index"] for sums, _ in seen])
+        order = index.argsort(kind="stable")[int((index < 0).sum()) :]  # less the fillers
+        sums = joined([sums for sums, _ in seen], order)
+        return {name: np.asarray(values) for name, values in sums.items()}, joined([o for _, o in seen], order)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         ranks = [self._train_sums.tolist()]

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from noria.inference.device import autocast, placed
+from noria.model.session import autocast, placed
 from noria.trainer.device import pick_device
 
 CPU = torch.device("cpu")

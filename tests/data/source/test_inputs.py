@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from noria.common.errors import UserError
-from noria.inference.inputs import read_inputs
+from noria.data.source.inputs import read_inputs
 
 
 def test_plain_lines_keep_their_places(tmp_path: Path) -> None:

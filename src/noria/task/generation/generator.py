@@ -1,4 +1,4 @@
-"""Lets an artifact's decoder answer prompts, in batches or piece by piece. Knows neither files nor terminals."""
+"""Lets a decoder answer prompts, in batches or piece by piece. Knows neither files nor terminals."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from queue import SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -14,7 +14,6 @@ from torch import Tensor
 from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
 from transformers.generation.streamers import BaseStreamer
 
-from noria.artifact.bundle import Artifact
 from noria.common.errors import UserError
 from noria.data.batch.batches import epoch_batches
 from noria.data.batch.encoded import padding_id
@@ -22,40 +21,41 @@ from noria.data.chat.chat import asked
 from noria.data.chat.messages import BadConversationError
 from noria.data.chat.stops import stop_tokens
 from noria.data.chat.template import Runaway
-from noria.inference.device import autocast, placed
-from noria.inference.prompts import Prompt, conversation
-from noria.inference.sampling import Sampling, processors
 from noria.model.limits import embeddings
 from noria.model.padding import generates_beside
+from noria.model.session import Session
+from noria.task.generation.prompts import Prompt, conversation
+from noria.task.generation.sampling import Sampling, processors
+from noria.task.requests import Unanswerable
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
-class BadPrompt(UserError):
+class BadPrompt(Unanswerable):
     """A prompt that cannot be answered, while others can."""
 
 
 class Generator:
-    """Answers of one artifact's decoder on one device.
+    """Answers of one decoder.
 
     A prompt is a text, from which the model goes on, or a conversation, which goes through the tokenizer's chat
     template. An answer ends at the end of text, at the end of the turn, or after `max_new_tokens`. What the model's
     own `generation_config.json` says counts only for where to stop: `sampling` says the rest.
 
     Args:
-        artifact: the opened artifact; its network is moved to the device.
-        precision: a name of Lightning's: `32-true`, `bf16-mixed`, `bf16-true`, `16-mixed`.
-        device: where to run.
+        session: the network, where it runs.
         sampling: how to choose tokens.
 
     Raises:
         UserError: `max_new_tokens` leaves no room for a prompt.
     """
 
-    def __init__(self, artifact: Artifact, precision: str, device: torch.device, sampling: Sampling) -> None:
+    def __init__(self, session: Session, tokenizer: PreTrainedTokenizerBase, sampling: Sampling) -> None:
         self.sampling = sampling
-        self._tokenizer = artifact.tokenizer
-        self._device = device
-        self._precision = precision
-        self._network: Any = placed(artifact.network, precision, device)
+        self._tokenizer = tokenizer
+        self._session = session
+        self._network = session.network
         # Models without absolute limits have none: as long as memory allows.
         context = getattr(self._network.config.get_text_config(), "max_position_embeddings", None)
         self._room = None if context is None else int(context) - sampling.max_new_tokens
@@ -68,7 +68,7 @@ class Generator:
         try:
             self._stops = stop_tokens(self._tokenizer, self._network)
         except Runaway as said:
-            raise UserError(f"{artifact.folder}: {said}") from None
+            raise UserError(f"{self._network.config.name_or_path}: {said}") from None
         pad = padding_id(self._tokenizer)
         self._config = GenerationConfig(
             max_new_tokens=sampling.max_new_tokens, do_sample=False, eos_token_id=self._stops or None, pad_token_id=pad
@@ -117,6 +117,31 @@ class Generator:
                 f"{self.sampling.max_new_tokens:,} (stage.generation.max_new_tokens)"
             )
         return list(ids)
+
+    def answer(
+        self, requests: Sequence[Prompt], batch_size: int, numbers: Sequence[int] | None = None
+    ) -> list[dict[str, Any]]:
+        """The `response` to each prompt, or an `error` where it cannot be answered."""
+        numbers = range(len(requests)) if numbers is None else numbers
+        found: list[dict[str, Any]] = [{} for _ in requests]
+        good = []
+        for place, prompt in enumerate(requests):
+            if said := self.problem(prompt):
+                found[place] = {"error": said}
+            else:
+                good.append(place)
+        texts = self.generate([requests[p] for p in good], batch_size, numbers=[numbers[p] for p in good])
+        for place, text in zip(good, texts, strict=True):
+            found[place] = {"response": text}
+        return found
+
+    def problem(self, request: Prompt) -> str | None:
+        """Why a prompt cannot be answered; None where it can. Raises as `encode` where no prompt could be."""
+        try:
+            self.encode(request)
+        except BadPrompt as problem:
+            return str(problem)
+        return None
 
     def generate(
         self,
@@ -210,13 +235,14 @@ class Generator:
         for row, ids in enumerate(prompts):  # at the right end, where the answer goes on
             input_ids[row, width - len(ids) :] = torch.tensor(ids)
             attention_mask[row, width - len(ids) :] = 1
-        input_ids, attention_mask = input_ids.to(self._device), attention_mask.to(self._device)
-        with autocast(self._precision, self._device):
+        device = self._session.device
+        input_ids, attention_mask = input_ids.to(device), attention_mask.to(device)
+        with self._session.context():
             out = self._network.generate(
                 input_ids=input_ids,
                 attention_mask=attention_mask,
                 generation_config=self._config,
-                logits_processor=processors(self.sampling, attention_mask, numbers, self._device),
+                logits_processor=processors(self.sampling, attention_mask, numbers, device),
                 stopping_criteria=StoppingCriteriaList([_Closed(closed)] if closed else []),
                 streamer=streamer,
             )

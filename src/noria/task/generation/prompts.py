@@ -27,7 +27,7 @@ from noria.data.chat.messages import (
     tools_of,
 )
 from noria.data.source.files import read_rows
-from noria.inference.inputs import read_records
+from noria.data.source.inputs import read_records
 
 INSTRUCTION = "instruction"  # the column of Alpaca-like files, which has a column `input` beside it
 

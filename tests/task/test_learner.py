@@ -16,6 +16,7 @@ from noria.metric.accuracy import Accuracy
 from noria.metric.f1 import F1
 from noria.optimizer.sgd import sgd
 from noria.scheduler.linear import linear
+from noria.task.learner import Learner
 from noria.task.text_classification.kind import TextClassification
 
 WEIGHTS = [0.2, 1.0, 5.0]  # so uneven that a mean of means would be far off
@@ -23,15 +24,17 @@ CLASS_WEIGHTS = torch.tensor(WEIGHTS)
 
 
 @pytest.fixture
-def task(bag: Callable[[int], torch.nn.Module]) -> Callable[..., TextClassification]:
+def task(bag: Callable[[int], torch.nn.Module], examples: Callable[..., Any], rows: Any) -> Callable[..., Learner]:
     """task(lr, steps): three classes, weighted."""
 
-    def made(lr: float = 1e-30, steps: int = 100, **options: Any) -> TextClassification:
+    def made(lr: float = 1e-30, steps: int = 100, **options: Any) -> Learner:
         make = partial(sgd, lr=lr, momentum=0.0, weight_decay=0.0)
-        metrics = {"accuracy": Accuracy("single_label", 3), "f1": F1("single_label", 3)}
+        metrics = {"accuracy": Accuracy(), "f1": F1()}
         schedule = partial(linear, warmup_steps=0.0)
-        options = {"class_weights": WEIGHTS, **options}
-        return TextClassification(bag(3), make, schedule, metrics, steps, torch.zeros(1), 3, **options)
+        kind = TextClassification(**{"class_weights": WEIGHTS, **options})
+        kind.form.labels = ["a", "b", "c"]
+        kind.settle(examples(rows))
+        return Learner(bag(3), kind, make, schedule, metrics, steps, examples(rows))
 
     return made
 
@@ -50,7 +53,7 @@ class Watch(Callback):
         self.losses.append(pl_module.train_loss())
 
 
-def by_hand(task: TextClassification, rows: dict[str, torch.Tensor]) -> float:
+def by_hand(task: Learner, rows: dict[str, torch.Tensor]) -> float:
     with torch.no_grad():
         logits = task.network(input_ids=rows["input_ids"], attention_mask=rows["attention_mask"]).logits
     return float(torch.nn.functional.cross_entropy(logits.double(), rows["labels"], torch.tensor(WEIGHTS).double()))

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from noria.common.errors import UserError
-from noria.inference.prompts import Fields, conversation, prompt_of, read_prompts, reference_of
+from noria.task.generation.prompts import Fields, conversation, prompt_of, read_prompts, reference_of
 
 HI = [{"role": "user", "content": "Hi"}]
 

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 import torch
+from tests.artifacts import generator
 from transformers import GenerationConfig
 
 from noria.artifact.bundle import Artifact, open_artifact
 from noria.common.errors import UserError
-from noria.inference.generator import BadPrompt, Generator
-from noria.inference.prompts import Prompt
-from noria.inference.sampling import Sampling
+from noria.task.generation.generator import BadPrompt, Generator
+from noria.task.generation.prompts import Prompt
+from noria.task.generation.sampling import Sampling
 
 CPU = torch.device("cpu")
 PROMPTS: list[Prompt] = [
@@ -24,7 +25,7 @@ PROMPTS: list[Prompt] = [
 
 
 def make(artifact: Artifact, **settings: Any) -> Generator:
-    return Generator(artifact, "32-true", CPU, Sampling(**{"max_new_tokens": 24, **settings}))
+    return generator(artifact, Sampling(**{"max_new_tokens": 24, **settings}))
 
 
 def stopping(folder: Path, **settings: Any) -> Generator:

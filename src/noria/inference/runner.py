@@ -1,0 +1,153 @@
+"""Runs an artifact over examples: the one path that measuring, predicting, serving and every check share.
+
+Knows neither where the rows come from nor what becomes of the numbers.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from hydra.utils import get_class
+
+from noria.artifact.bundle import Artifact
+from noria.data.batch.batches import epoch_batches
+from noria.data.batch.encoded import Encoded
+from noria.data.module import DataModule
+from noria.data.rows.split import KEY, keyed
+from noria.inference.evaluation import Evaluation
+from noria.metric.base import Metric
+from noria.model.session import Session
+from noria.task.form import FORM
+from noria.task.kind import Answerer
+from noria.task.outputs import Outputs, joined
+
+
+class Runner:
+    """One artifact's answers on one device.
+
+    Args:
+        artifact: the opened artifact; its network is moved to the device.
+        precision: a name of Lightning's: `32-true`, `bf16-mixed`, `bf16-true`, `16-mixed`.
+        device: where to run.
+        settings: how texts are generated, where the artifact generates any.
+    """
+
+    def __init__(self, artifact: Artifact, precision: str, device: torch.device, settings: Any = None) -> None:
+        self.kind, self.form = artifact.kind, artifact.form
+        self._tokenizer = artifact.tokenizer
+        self._max_length = int(artifact.facts["max_length"])
+        self._settings = settings
+        self._session = Session(artifact.network, precision, device, packed=artifact.kind.packed)
+
+    @torch.inference_mode()
+    def outputs(self, encoded: Encoded, batch_size: int, advance: Callable[[int], Any] = lambda rows: None) -> Outputs:
+        """What the network says of all examples, in their order.
+
+        Batches are of near-equal length, so that little is computed on padding.
+
+        Args:
+            advance: told the number of examples after each batch, for a progress bar.
+
+        Raises:
+            UserError: an example that the network cannot read.
+        """
+        network, kind = self._session.network, self.kind
+        kind.check(network, self._tokenizer, encoded, "The texts")
+        parts, seen = [], [np.empty(0, np.int64)]
+        for whole in epoch_batches(np.asarray(encoded.lengths), batch_size, seed=0, epoch=0, shuffle=False):
+            size = kind.at_once(network, max(int(encoded.lengths[whole].max()), 1)) or len(whole)
+            for rows in (whole[start : start + size] for start in range(0, len(whole), size)):
+                batch = self._session.moved(encoded[rows])
+                with self._session.context():
+                    made = kind.forward(network, batch)
+                parts.append(kind.outputs(made, batch))
+                seen.append(rows)
+            advance(len(whole))
+        return joined(parts, np.argsort(np.concatenate(seen)))
+
+    def measure(
+        self,
+        data: DataModule,
+        split: str,
+        metrics: Mapping[str, Metric],
+        batch_size: int,
+        advance: Callable[[int], Any] = lambda rows: None,
+    ) -> Evaluation:
+        """Runs over every example of a split once.
+
+        The loss is the plain one: no class weights, no label smoothing, so that runs trained with other losses can be
+        compared.
+        """
+        encoded, rows = data.encoded(split), data.splits[split]
+        decided = self.form.decide(self.outputs(encoded, batch_size, advance), encoded, np.arange(len(encoded)))
+        owner, answered = np.asarray(decided["row"]), decided.drop_columns(["row"])
+        answers = self.form.read(answered)
+        always = {name: get_class(path)() for name, path in self.form.measured.items()}
+        estimates = {name: metric.estimate(answers) for name, metric in always.items() if metric.fits(answers)}
+        estimates = {name: found for name, found in estimates.items() if name == "loss" or not math.isnan(found.value)}
+        for name, metric in metrics.items():
+            estimates.setdefault(name, metric.estimate(answers))
+        columns = {
+            "id": pa.array(_piece_ids(rows.ids, owner)),
+            "key": keyed(rows).table[KEY].take(pa.array(owner)),
+            "split": pa.array([split] * len(owner)),
+            **{name: answered[name] for name in answered.column_names},
+        }
+        described = json.dumps({"form": self.form.path(), "settings": self.form.settings()})
+        return Evaluation(split, estimates, pa.table(columns).replace_schema_metadata({FORM: described.encode()}))
+
+    @cached_property
+    def answerer(self) -> Answerer:
+        """What answers requests."""
+        made = self.kind.answerer(self._session, self._tokenizer, self._settings)
+        return _Deciding(self) if made is None else made
+
+    def answer(
+        self, requests: Sequence[Any], batch_size: int, numbers: Sequence[int] | None = None
+    ) -> list[dict[str, Any]]:
+        """An answer to each request of the form's shape, in their order, or an `error`.
+
+        Args:
+            numbers: of the requests in the whole input; by them random numbers are drawn, where there are any.
+        """
+        return self.answerer.answer(requests, batch_size, numbers)
+
+    def encoded(self, requests: Sequence[Any]) -> Encoded:
+        """The tokens of requests."""
+        return self.form.encode_requests(requests, self._tokenizer, self._max_length)
+
+
+class _Deciding:
+    """Answers that are decided from what the network says of a request as a whole."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+
+    def answer(
+        self, requests: Sequence[Any], batch_size: int, numbers: Sequence[int] | None = None
+    ) -> list[dict[str, Any]]:
+        if not requests:
+            return []
+        encoded = self._runner.encoded(requests)
+        outputs = self._runner.outputs(encoded, batch_size)
+        return self._runner.form.replies(outputs, encoded)
+
+    def problem(self, request: Any) -> str | None:
+        return None
+
+
+def _piece_ids(ids: Sequence[str], row: np.ndarray) -> list[str]:
+    """The ids of answers, of which several may be of pieces of one row: those end in #1, #2, …"""
+    pieces, seen = np.bincount(row, minlength=len(ids)), [0] * len(ids)
+    named = []
+    for number in row.tolist():
+        seen[number] += 1
+        named.append(ids[number] if pieces[number] == 1 else f"{ids[number]}#{seen[number]}")
+    return named

@@ -1,0 +1,1 @@
+"""Texts that a model writes: prompts, how the next token is chosen, and answers in batches or piece by piece."""

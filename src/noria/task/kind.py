@@ -1,0 +1,145 @@
+"""The half of a kind of work that needs a network: which one, its loss, and what of its outputs decides an answer."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, runtime_checkable
+
+import numpy as np
+from torch import Tensor, nn
+
+from noria.data.batch.encoded import Encoded
+from noria.model.counts import Counts, counts_of_mask
+from noria.model.pretrained import Pretrained
+from noria.model.session import Session
+from noria.task.form import Form
+from noria.task.outputs import Ragged
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+Batch = dict[str, Tensor]
+
+
+class Answerer(Protocol):
+    """What answers the requests of users."""
+
+    def answer(
+        self, requests: Sequence[Any], batch_size: int, numbers: Sequence[int] | None = None
+    ) -> list[dict[str, Any]]:
+        """An answer to each request, or an `error`; its number decides its random numbers, where there are any."""
+
+    def problem(self, request: Any) -> str | None:
+        """Why a request cannot be answered; None where it can."""
+
+
+@runtime_checkable
+class Streaming(Answerer, Protocol):
+    """What can show an answer while it comes."""
+
+    def stream(self, request: Any, number: int = 0) -> Iterator[str]:
+        """The answer in pieces, each as soon as it is certain; closing the iterator ends the work."""
+
+
+class Kind(ABC):
+    """What is learnt, as a plain object that the config builds: values in, no config.
+
+    The class attributes are literals: the check of a config reads them from the source, without an import.
+
+    Attributes:
+        form_path: the dotted path of the other half, which needs no torch.
+        architectures: what a model may be (`model.architecture`).
+        only_for: keys of the config that mean something only with some values of its key `kind`.
+        packed: its networks read whole texts and may run on rows without their padding.
+        keeps_dtype: an artifact's weights keep the type in which the base model came.
+        batch_size, chunk: requests that are answered at once, and batches that are read before the first is answered.
+        form: the other half itself.
+    """
+
+    form_path: ClassVar[str] = ""
+    architectures: ClassVar[tuple[str, ...]] = ()
+    only_for: ClassVar[dict[str, tuple[str, ...]]] = {}
+    packed: ClassVar[bool] = False
+    keeps_dtype: ClassVar[bool] = False
+    batch_size: ClassVar[int] = 64
+    chunk: ClassVar[int] = 32
+
+    form: Form
+
+    @classmethod
+    def of(cls, form: Form) -> Self:
+        """The kind as an artifact needs it: to measure and to answer, not to train."""
+        kind = cls()
+        kind.form = form
+        return kind
+
+    @abstractmethod
+    def network(self, pretrained: Pretrained, tokenizer: PreTrainedTokenizerBase) -> nn.Module:
+        """The network that a model gives for this work.
+
+        Raises:
+            UserError: the model has none.
+        """
+
+    def settle(self, train: Encoded) -> None:  # noqa: B027
+        """Takes from the training rows what the loss depends on, such as how frequent each class is.
+
+        Raises:
+            UserError: keys of the config do not fit these rows.
+        """
+
+    def check(  # noqa: B027
+        self, network: nn.Module, tokenizer: PreTrainedTokenizerBase, encoded: Encoded, where: str
+    ) -> None:
+        """Finds rows that the network cannot read.
+
+        Raises:
+            UserError: it says what they hold; `where` is what they are called.
+        """
+
+    @abstractmethod
+    def forward(self, network: nn.Module, batch: Batch) -> Tensor:
+        """What the network makes of a batch."""
+
+    @abstractmethod
+    def losses(self, made: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The loss of each example, by which it is learnt, and the weight that it counts with, both (batch,).
+
+        The loss of a step, of an epoch, of any set is `(losses * weights).sum() / weights.sum()`.
+        """
+
+    @abstractmethod
+    def outputs(self, made: Tensor, batch: Batch) -> Mapping[str, np.ndarray | Ragged]:
+        """What of it decides the answers, on the host and no larger than needed, for each example of the batch.
+
+        Where the batch has targets the plain loss is among it: without class weights or smoothing, so that runs
+        trained with other losses can be compared.
+        """
+
+    @abstractmethod
+    def weights(self, encoded: Encoded) -> np.ndarray:
+        """What each example counts with (examples,): the weights that `losses` gives, known without a forward."""
+
+    def counts(self, batch: Batch) -> Counts:
+        """What of a batch counts as work done."""
+        return counts_of_mask(batch["attention_mask"])
+
+    def sample_settings(self, network: nn.Module) -> Any:
+        """The settings with which `answerer` answers some prompts of the data, to show what the model says."""
+        return None
+
+    def at_once(self, network: nn.Module, longest: int) -> int | None:
+        """How many examples of that many tokens a forward may take, where memory bounds it before the batch size."""
+        return None
+
+    def finish(self, network: nn.Module, tokenizer: PreTrainedTokenizerBase) -> None:  # noqa: B027
+        """Writes into a network's own config what others need that open it, before it is saved."""
+
+    def answerer(self, session: Session, tokenizer: PreTrainedTokenizerBase, settings: Any = None) -> Answerer | None:
+        """What answers requests one after the other; None where answers are decided from `outputs`.
+
+        Args:
+            settings: how texts are generated, where they are (`noria.task.generation.sampling.Sampling`).
+        """
+        return None
