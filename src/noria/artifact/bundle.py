@@ -21,6 +21,7 @@ from noria.common.errors import UserError
 from noria.common.mapping_file import read_mapping
 from noria.common.names import ARTIFACT_FILE
 from noria.common.swap import replace_folder
+from noria.config.moved import moved
 from noria.config.trust import is_component
 from noria.model.peft import is_adapted
 from noria.model.pretrained import Pretrained
@@ -138,6 +139,7 @@ def read_facts(folder: Path) -> dict[str, Any]:
         ) from None
     if facts.get("format") == 1:
         facts = upgraded(facts)
+    facts = moved(facts)
     if facts.get("format", FORMAT) != FORMAT:
         raise UserError(f"{path} has format {facts['format']}; this Noria reads format {FORMAT}. Update Noria.")
     if missing := [key for key in NEEDED if key not in facts]:

@@ -24,6 +24,7 @@ from noria.common.mapping_file import read_mapping
 from noria.common.names import ARTIFACT_FILE, CHAMPION
 from noria.common.paths import conf_dir
 from noria.config.masking import lost, without_passwords
+from noria.config.moved import move_targets, moved
 
 # Not taken over: they belong to the machine and the moment, or say where a run keeps its own files.
 OF_THE_MOMENT = ("stage", "paths", "resume", "artifact", "input", "sweep")
@@ -59,6 +60,7 @@ class Start:
         Raises:
             UserError: it does not fit the artifact.
         """
+        move_targets(cfg)
         if self.kept is not None:
             self.kept.settle(cfg)
         chosen = {name: choice for name, choice in composed.items() if not name.startswith("hydra/")}
@@ -80,11 +82,10 @@ def find_start(argv: list[str]) -> Start:
     artifact, resume = _folder(typed.get("artifact")), _folder(typed.get("resume"))
     if artifact is not None and (artifact / CHAMPION).is_symlink():  # a registry: its champion's config
         artifact = artifact / CHAMPION
-    kept = None
+    saved: dict[str, Any] = {}
     if artifact is not None and (artifact / ARTIFACT_FILE).is_file():
         saved = read_mapping(artifact / ARTIFACT_FILE)
         config, choices = saved.get("config"), saved.get("choices") or {}
-        kept = Kept.of(saved, typed, artifact)
         where = str(artifact / ARTIFACT_FILE)
     elif resume is not None and (resume / "config.yaml").is_file():
         config, choices, where = read_mapping(resume / "config.yaml"), _choices(resume), str(resume / "config.yaml")
@@ -93,7 +94,8 @@ def find_start(argv: list[str]) -> Start:
     from noria.config import trust  # slow, and needed only here
 
     trust.refuse_malformed(config, choices, _groups(), where)
-    config = without_passwords(config)
+    config = moved(without_passwords(config))
+    kept = Kept.of({**saved, "config": config}, typed, artifact) if saved and artifact is not None else None
     dropped = (*OF_THE_MOMENT, *(OF_A_FIT if artifact is not None else ()))
     replaced = [group for group in _groups() if group in typed]
     base = {key: value for key, value in config.items() if key not in dropped and key not in replaced}

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from noria.common.errors import UserError, did_you_mean
+from noria.config.moved import moved
 from noria.tracking.record_file import DONE, FILE, PREDICTIONS, read_record
 
 MEASURED = ("fit", "evaluate")  # the stages that leave predictions
@@ -28,7 +29,7 @@ class Run:
 
     @property
     def config(self) -> dict[str, Any]:
-        return dict(self.record["config"])
+        return dict(moved(self.record["config"]))
 
     @property
     def seed(self) -> int:

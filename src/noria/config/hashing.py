@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from noria.config.masking import masked, without_passwords
+from noria.config.moved import moved
 
 DOES_NOT_MATTER = (
     # where things go and what they are called
@@ -62,7 +63,7 @@ def what_matters(config: dict[str, Any]) -> dict[str, Any]:
     """The resolved config without `DOES_NOT_MATTER`, passwords, paths inside the run folder and empty groups."""
     paths = config.get("paths")
     run_dir = paths.get("run_dir") if isinstance(paths, dict) else None
-    return _without(without_passwords(masked(config)), "", str(run_dir or ""))
+    return _without(without_passwords(masked(moved(config))), "", str(run_dir or ""))
 
 
 def config_hash(config: dict[str, Any]) -> str:
