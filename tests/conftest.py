@@ -8,6 +8,7 @@ import os
 import random
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import NormalDist
 from types import ModuleType
@@ -294,6 +295,18 @@ LABELS = ["negative", "positive"]
 
 
 FORM = "noria.task.text_classification.form.TextClassificationForm"
+
+
+def answered(
+    key: str, text: str | None, label: Any, probabilities: dict[str, float], pair: str | None = None, version: str = "1"
+) -> Any:
+    """A kept prediction of a classifier, of now."""
+    from noria.feedback.records import Prediction
+
+    request = {"text": text} if pair is None else {"text": text, "text_pair": pair}
+    answer = {"label": label, "probabilities": probabilities}
+    kept = None if text is None else request
+    return Prediction(key, version, FORM, kept, answer, 1.0, "shop", datetime.now(UTC))
 
 
 def make_run(

@@ -152,8 +152,11 @@ def kills(folder: Path, artifact: Path, url: str, count: int, draw: random.Rando
 def missing(url: str, predictions: dict[str, str], feedback: dict[str, str]) -> int:
     """How much of what was acknowledged is not in the database as it was acknowledged."""
     store = Store(url)
-    texts = {row.id: row.text for row in store.predictions()}
-    labels = {row.prediction.id: row.label for row in store.corrections()}
+    texts = {row.id: (row.request or {}).get("text") for row in store.predictions()}
+    labels = {
+        row.prediction.id: row.prediction.answer["label"] if row.correct else row.correction
+        for row in store.corrections()
+    }
     store.close()
     return sum(texts.get(name) != text for name, text in predictions.items()) + sum(
         labels.get(name) != label for name, label in feedback.items()

@@ -38,6 +38,7 @@ from noria.feedback.store import Prediction, Store
 from noria.registry.registry import FACTS, HISTORY, VERSIONS, Registry, Version
 
 LABELS = ("bad", "good")
+FORM = "noria.task.text_classification.form.TextClassificationForm"
 ROWS = 240
 STEPS = ("adding", "added", "promoted")  # of writing the registry, as it is seen from outside
 LOOKS = {"status": "champion: {} of ", "history": " {} (champion) "}
@@ -142,12 +143,13 @@ class Wheel:
         for number in range(ROWS):
             right, wrong = LABELS if (number + len(self.champions)) % 2 else LABELS[::-1]
             text = f"{'zebra violin' if number % 2 else 'quartz pepper'} number {number}"
-            shares = {wrong: 0.6, right: 0.4}
-            made.append(Prediction(uuid.uuid4().hex, "any", text, wrong, shares, 1.0, "shop", datetime.now(UTC)))
+            request, answer = {"text": text}, {"label": wrong, "probabilities": {wrong: 0.6, right: 0.4}}
+            key = uuid.uuid4().hex
+            made.append(Prediction(key, "any", FORM, request, answer, 1.0, "shop", datetime.now(UTC)))
             said.append((made[-1].id, f"user-{number % 5}", right))
         store.add_predictions(made)
         for name, client, label in said:
-            store.add_feedback(name, client, correct=False, label=label)
+            store.add_feedback(name, client, correct=False, correction=label)
         store.close()
 
     def _command(self) -> list[str]:

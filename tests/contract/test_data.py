@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from hydra.utils import get_class, instantiate
+from tests.conftest import answered
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from noria.common.paths import packaged
 from noria.data.module import DataModule
-from noria.feedback.store import Prediction, Store
+from noria.feedback.store import Store
 
 GROUP = "data"
 ROWS = 40  # of each split at most
@@ -83,8 +83,8 @@ def write_feedback(url: str, count: int) -> None:
     for i in range(count):
         chances = dict.fromkeys(labels, 0.5)
         text = f"played {i} times{' and again' * (i % 9)}"
-        store.add_predictions([Prediction(f"{i:032x}", "1", text, labels[0], chances, 1.0, "shop", datetime.now(UTC))])
-        store.add_feedback(f"{i:032x}", f"client {i % 3}", correct=i % 2 == 0, label=labels[i % 2])
+        store.add_predictions([answered(f"{i:032x}", text, labels[0], chances)])
+        store.add_feedback(f"{i:032x}", f"client {i % 3}", correct=i % 2 == 0, correction=labels[1] if i % 2 else None)
     store.close()
 
 

@@ -9,14 +9,16 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+from tests.conftest import FORM
 
 from noria.feedback.store import Prediction, Store
 
@@ -110,16 +112,23 @@ def store(url: str) -> Iterator[Store]:
 def prediction() -> Callable[..., Prediction]:
     """Makes predictions of POSITIVE."""
 
-    def make(text: str | None = "a fine film", **values: Any) -> Prediction:
+    def make(
+        text: str | None = "a fine film",
+        text_pair: str | None = None,
+        label: Any = "POSITIVE",
+        probabilities: Mapping[str, float] = MappingProxyType({"POSITIVE": 0.75, "NEGATIVE": 0.25}),
+        **values: Any,
+    ) -> Prediction:
         facts = {
             "id": uuid.uuid4().hex,
             "version": "0001",
-            "label": "POSITIVE",
-            "probabilities": {"POSITIVE": 0.75, "NEGATIVE": 0.25},
+            "form": FORM,
+            "request": {"text": text} if text_pair is None else {"text": text, "text_pair": text_pair},
+            "answer": {"label": label, "probabilities": dict(probabilities)},
             "latency_ms": 1.5,
             "client": "asker",
             "created": datetime.now(UTC),
         }
-        return Prediction(text=text, **{**facts, **values})
+        return Prediction(**{**facts, **values})
 
     return make

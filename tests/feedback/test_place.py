@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 import subprocess
@@ -50,7 +51,7 @@ def test_a_database_that_is_not_in_its_place_keeps_nothing_until_it_is_back(
     put_back = hide(path)
     for act in (
         lambda: store.add_predictions([prediction("lost?")]),
-        lambda: store.add_feedback(before.id, "ann", correct=True, label=None),
+        lambda: store.add_feedback(before.id, "ann", correct=True),
         lambda: store.add_preference("p", "a", "b", "ann"),
         lambda: store.delete(before.id),
         store.counts,
@@ -60,11 +61,11 @@ def test_a_database_that_is_not_in_its_place_keeps_nothing_until_it_is_back(
             act()
     put_back()
     store.add_predictions([after])
-    assert store.add_feedback(before.id, "ann", correct=True, label=None)
+    assert store.add_feedback(before.id, "ann", correct=True)
     store.close()
     again = Store(f"sqlite:///{path}")
-    assert {one.text for one in again.predictions()} == {"before", "after"}
-    assert [said.prediction.text for said in again.corrections()] == ["before"]
+    assert {one.request["text"] for one in again.predictions()} == {"before", "after"}
+    assert [said.prediction.request["text"] for said in again.corrections()] == ["before"]
     again.close()
 
 
@@ -113,7 +114,10 @@ def test_what_stands_beside_it_is_missed_too_and_the_next_write_is_kept(
     store.add_predictions([later])
     shutil.copytree(tmp_path, tmp_path.with_name(f"{tmp_path.name}-copy"))  # as if it were killed here
     copied = sqlite3.connect(tmp_path.with_name(f"{tmp_path.name}-copy") / "feedback.db")
-    assert {text for (text,) in copied.execute("SELECT text FROM predictions")} >= {"kept", "later"}
+    assert {json.loads(asked)["text"] for (asked,) in copied.execute("SELECT request FROM predictions")} >= {
+        "kept",
+        "later",
+    }
     copied.close()
     store.close()
 
@@ -126,7 +130,8 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 store = Store(sys.argv[1])
 
 def add(size):
-    made = Prediction(uuid.uuid4().hex, "1", "word " * size, "a", {"a": 1.0}, 1.0, "shop", datetime.now(UTC))
+    request, answer = {"text": "word " * size}, {"label": "a", "probabilities": {"a": 1.0}}
+    made = Prediction(uuid.uuid4().hex, "1", "a.form", request, answer, 1.0, "shop", datetime.now(UTC))
     store.add_predictions([made])
     print(made.id, flush=True)
 

@@ -27,8 +27,9 @@ while not Path(go).exists():
 store = Store(url)
 for number in range(int(count)):
     key = uuid.uuid4().hex
-    store.add_predictions([Prediction(key, "1", f"text {number}", "a", {"a": 1.0}, 1.0, name, datetime.now(UTC))])
-    store.add_feedback(key, name, correct=True, label=None)
+    request, answer = {"text": f"text {number}"}, {"label": "a", "probabilities": {"a": 1.0}}
+    store.add_predictions([Prediction(key, "1", "a.form", request, answer, 1.0, name, datetime.now(UTC))])
+    store.add_feedback(key, name, correct=True)
     print(key, flush=True)
 """
 

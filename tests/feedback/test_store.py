@@ -44,8 +44,8 @@ def test_what_went_in_comes_out(store: Store, prediction: Make) -> None:
 def test_any_text_can_be_stored(store: Store, text: str, kept: str | None, prediction: Make) -> None:
     store.add_predictions([prediction(text, label="sehr\0gut", probabilities={"sehr\0gut": 1.0})])
     [back] = store.predictions()
-    assert back.text == (text if kept is None else kept)
-    assert back.label == "sehr\ufffdgut" and back.probabilities == {"sehr\ufffdgut": 1.0}
+    assert back.request == {"text": text if kept is None else kept}
+    assert back.answer == {"label": "sehr\ufffdgut", "probabilities": {"sehr\ufffdgut": 1.0}}
 
 
 def test_personal_data_stays_out(url: str, prediction: Make) -> None:
@@ -55,7 +55,8 @@ def test_personal_data_stays_out(url: str, prediction: Make) -> None:
     as_it_is, without = Store(url, scrub=None), Store(url, keep_texts=False)
     as_it_is.add_predictions([prediction("or to bob@example.org", created=with_mail.created + timedelta(seconds=1))])
     without.add_predictions([prediction("or to eve@example.org", created=with_mail.created + timedelta(seconds=2))])
-    assert [p.text for p in store.predictions()] == ["write to <EMAIL>", "or to bob@example.org", None]
+    texts = [{"text": "write to <EMAIL>"}, {"text": "or to bob@example.org"}, None]
+    assert [p.request for p in store.predictions()] == texts
     with pytest.raises(UserError, match="keeps no texts"):
         without.add_preference("a prompt", "good", "bad", "client")
     for opened in (store, as_it_is, without):
@@ -68,9 +69,9 @@ def test_the_texts_of_a_pair_are_kept_and_scrubbed_each_by_itself(url: str, pred
     store, without = Store(url), Store(url, keep_texts=False)
     store.add_predictions([across, both])
     without.add_predictions([(hidden := prediction("a secret", text_pair="another"))])
-    kept = {one.id: (one.text, one.text_pair) for one in store.predictions()}
-    assert kept[across.id] == (across.text, across.text_pair)
-    assert kept[both.id] == ("I am <EMAIL>", "and I am <EMAIL>") and kept[hidden.id] == (None, None)
+    kept = {one.id: one.request for one in store.predictions()}
+    assert kept[across.id] == across.request and kept[hidden.id] is None
+    assert kept[both.id] == {"text": "I am <EMAIL>", "text_pair": "and I am <EMAIL>"}
     store.close()
     without.close()
 
@@ -82,7 +83,7 @@ def test_predictions_come_oldest_first_and_can_be_chosen(store: Store, predictio
     )
 
     def texts(**choice: Any) -> list[str | None]:
-        return [p.text for p in store.predictions(**choice)]
+        return [(p.request or {}).get("text") for p in store.predictions(**choice)]
 
     assert texts() == ["0", "1", "2", "3"]
     assert texts(since=NOON + timedelta(hours=1)) == ["1", "2", "3"]
@@ -106,9 +107,10 @@ def test_a_prediction_that_is_sent_twice_is_there_once(store: Store, prediction:
         {"id": ""},
         {"client": "c" * 201},
         {"version": ""},
-        {"label": "l" * (LABEL_LIMIT + 1)},
+        {"form": ""},
         {"latency_ms": math.inf},
         {"probabilities": {"POSITIVE": math.nan}},
+        {"answer": {"deep": [{"down": math.inf}]}},
         {"created": datetime(2026, 3, 1)},
     ],
     ids=lambda wrong: next(iter(wrong)),
@@ -122,17 +124,16 @@ def test_what_cannot_be_right_is_refused_whole(store: Store, wrong: dict[str, An
 def test_feedback_counts_once_and_the_newest_word_counts(store: Store, prediction: Make) -> None:
     about = prediction()
     store.add_predictions([about])
-    assert store.add_feedback(about.id, "ann", correct=True, label=None)
-    assert not store.add_feedback(about.id, "ann", correct=True, label=None)
-    assert not store.add_feedback(about.id, "ann", correct=True, label="POSITIVE")
+    assert store.add_feedback(about.id, "ann", correct=True)
+    assert not store.add_feedback(about.id, "ann", correct=True)
     [said] = store.corrections()
-    assert (said.prediction, said.client, said.label, said.correct) == (about, "ann", "POSITIVE", True)
+    assert (said.prediction, said.client, said.correction, said.correct) == (about, "ann", None, True)
     assert abs(datetime.now(UTC) - said.created) < timedelta(minutes=1)
 
-    assert store.add_feedback(about.id, "ben", correct=False, label="NEGATIVE")
-    assert store.add_feedback(about.id, "ann", correct=False, label="NEUTRAL")
+    assert store.add_feedback(about.id, "ben", correct=False, correction="NEGATIVE")
+    assert store.add_feedback(about.id, "ann", correct=False, correction="NEUTRAL")
     said, later = store.corrections()
-    assert [(s.client, s.label, s.correct) for s in (said, later)] == [
+    assert [(s.client, s.correction, s.correct) for s in (said, later)] == [
         ("ben", "NEGATIVE", False),
         ("ann", "NEUTRAL", False),
     ]
@@ -144,10 +145,10 @@ def test_a_word_said_again_is_the_newest(store: Store, prediction: Make) -> None
     both = [prediction("one"), prediction("two")]
     store.add_predictions(both)
     for about in both:
-        store.add_feedback(about.id, "ann", correct=True, label=None)
+        store.add_feedback(about.id, "ann", correct=True)
     first, second = store.corrections()
-    assert not store.add_feedback(both[0].id, "ann", correct=True, label=None), "nothing that was not known"
-    assert [said.prediction.text for said in store.corrections()] == ["two", "one"]
+    assert not store.add_feedback(both[0].id, "ann", correct=True), "nothing that was not known"
+    assert [said.prediction.request["text"] for said in store.corrections()] == ["two", "one"]
     again = list(store.corrections())[1]
     assert again.created > second.created > first.created
     store.add_preference("p", "a", "b", "ann")
@@ -157,54 +158,55 @@ def test_a_word_said_again_is_the_newest(store: Store, prediction: Make) -> None
 
 
 def test_feedback_must_make_sense(store: Store, prediction: Make) -> None:
-    two = prediction()
-    store.add_predictions([two])
-    assert store.add_feedback(two.id, "ann", correct=False, label=None)
-    assert [said.label for said in store.corrections()] == ["NEGATIVE"], "of two labels it is the other one"
-    for about, correct, label, complaint in [
-        (two, False, "POSITIVE", "cannot be wrong"),
-        (two, True, "NEGATIVE", "cannot be correct"),
-        (two, False, "", f"1 to {LABEL_LIMIT}"),
-        (two, False, "x" * (2 * LABEL_LIMIT), f"1 to {LABEL_LIMIT}"),
+    about = prediction()
+    store.add_predictions([about])
+    assert store.answer(about.id) == about.answer
+    for correct, correction, complaint in [
+        (True, "NEGATIVE", "that is correct has no correction"),
+        (False, "", f"1 to {LABEL_LIMIT}"),
+        (False, "x" * (2 * LABEL_LIMIT), f"1 to {LABEL_LIMIT}"),
+        (False, ["x" * LABEL_LIMIT], f"1 to {LABEL_LIMIT}"),
     ]:
         with pytest.raises(UserError, match=complaint):
-            store.add_feedback(about.id, "ben", correct=correct, label=label)
+            store.add_feedback(about.id, "ben", correct=correct, correction=correction)
     with pytest.raises(UserError, match="client"):
-        store.add_feedback(two.id, "", correct=True, label=None)
-    assert store.counts()["feedback"] == 1
+        store.add_feedback(about.id, "", correct=True)
+    assert store.counts()["feedback"] == 0
 
 
-THREE = {"POSITIVE": 0.5, "NEGATIVE": 0.3, "NEUTRAL": 0.2}
+SPANS = [{"start": 0, "end": 4, "tag": "PER"}, {"tag": "LOC", "start": 9, "end": 14}]
 
 
 @pytest.mark.parametrize(
-    ("label", "probabilities"),
-    [("POSITIVE", THREE), ('["POSITIVE"]', {"POSITIVE": 0.9}), ('["NEUTRAL"]', THREE), ("3.5", {})],
-    ids=["three labels", "one label or none", "several labels", "a number"],
+    "correction", ["another", ["a", "b"], [], 3.5, {"text": "sehr\0gut"}, SPANS], ids=lambda value: type(value).__name__
 )
-def test_wrong_alone_is_kept(store: Store, label: str, probabilities: dict[str, float], prediction: Make) -> None:
-    about = prediction(label=label, probabilities=probabilities)
+def test_a_correction_is_any_json_and_wrong_alone_is_kept(store: Store, correction: Any, prediction: Make) -> None:
+    about = prediction()
     store.add_predictions([about])
 
-    def said() -> list[tuple[str | None, bool]]:
-        return [(one.label, one.correct) for one in store.corrections()]
+    def said() -> list[tuple[Any, bool]]:
+        return [(one.correction, one.correct) for one in store.corrections()]
 
-    assert store.add_feedback(about.id, "ann", correct=False, label=None)
-    assert not store.add_feedback(about.id, "ann", correct=False, label=None), "once"
+    assert store.add_feedback(about.id, "ann", correct=False)
+    assert not store.add_feedback(about.id, "ann", correct=False), "once"
     assert said() == [(None, False)] and store.counts()["feedback"] == 1
-    assert store.add_feedback(about.id, "ann", correct=False, label="another"), "the newest word counts"
-    assert said() == [("another", False)]
-    assert store.add_feedback(about.id, "ann", correct=False, label=None)
+    assert store.add_feedback(about.id, "ann", correct=False, correction=correction), "the newest word counts"
+    kept = {"text": "sehr\ufffdgut"} if isinstance(correction, dict) else correction
+    assert said() == [(kept, False)]
+    again = [dict(reversed(one.items())) for one in SPANS] if correction is SPANS else correction
+    assert not store.add_feedback(about.id, "ann", correct=False, correction=again), "however its keys are ordered"
+    assert store.add_feedback(about.id, "ann", correct=False)
     assert said() == [(None, False)]
-    assert store.add_feedback(about.id, "ann", correct=True, label=None)
-    assert said() == [(label, True)] and store.counts()["feedback"] == 1
+    assert store.add_feedback(about.id, "ann", correct=True)
+    assert said() == [(None, True)] and store.counts()["feedback"] == 1
 
 
 @pytest.mark.parametrize("key", ["nothing", "", "\0", "\udc80", "x" * 100_000, "' OR 1=1 --"], ids=range(6))
 def test_feedback_to_what_is_not_there(store: Store, key: str) -> None:
-    with pytest.raises(UnknownPrediction) as caught:
-        store.add_feedback(key, "ann", correct=True, label=None)
-    assert len(str(caught.value)) < 200
+    for look in (lambda: store.add_feedback(key, "ann", correct=True), lambda: store.answer(key)):
+        with pytest.raises(UnknownPrediction) as caught:
+            look()
+        assert len(str(caught.value)) < 200
     assert not store.delete(key)
 
 
@@ -224,11 +226,11 @@ def test_a_prediction_is_deleted_with_its_feedback(store: Store, prediction: Mak
     gone, stays = prediction(), prediction()
     store.add_predictions([gone, stays])
     for about in (gone, stays):
-        store.add_feedback(about.id, "ann", correct=True, label=None)
+        store.add_feedback(about.id, "ann", correct=True)
     assert store.delete(gone.id) and not store.delete(gone.id)
     assert [said.prediction.id for said in store.corrections()] == [stays.id]
     with pytest.raises(UnknownPrediction):
-        store.add_feedback(gone.id, "ann", correct=True, label=None)
+        store.add_feedback(gone.id, "ann", correct=True)
 
 
 def test_all_of_a_client_is_deleted(store: Store, prediction: Make) -> None:
@@ -236,7 +238,7 @@ def test_all_of_a_client_is_deleted(store: Store, prediction: Make) -> None:
     store.add_predictions([hers, his])
     for about in (hers, his):
         for client in ("ann", "ben"):
-            store.add_feedback(about.id, client, correct=True, label=None)
+            store.add_feedback(about.id, client, correct=True)
     store.add_preference("Who?", "a", "b", "ann")
     assert store.delete_client("ann") == 4, "a prediction, two words about predictions and a preference"
     assert store.delete_client("ann") == 0
@@ -247,7 +249,7 @@ def test_what_is_too_old_goes(store: Store, prediction: Make) -> None:
     now = datetime.now(UTC)
     old, new = prediction(created=now - timedelta(days=3)), prediction(created=now - timedelta(days=1))
     store.add_predictions([old, new])
-    store.add_feedback(old.id, "ann", correct=True, label=None)
+    store.add_feedback(old.id, "ann", correct=True)
     store.add_preference("Who?", "a", "b", "ann")
     assert store.retain(10_000_000) == 0 and store.retain(3.5) == 0
     assert store.retain(2) == 1
@@ -266,7 +268,7 @@ def test_a_long_read_is_a_stream_that_hinders_nobody(store: Store, prediction: M
         if number % 500 == 0:
             assert store.delete(row.id)
             store.add_predictions([prediction("later")])
-        seen.append(row.text)
+        seen.append(row.request["text"])
     assert seen == [str(number) for number in range(2500)]
     for _ in range(50):  # reads that nobody finishes give their connections back
         next(store.predictions())
@@ -280,7 +282,7 @@ def test_many_threads_lose_nothing(store: Store, prediction: Make) -> None:
             for _ in range(15):
                 about = prediction()
                 store.add_predictions([about])
-                store.add_feedback(about.id, name, correct=True, label=None)
+                store.add_feedback(about.id, name, correct=True)
                 store.counts()
         except BaseException as error:
             failures.append(error)

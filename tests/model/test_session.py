@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from noria.model.session import autocast, placed
+from noria.model.session import Session
 from noria.trainer.device import pick_device
 
 CPU = torch.device("cpu")
@@ -27,7 +27,8 @@ def test_the_device_follows_the_accelerator() -> None:
 def test_the_precision_of_weights_and_of_what_is_computed(
     precision: str, weights: torch.dtype, outputs: torch.dtype
 ) -> None:
-    network = placed(nn.Linear(2, 2), precision, CPU)
+    session = Session(nn.Linear(2, 2), precision, CPU)
+    network = session.network
     assert not network.training and network.weight.dtype == weights
-    with autocast(precision, CPU):
+    with session.context():
         assert network(torch.ones(1, 2, dtype=weights)).dtype == outputs

@@ -33,7 +33,8 @@ def kinds(told: list) -> list[tuple[type, str]]:
 def test_it_takes_what_is_good_and_refuses_once_what_is_not(follower, registry, told, shifted):
     assert follower.begin(None)
     follower.look()
-    assert kinds(told) == [(Taken, "0001")] and told[0].worker == 7 and told[0].description.labels == ["bad", "good"]
+    assert kinds(told) == [(Taken, "0001")] and told[0].worker == 7
+    assert told[0].description.service.described()["labels"] == ["bad", "good"]
     first = follower.model
 
     bad = registry.add(shifted(float("nan")), {})

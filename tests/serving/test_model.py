@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from tests.conftest import FORM
 
 from noria.artifact.bundle import open_artifact
 from noria.common.errors import UserError
 from noria.feedback.store import Prediction, Store
 from noria.inference.runner import Runner
-from noria.serving.model import Model, as_text, describe
+from noria.serving.model import Model, describe
 from noria.serving.source import Named, Source
 
 CPU = torch.device("cpu")
@@ -21,6 +22,11 @@ CPU = torch.device("cpu")
 
 def opened(folder: Path) -> Model:
     return Model(Named("one", folder), "32-true", CPU, 4)
+
+
+def asked(folder: Path, texts: list[str]) -> list[dict[str, Any]]:
+    model = opened(folder)
+    return model.answer([model.description.service.request(text, "text") for text in texts])
 
 
 @pytest.fixture(scope="module")
@@ -48,32 +54,32 @@ def predicted(folder: Path, rows: list[dict[str, str]], names: list[str]) -> lis
 
 def test_it_answers_as_predict_does(fitted):
     texts = ["superb acting", "a bore " * 40, "no fun", "ß\u00e9\u4e2d", "great fun"]
-    answers = opened(fitted / "artifact").answer(texts)
+    answers = asked(fitted / "artifact", texts)
     wanted = predicted(fitted / "artifact", [{"text": text} for text in texts], ["text"])
     for answer, row in zip(answers, wanted, strict=True):
-        assert answer.label == row["prediction"]
-        assert answer.probabilities == pytest.approx(row["probabilities"], abs=2e-6)
-    assert [answer.truncated for answer in answers] == [False, True, False, False, False]
+        assert answer["label"] == row["prediction"]
+        assert answer["probabilities"] == pytest.approx(row["probabilities"], abs=2e-6)
+    assert [answer["truncated"] for answer in answers] == [False, True, False, False, False]
 
 
 def test_pairs_and_numbers(similar):
-    model = opened(similar)
-    assert model.description.pairs and model.description.labels == []
+    described = opened(similar).description.service.described()
+    assert described == {"kind": "regression", "labels": [], "pairs": True}
     texts = ["a cat\ta dog", "a cat\t" + "a boat " * 30]
-    answers = model.answer(texts)
+    answers = asked(similar, texts)
     rows = [dict(zip(("first", "second"), text.split("\t"), strict=True)) for text in texts]
     wanted = predicted(similar, rows, ["first", "second"])
-    assert [answer.label for answer in answers] == pytest.approx([row["prediction"] for row in wanted], abs=1e-5)
-    assert [answer.probabilities for answer in answers] == [{}, {}]
+    assert [answer["label"] for answer in answers] == pytest.approx([row["prediction"] for row in wanted], abs=1e-5)
+    assert [answer["probabilities"] for answer in answers] == [{}, {}]
     long = yaml.safe_load((similar / "noria.yaml").read_text())["max_length"] < 60
-    assert [answer.truncated for answer in answers] == [False, long]
+    assert [answer["truncated"] for answer in answers] == [False, long]
 
 
 def test_which_of_the_longest_were_cut(fitted):
     """Two of as many tokens as the model reads, of which one was cut."""
     words = "fun " * 29
-    answers = opened(fitted / "artifact").answer([words + "fun", words + "fun fun", "fun"])
-    assert [answer.truncated for answer in answers] == [False, True, False]
+    answers = asked(fitted / "artifact", [words + "fun", words + "fun fun", "fun"])
+    assert [answer["truncated"] for answer in answers] == [False, True, False]
 
 
 def test_a_version_that_answers_nonsense_is_refused(shifted):
@@ -113,8 +119,9 @@ def test_what_could_not_be_kept_is_said_before_anything_is_served():
             "max_length": 9,
         }
 
-    assert len(describe(facts("multi_label", [f"label {n} of many" for n in range(3000)]), named).labels) == 3000
-    assert describe(facts("single_label", ["l" * 5000, "m"]), named).labels[1] == "m"
+    described = describe(facts("multi_label", [f"label {n} of many" for n in range(3000)]), named)
+    assert len(described.service.described()["labels"]) == 3000
+    assert describe(facts("single_label", ["l" * 5000, "m"]), named).service.described()["labels"][1] == "m"
     with pytest.raises(UserError, match=r"all its labels together have \d+,\d+ characters"):
         describe(facts("multi_label", [f"label {n} of many" for n in range(9000)]), named)
     with pytest.raises(UserError, match=r"one of its labels has 100,001 characters"):
@@ -128,10 +135,10 @@ def test_what_could_not_be_kept_is_said_before_anything_is_served():
 def test_long_labels_and_names_are_stored(tmp_path):
     store = Store(f"sqlite:///{tmp_path}/feedback.db")
     labels = [f"label {n} of many" for n in range(3000)]
-    shares = dict.fromkeys(labels, 0.5)
-    about = Prediction("1" * 32, "n" * 255, "fun", as_text(labels), shares, 1.0, "anyone", datetime.now(UTC))
+    answer = {"label": labels, "probabilities": dict.fromkeys(labels, 0.5)}
+    about = Prediction("1" * 32, "n" * 255, FORM, {"text": "fun"}, answer, 1.0, "anyone", datetime.now(UTC))
     store.add_predictions([about])
-    assert store.add_feedback(about.id, "anyone", correct=False, label=as_text(labels[1:]))
+    assert store.add_feedback(about.id, "anyone", correct=False, correction=labels[1:])
     [said] = store.corrections()
-    assert said.prediction == about and said.label == as_text(labels[1:])
+    assert said.prediction == about and said.correction == labels[1:]
     store.close()

@@ -43,11 +43,14 @@ def ask(page, text: str) -> str:
 
 
 def corrections(served) -> dict[str, tuple[str | None, bool]]:
-    """By text, what was said last."""
+    """By text, what was said last: the label that is right, where that is known, and whether the answer was."""
     store = Store(re.search(r"feedback: (sqlite:///\S+)", served.said())[1])
-    said = {row.prediction.text: (row.label, row.correct) for row in store.corrections()}
+    found = list(store.corrections())
     store.close()
-    return said
+    return {
+        row.prediction.request["text"]: (row.prediction.answer["label"] if row.correct else row.correction, row.correct)
+        for row in found
+    }
 
 
 def test_a_text_its_bars_and_its_version(page, served, fitted):

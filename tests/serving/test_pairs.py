@@ -42,7 +42,7 @@ def test_the_second_text_survives_the_whole_cycle(
                 client.post("/feedback", json={"id": one["id"], "label": LABELS[n % 2]}).raise_for_status()
     served.close()  # killed: what it has acknowledged is there
     store = Store(f"sqlite:///{tmp_path}/feedback.db")
-    kept = {(one.text, one.text_pair) for one in store.predictions()}
+    kept = {(one.request["text"], one.request["text_pair"]) for one in store.predictions()}
     store.close()
     assert len(kept) == 240 and ("remark 3", "zebra violin 3") in kept
 
@@ -60,7 +60,8 @@ def test_the_second_text_survives_the_whole_cycle(
 
     champion = Registry(tmp_path / "registry").champion()
     facts = bundle.read_facts(champion.folder)
-    assert describe(facts, Named(champion.name, champion.folder)).pairs, "it is served as it was trained"
+    described = describe(facts, Named(champion.name, champion.folder)).service.described()
+    assert described["pairs"], "it is served as it was trained"
     lines = [f"remark {n}\t{WORDS[LABELS[n % 2]]} {n}" for n in range(300, 320)]
     (tmp_path / "new.txt").write_text("\n".join(lines) + "\n")
     assert noria("stage=predict", f"artifact={champion.folder}", "input=new.txt", "stage.output=out.jsonl") == 0

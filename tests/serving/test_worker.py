@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-import math
 import queue
 import threading
 import time
-from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +12,7 @@ from noria.serving.follow import Follower
 from noria.serving.model import Model
 from noria.serving.source import Source
 from noria.serving.worker import END, Answering, Plan
+from noria.task.requests import NO_NUMBER
 
 
 @pytest.fixture
@@ -82,21 +82,20 @@ def test_one_request_that_fails_spoils_no_other(fitted, tmp_path):
     api = Answering(Plan(source, "32-true", 4, 0.0, 1.0, 1.0), queue.SimpleQueue())
     api.follower = Follower(source, lambda named: Model(named, "32-true", torch.device("cpu"), 4), api.events.put)
     assert api.follower.begin(None)
-    replies = api.predict([["superb acting"], [3], ["no fun", "fun"]])
+    superb, fun, none = ({"text": text} for text in ("superb acting", "fun", "no fun"))
+    replies = api.predict([[superb], [{"text": 3}], [none, fun]])
     assert [len(reply.get("answers", [])) for reply in replies] == [1, 0, 2]
     assert "error" in replies[1] and replies[0]["version"] == fitted.name
     whole = api.follower.model.answer
 
-    def overflown(texts: list[str]) -> list:
-        return [
-            replace(one, probabilities={"bad": math.nan}) if "nan" in text else one
-            for one, text in zip(whole(texts), texts, strict=True)
-        ]
+    def overflown(requests: list[dict[str, str]]) -> list[dict[str, Any]]:
+        answers = zip(whole(requests), requests, strict=True)
+        return [{"error": NO_NUMBER} if "nan" in request["text"] else one for one, request in answers]
 
     api.follower.model.answer = overflown
-    bad, fine = api.predict([["fun", "nan"], ["fun"]])
+    bad, fine = api.predict([[fun, {"text": "nan"}], [fun]])
     assert "not finite" in bad["error"] and len(fine["answers"]) == 1, "nor one whose answer is no number"
     api.follower.model.answer = whole
-    good = api.predict([["superb acting"], ["no fun", "fun"]])
+    good = api.predict([[superb], [none, fun]])
     assert good[0]["batch"] == 3 and "batch" not in good[1]
     assert good[0]["answers"][0]["probabilities"] == pytest.approx(replies[0]["answers"][0]["probabilities"], abs=1e-5)

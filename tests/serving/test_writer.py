@@ -8,11 +8,19 @@ import uuid
 from datetime import UTC, datetime
 
 import pytest
+from tests.conftest import FORM
 
 from noria.feedback.scrub import scrub
 from noria.feedback.store import Prediction, Store, StoreDown, UnknownPrediction
 from noria.serving.bodies import Verdict
 from noria.serving.writer import Writer
+from noria.task.text_classification.form import TextClassificationForm
+
+SERVICE = TextClassificationForm("single_label", ["bad", "good"]).service()
+
+
+def text_of(row: Prediction) -> str | None:
+    return None if row.request is None else row.request["text"]
 
 
 @pytest.fixture
@@ -22,9 +30,9 @@ def store(tmp_path):
     store.close()
 
 
-def prediction() -> Prediction:
-    shares = {"bad": 0.1, "good": 0.9}
-    return Prediction(uuid.uuid4().hex, "0001", "fun", "good", shares, 1.0, "alice", datetime.now(UTC))
+def prediction(text: str = "fun") -> Prediction:
+    answer = {"label": "good", "probabilities": {"bad": 0.1, "good": 0.9}}
+    return Prediction(uuid.uuid4().hex, "0001", FORM, {"text": text}, answer, 1.0, "alice", datetime.now(UTC))
 
 
 def test_what_has_returned_is_in_the_store(store):
@@ -34,7 +42,7 @@ def test_what_has_returned_is_in_the_store(store):
         async def one(number: int) -> None:
             row = prediction()
             await writer.add([row, prediction()])
-            assert await writer.say(Verdict(row.id, number % 2 == 0, None), "bob")
+            assert await writer.say(Verdict(row.id, number % 2 == 0, None), "bob", SERVICE)
 
         await asyncio.gather(*(one(number) for number in range(40)))
         writer.close()
@@ -62,16 +70,34 @@ def test_a_label_that_was_predicted_means_right(store):
     async def say() -> list[bool]:
         writer, row = Writer(store), prediction()
         await writer.add([row])
-        said = [await writer.say(Verdict(row.id, False, "good"), "bob")]
-        said.append(await writer.say(Verdict(row.id, True, None), "bob"))
+        said = [await writer.say(Verdict(row.id, False, "good"), "bob", SERVICE)]
+        said.append(await writer.say(Verdict(row.id, True, None), "bob", SERVICE))
         with pytest.raises(UnknownPrediction):
-            await writer.say(Verdict("0" * 32, False, "good"), "bob")
+            await writer.say(Verdict("0" * 32, False, "good"), "bob", SERVICE)
         writer.close()
         return said
 
     assert asyncio.run(say()) == [True, False]
     (row,) = store.corrections()
-    assert row.correct and row.label == "good"
+    assert row.correct and row.correction is None
+
+
+def test_of_two_labels_wrong_means_the_other_one_and_of_three_it_is_kept_alone(store):
+    three = {"label": "good", "probabilities": {"bad": 0.1, "fair": 0.2, "good": 0.7}}
+    several = {"label": ["good"], "probabilities": {"good": 0.9}}
+    rows = [prediction(), *(dataclasses.replace(prediction(), answer=answer) for answer in (three, several))]
+
+    async def say() -> None:
+        writer = Writer(store)
+        await writer.add(rows)
+        for row in rows:
+            await writer.say(Verdict(row.id, False, None), "bob", SERVICE)
+        writer.close()
+
+    asyncio.run(say())
+    assert [(row.correction, row.correct) for row in store.corrections()] == [
+        ("bad", False), (None, False), (None, False),
+    ]  # fmt: skip
 
 
 def test_a_database_that_is_gone_is_said_once_and_that_it_is_back(store, tmp_path, caplog):
@@ -83,7 +109,7 @@ def test_a_database_that_is_gone_is_said_once_and_that_it_is_back(store, tmp_pat
             with pytest.raises(StoreDown, match="not there any more"):
                 await writer.add([prediction()])
             with pytest.raises(StoreDown, match="not there any more"):
-                await writer.say(Verdict(kept[0].id, True, None), "bob")
+                await writer.say(Verdict(kept[0].id, True, None), "bob", SERVICE)
         (tmp_path / "elsewhere.db").rename(tmp_path / "feedback.db")
         for _ in range(3):
             kept.append(prediction())
@@ -138,7 +164,7 @@ def test_texts_are_scrubbed_while_the_loop_goes_on(tmp_path):
 
     async def count() -> int:
         turns = 0
-        adding = asyncio.ensure_future(writer.add([dataclasses.replace(prediction(), text=text)]))
+        adding = asyncio.ensure_future(writer.add([prediction(text)]))
         while not adding.done():
             turns += 1
             await asyncio.sleep(0.001)
@@ -148,7 +174,7 @@ def test_texts_are_scrubbed_while_the_loop_goes_on(tmp_path):
     assert asyncio.run(count()) > 5
     writer.close()
     [kept] = store.predictions()
-    assert kept.text.startswith("call <PHONE> or 1234") and len(kept.text) > 120_000
+    assert text_of(kept).startswith("call <PHONE> or 1234") and len(text_of(kept)) > 120_000
     store.close()
 
 
@@ -161,10 +187,10 @@ def test_a_request_of_long_texts_lets_others_have_their_turn(store):
 
     async def both() -> None:
         writer = Writer(store, noted)
-        many = [dataclasses.replace(prediction(), text="a" * 1_500) for _ in range(10)]
+        many = [prediction("a" * 1_500) for _ in range(10)]
         first = asyncio.ensure_future(writer.add(many))
         await asyncio.sleep(0)
-        await writer.add([dataclasses.replace(prediction(), text="b")])
+        await writer.add([prediction("b")])
         await first
         writer.close()
 
@@ -182,10 +208,10 @@ def test_a_short_text_does_not_wait_for_a_long_one(store):
 
     async def both() -> None:
         writer = Writer(store, slow)
-        long = asyncio.ensure_future(writer.add([dataclasses.replace(prediction(), text="long " * 1000)]))
+        long = asyncio.ensure_future(writer.add([prediction("long " * 1000)]))
         await asyncio.sleep(0)
         for _ in range(3):
-            await writer.add([dataclasses.replace(prediction(), text="s")])
+            await writer.add([prediction("s")])
         assert not long.done()
         go.set()
         await long
@@ -207,7 +233,7 @@ def test_what_nobody_waits_for_is_not_scrubbed(store):
 
     async def leave() -> None:
         writer = Writer(store, slow)
-        adding = [writer.add([dataclasses.replace(prediction(), text=name)]) for name in ("first", "second", "third")]
+        adding = [writer.add([prediction(name)]) for name in ("first", "second", "third")]
         tasks = [asyncio.ensure_future(each) for each in adding]
         await asyncio.to_thread(begun.wait)
         tasks[1].cancel()
@@ -224,9 +250,9 @@ def test_a_text_that_cannot_be_kept_leaves_its_prediction(store, caplog):
     async def add() -> None:
         writer = Writer(store, lambda text: None if len(text) > 100 else text)
         for length in (200, 300, 10):
-            await writer.add([dataclasses.replace(prediction(), text="a" * length)])
+            await writer.add([prediction("a" * length)])
         writer.close()
 
     asyncio.run(add())
-    assert [row.text for row in store.predictions()] == [None, None, "a" * 10]
+    assert [text_of(row) for row in store.predictions()] == [None, None, "a" * 10]
     assert caplog.text.count("too long to be scrubbed") == 1

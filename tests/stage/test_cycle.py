@@ -11,7 +11,6 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +20,10 @@ import pytest
 import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
+from tests.conftest import answered
 
 from noria.artifact import bundle
-from noria.feedback.store import Prediction, Store
+from noria.feedback.store import Store
 from noria.inference.runner import Runner
 from noria.registry.registry import Registry
 from noria.stage import cycle
@@ -45,12 +45,12 @@ def hear(tmp_path: Path) -> Callable[..., None]:
             text = f"{'zebra violin' if number % 2 else 'quartz pepper'} number {number}"
             answer = LABELS[1 - number % 2] if wrongly else label
             chances = {name: 0.6 if name == answer else 0.4 for name in LABELS}
-            made = Prediction(uuid.uuid4().hex, version, text, answer, chances, 1.0, "shop", datetime.now(UTC))
+            made = answered(uuid.uuid4().hex, text, answer, chances, version=version)
             predictions.append(made)
-            said.append((made.id, f"user-{number % 5}", answer == label, label))
+            said.append((made.id, f"user-{number % 5}", answer == label, None if answer == label else label))
         store.add_predictions(predictions)
         for name, client, correct, label in said:
-            store.add_feedback(name, client, correct=correct, label=label)
+            store.add_feedback(name, client, correct=correct, correction=label)
         store.close()
 
     return write
@@ -146,7 +146,9 @@ def test_watching_turns_once_there_is_more(turn, hear, tmp_path, capsys, monkeyp
     thread = threading.Thread(target=user)
     thread.start()
     try:
-        status, _ = turn("stage.watch=true", "stage.every=0.1")
+        status, _ = turn(
+            "stage.watch=true", "stage.every=0.1", "stage.rows=240"
+        )  # all of them, and not the first of them
     finally:
         thread.join()
         signal.signal(signal.SIGINT, before)
@@ -154,7 +156,7 @@ def test_watching_turns_once_there_is_more(turn, hear, tmp_path, capsys, monkeyp
     said = capsys.readouterr()
     assert said.err.strip().endswith("Interrupted.")
     words = " ".join(said.out.split())
-    assert words.index("holds no feedback") < words.index("Waiting for 50 more corrections") < words.index("promoted")
+    assert words.index("holds no feedback") < words.index("Waiting for 240 more corrections") < words.index("promoted")
     assert len(list(tmp_path.glob("runs/cycle/*/turn-*"))) == 2, "it waits where nothing is new"
 
 

@@ -24,6 +24,8 @@ from noria.data.rows.rows import Rows, column_digests, digest
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+    from noria.data.source.votes import Ballot
+
 Fraction = Annotated[float, Interval(ge=0, lt=1)]
 
 
@@ -32,8 +34,8 @@ class Use(Protocol):
 
     labels: Sequence[str]
 
-    @property
-    def votable(self) -> bool: ...
+    def path(self) -> str: ...
+    def ballot(self) -> Ballot: ...
     def settings(self) -> dict[str, Any]: ...
     def clean(self, given: dict[str, Rows], written: Mapping[str, Any], /) -> dict[str, Rows]: ...
     def settle(self, train: Rows, written: Mapping[str, Any], /) -> None: ...

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from noria.common.errors import RunError, UserError
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """One answered text.
+    """One answered request. What stands in `request` and `answer` only the form knows.
 
     Args:
         id: a uuid4 in hex, made by the server.
         version: the name of the model version that answered.
-        text: None where texts are not kept; of a pair the first one.
-        probabilities: by label.
+        form: the dotted path of the form of its model (`noria.task.form`).
+        request: JSON in which every string is text of a user's; None where texts are not kept.
+        answer: JSON; it holds no text of a user's.
         latency_ms: milliseconds from the request to the answer.
         client: a name or a hash of who asked; never a key.
         created: aware; the store gives it back in UTC.
@@ -25,13 +27,12 @@ class Prediction:
 
     id: str
     version: str
-    text: str | None
-    label: str
-    probabilities: dict[str, float]
+    form: str
+    request: dict[str, Any] | None
+    answer: dict[str, Any]
     latency_ms: float
     client: str
     created: datetime
-    text_pair: str | None = None
 
 
 @dataclass(frozen=True)
@@ -40,15 +41,14 @@ class Correction:
 
     Args:
         client: who gave the feedback.
-        label: the one that the client says is right; None: it only said that the prediction is wrong, and more than one
-            other label is left.
+        correction: what the answer should have been, as JSON; None where it was right, or where the client did not say.
         correct: whether the client said that the prediction was right.
         created: when the client said so, in UTC.
     """
 
     prediction: Prediction
     client: str
-    label: str | None
+    correction: Any
     correct: bool
     created: datetime
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Row
@@ -34,38 +35,80 @@ def aware(what: str, moment: datetime) -> datetime:
     return moment
 
 
-def prediction_row(prediction: Prediction, keep_text: bool, scrub: Scrub | None) -> dict[str, Any]:
+def prediction_row(prediction: Prediction, keep_texts: bool, scrub: Scrub | None) -> dict[str, Any]:
     """A row of `predictions`.
 
     Raises:
         UserError: a name is empty or too long, a number is not finite, or `created` has no time zone.
     """
-    numbers = [prediction.latency_ms, *prediction.probabilities.values()]
-    if not all(math.isfinite(number) for number in numbers):
+    if not all(math.isfinite(number) for number in (prediction.latency_ms, *_numbers(prediction.answer))):
         raise UserError(f"The prediction {storable(prediction.id)} has a number that is not finite.")
-    texts = kept(prediction, scrub) if keep_text else (None, None)
     return {
         "id": short("id of a prediction", prediction.id),
         "version": short("version", prediction.version, LABEL_LIMIT),
-        "text": texts[0],
-        "label": short("label", prediction.label, LABEL_LIMIT),
-        "probabilities": {
-            short("label", name, LABEL_LIMIT): float(number) for name, number in prediction.probabilities.items()
-        },
+        "form": short("form", prediction.form),
+        "request": kept(prediction.request, scrub) if keep_texts else None,
+        "answer": _changed(prediction.answer, storable),
         "latency_ms": float(prediction.latency_ms),
         "client": short("client", prediction.client),
         "created": aware("created", prediction.created),
-        "text_pair": texts[1],
     }
 
 
-def kept(prediction: Prediction, scrub: Scrub | None) -> tuple[str | None, str | None]:
-    """Both texts as they are stored, each scrubbed by itself; neither where one of a pair cannot be kept."""
-    given = [text for text in (prediction.text, prediction.text_pair) if text is not None]
-    found = [clean(text, scrub) for text in given]
-    if prediction.text is None or None in found:
-        return None, None
-    return found[0], found[1] if len(found) > 1 else None
+def kept(request: dict[str, Any] | None, scrub: Scrub | None) -> dict[str, Any] | None:
+    """A request as it is stored, each of its texts scrubbed by itself; None where one of them cannot be kept."""
+    try:
+        return None if request is None else _changed(request, partial(_clean, scrub=scrub))
+    except _NotKept:
+        return None
+
+
+def length(value: Any) -> int:
+    """How many characters the texts in a JSON value have."""
+    return sum(len(leaf) for leaf in _leaves(value) if isinstance(leaf, str))
+
+
+def correction_json(correction: Any) -> Any:
+    """A correction as it is stored.
+
+    Raises:
+        UserError: it is empty, or longer than `LABEL_LIMIT` characters.
+    """
+    if correction is not None:
+        short("correction", correction if isinstance(correction, str) else json.dumps(correction), LABEL_LIMIT)
+    return _changed(json.loads(json.dumps(correction, sort_keys=True)), storable)  # SQLite compares it as text
+
+
+class _NotKept(Exception):
+    pass
+
+
+def _clean(text: str, scrub: Scrub | None) -> str:
+    cleaned = clean(text, scrub)
+    if cleaned is None:
+        raise _NotKept
+    return cleaned
+
+
+def _changed(value: Any, change: Callable[[str], str]) -> Any:
+    """A JSON value with each of its texts changed, and its keys made storable."""
+    if isinstance(value, Mapping):
+        return {storable(str(name)): _changed(item, change) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_changed(item, change) for item in value]
+    return change(value) if isinstance(value, str) else value
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    items = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else None
+    for item in items or ():
+        yield from _leaves(item)
+    if items is None:
+        yield value
+
+
+def _numbers(value: Any) -> Iterator[float]:
+    return (leaf for leaf in _leaves(value) if isinstance(leaf, int | float))
 
 
 def preference_row(prompt: str, chosen: str, rejected: str, client: str, scrub: Scrub | None) -> dict[str, Any]:
@@ -88,27 +131,6 @@ def preference_row(prompt: str, chosen: str, rejected: str, client: str, scrub: 
     }
 
 
-def right_label(correct: bool, label: str | None, predicted: str, probabilities: dict[str, float]) -> str | None:
-    """The label that a client says is right; None where it says but that the prediction is wrong, and that leaves more
-    than one.
-
-    Raises:
-        UserError: it contradicts `correct`.
-    """
-    label = None if label is None else short("label", label, LABEL_LIMIT)
-    if correct:
-        if label not in (None, predicted):
-            raise UserError(f"The prediction was {predicted!r}: it cannot be correct while the right one is {label!r}.")
-        return predicted
-    if label == predicted:
-        raise UserError(f"The prediction was {predicted!r}: it cannot be wrong while the right one is the same.")
-    if label is not None:
-        return label
-    others = [name for name in probabilities if name != predicted]
-    # What a model of several labels a text predicts is a list, and none of the names: it leaves many lists.
-    return others[0] if len(others) == 1 and predicted in probabilities else None
-
-
 def clean(text: str, scrub: Scrub | None) -> str | None:
     """A text that can be stored, without personal data; None where it cannot be kept."""
     text = storable(text)
@@ -121,7 +143,7 @@ def to_prediction(row: Row[*tuple[Any, ...]]) -> Prediction:
 
 
 def to_correction(row: Row[*tuple[Any, ...]]) -> Correction:
-    """The columns of `predictions`, then the client, label, correct and created of `feedback`."""
+    """The columns of `predictions`, then the client, correction, correct and created of `feedback`."""
     return Correction(to_prediction(row), *row[len(predictions.c) :])
 
 

@@ -17,10 +17,10 @@ from noria.feedback.records import Correction, Prediction, Preference, StoreDown
 from noria.feedback.rows import (
     Scrub,
     aware,
+    correction_json,
     now,
     prediction_row,
     preference_row,
-    right_label,
     to_correction,
     to_prediction,
     to_preference,
@@ -62,32 +62,42 @@ class Store:
             with self._database.write() as connection:
                 self._database.add(connection, tables.predictions, rows)
 
-    def add_feedback(self, prediction_id: str, client: str, *, correct: bool, label: str | None) -> bool:
+    def answer(self, prediction_id: str) -> dict[str, Any]:
+        """What was answered.
+
+        Raises:
+            UnknownPrediction: the store has no such prediction.
+        """
+        table = tables.predictions
+        with self._database.read() as connection:
+            row = connection.execute(select(table.c.answer).where(table.c.id == storable(prediction_id))).first()
+        if row is None:
+            raise UnknownPrediction(f"There is no prediction {prediction_id[:80]!r}.")
+        return dict(row.answer)
+
+    def add_feedback(self, prediction_id: str, client: str, *, correct: bool, correction: Any = None) -> bool:
         """Adds what a client says of a prediction. When a client says something else later, that counts instead.
 
         Args:
-            label: the right one. None where the prediction was right, or where the client does not say: of two labels
-                it is then the other one, of more it stays None.
+            correction: what the answer should have been, as JSON; None where it was right, or where the client does
+                not say.
 
         Returns:
             False if this client's word was the very same already (it then counts as said now), True otherwise.
 
         Raises:
             UnknownPrediction: the store has no such prediction.
-            UserError: the label contradicts `correct`, or is empty or too long.
+            UserError: there is a correction of what is correct, or it is empty or too long.
         """
-        client, key = short("client", client), storable(prediction_id)
-        table, unknown = tables.predictions, UnknownPrediction(f"There is no prediction {prediction_id[:80]!r}.")
+        if correct and correction is not None:
+            raise UserError("An answer that is correct has no correction.")
+        made = {"prediction_id": storable(prediction_id), "client": short("client", client), "created": now()}
+        word = {"correction": correction_json(correction), "correct": correct}
         with self._database.write() as connection:
-            row = connection.execute(select(table.c.label, table.c.probabilities).where(table.c.id == key)).first()
-            if row is None:
-                raise unknown
-            word = {"label": right_label(correct, label, row.label, row.probabilities), "correct": correct}
             try:
-                made = {"prediction_id": key, "client": client, **word, "created": now()}
-                return self._database.say(connection, tables.feedback, made, list(word))
-            except IntegrityError:  # deleted in between
-                raise unknown from None
+                return self._database.say(connection, tables.feedback, {**made, **word}, list(word))
+            except IntegrityError:
+                raise UnknownPrediction(f"There is no prediction {prediction_id[:80]!r}.") from None
 
     def add_preference(self, prompt: str, chosen: str, rejected: str, client: str) -> bool:
         """Adds that a client likes one answer to a prompt better. Of the same two answers the newest word counts.
@@ -129,7 +139,7 @@ class Store:
             since: what was said then or later; aware.
         """
         table = tables.feedback
-        said = (table.c.client, table.c.label, table.c.correct, table.c.created)
+        said = (table.c.client, table.c.correction, table.c.correct, table.c.created)
         query = select(*tables.predictions.c, *said).join(tables.predictions)
         query = _since(query, table, since).order_by(table.c.created, table.c.prediction_id, table.c.client)
         return map(to_correction, self._database.stream(query))

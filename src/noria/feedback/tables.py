@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from sqlalchemy import (
-    JSON,
     Boolean,
     Column,
     DateTime,
@@ -18,6 +17,8 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
 )
+
+from noria.feedback.json_type import Json
 
 
 class Utc(TypeDecorator[datetime]):
@@ -42,13 +43,12 @@ predictions = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("version", Text, nullable=False),
-    Column("text", Text),
-    Column("label", Text, nullable=False),
-    Column("probabilities", JSON, nullable=False),
+    Column("form", Text, nullable=False),  # the dotted path of what understands the next two
+    Column("request", Json),  # none where what users send is not kept
+    Column("answer", Json, nullable=False),
     Column("latency_ms", Double, nullable=False),
     Column("client", Text, nullable=False),
     Column("created", Utc, nullable=False),
-    Column("text_pair", Text),  # the second text, where the model reads pairs
     Index("predictions_created", "created", "id"),
     Index("predictions_client", "client"),
 )
@@ -59,7 +59,7 @@ feedback = Table(
     metadata,
     Column("prediction_id", Text, ForeignKey("predictions.id", ondelete="CASCADE"), primary_key=True),
     Column("client", Text, primary_key=True),
-    Column("label", Text),  # none: it is wrong, and which one is right was not said
+    Column("correction", Json),  # what it should have been; none where it was right, or where that was not said
     Column("correct", Boolean, nullable=False),
     Column("created", Utc, nullable=False),
     Index("feedback_created", "created"),

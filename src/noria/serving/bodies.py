@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -12,23 +11,23 @@ from typing import Any
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
-from noria.serving.model import PAIR, as_text
+from noria.common.errors import UserError
 from noria.serving.problem import Problem
+from noria.task.service import Service
 
 RIGHT, WRONG = "right", "wrong"
 ID = "[0-9a-f]{32}"  # of a prediction
 LEFT = 499  # a status of nginx's for a request whose client has left: nobody reads it, the counts of requests show it
 DIGITS = 4000  # of a whole number; Python reads no more than 4,300
-SHOWN = 20  # labels that a message names
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What someone says of a prediction; `label` is what it should have been, where that was said."""
+    """What someone says of a prediction; `correction` is what it should have been, where that was said."""
 
     id: str
     correct: bool
-    label: str | None
+    correction: Any
 
 
 async def read_json(request: Request, max_body: int, timeout: float) -> Any:
@@ -94,83 +93,49 @@ def _parsed(body: bytes) -> Any:
         raise Problem(400, f"The body is not JSON: {error}.") from None
 
 
-def read_texts(data: Any, max_texts: int, pairs: bool) -> list[str]:
-    """The texts of `{"text": "…"}` or `{"text": ["…", "…"]}`.
-
-    Raises:
-        Problem: 422.
-    """
-    given = _only(data, {"text"}, '{"text": "a text"} or {"text": ["one", "another"]}')["text"]
-    texts = given if isinstance(given, list) else [given]
-    if not texts:
-        raise Problem(422, "text is an empty list: send at least one text.")
-    if len(texts) > max_texts:
-        raise Problem(422, f"{len(texts):,} texts are too many for one request: at most {max_texts:,}.")
-    for number, text in enumerate(texts, 1):
-        name = f"text {number}" if isinstance(given, list) else "text"
-        _refuse_text(name, text)
-        if pairs and (text.count(PAIR) != 1 or not all(part.strip() for part in text.split(PAIR))):
-            raise Problem(422, f"{name}: this model reads pairs of texts: put one tab (\\t) between the two.")
-    return texts
-
-
-def halves(text: str, pairs: bool) -> tuple[str, str | None]:
-    """A text that `read_texts` has passed: alone, or the two of a pair."""
-    first, tab, second = text.partition(PAIR) if pairs else (text, "", "")
-    return first, second if tab else None
-
-
-def read_verdict(data: Any, kind: str, labels: list[str]) -> Verdict:
-    """What is said of a prediction: `{"id": "…", "verdict": "right"}`, `"wrong"`, or `{"id": "…", "label": "…"}`.
+def read_requests(data: Any, service: Service, most: int) -> list[dict[str, Any]]:
+    """The requests of a body such as `{"text": "…"}` or `{"text": ["…", "…"]}`, as the model's form takes them.
 
     Args:
-        kind, labels: the model's.
+        most: so many at once.
 
     Raises:
         Problem: 422.
     """
-    form = '{"id": "…", "verdict": "right"}, with "wrong" for "right", or {"id": "…", "label": what it should be}'
-    by_label = isinstance(data, dict) and "label" in data
-    said = _only(data, {"id", "label"} if by_label else {"id", "verdict"}, form)
+    key = service.asks
+    found = _only(data, {key}, f'{{"{key}": "a {key}"}} or {{"{key}": ["one", "another"]}}')[key]
+    given = found if isinstance(found, list) else [found]
+    if not given:
+        raise Problem(422, f"{key} is an empty list: send at least one {key}.")
+    if len(given) > most:
+        raise Problem(422, f"{len(given):,} {key}s are too many for one request: at most {most:,}.")
+    names = [f"{key} {number}" for number in range(1, len(given) + 1)] if isinstance(found, list) else [key]
+    try:
+        return [service.request(one, name) for one, name in zip(given, names, strict=True)]
+    except UserError as error:
+        raise Problem(422, str(error)) from None
+
+
+def read_verdict(data: Any, service: Service) -> Verdict:
+    """What is said of a prediction: `{"id": "…", "verdict": "right"}`, `"wrong"`, or `{"id": "…", "label": …}`.
+
+    Raises:
+        Problem: 422.
+    """
+    key = service.corrects
+    form = f'{{"id": "…", "verdict": "right"}}, with "wrong" for "right", or {{"id": "…", "{key}": what it should be}}'
+    corrects = isinstance(data, dict) and key in data
+    said = _only(data, {"id", key} if corrects else {"id", "verdict"}, form)
     if not isinstance(said["id"], str) or not re.fullmatch(ID, said["id"]):
         raise Problem(422, "id must be the id of a prediction: 32 hexadecimal digits, as /predict gives them.")
-    if by_label:
-        return Verdict(said["id"], False, _label(said["label"], kind, labels))
+    if corrects:
+        try:
+            return Verdict(said["id"], False, service.correction(said[key]))
+        except UserError as error:
+            raise Problem(422, str(error)) from None
     if said["verdict"] not in (RIGHT, WRONG):
-        raise Problem(422, 'verdict must be "right" or "wrong". What it should be goes into label.')
+        raise Problem(422, f'verdict must be "right" or "wrong". What it should be goes into {key}.')
     return Verdict(said["id"], said["verdict"] == RIGHT, None)
-
-
-def _label(given: Any, kind: str, labels: list[str]) -> str:
-    if kind == "regression":
-        number = _number(given)
-        if number is None:
-            raise Problem(422, "label must be a number: that is what this model gives.")
-        return as_text(number)
-    if kind == "multi_label":
-        names = set(labels)  # a body may hold a million names
-        if not isinstance(given, list) or not all(isinstance(name, str) and name in names for name in given):
-            raise Problem(422, f"label must be a list of the model's labels: {_named(labels)}.")
-        said = set(given)
-        return as_text([name for name in labels if name in said])
-    if given not in labels:
-        raise Problem(422, f"label must be one of the model's: {_named(labels)}.")
-    return as_text(given)
-
-
-def _number(given: Any) -> float | None:
-    """A finite number; None for anything else, also for a whole number that no float can be."""
-    if isinstance(given, bool) or not isinstance(given, int | float):
-        return None
-    try:
-        return float(given) if math.isfinite(given) else None
-    except OverflowError:
-        return None
-
-
-def _named(labels: list[str]) -> str:
-    more = len(labels) - SHOWN
-    return ", ".join(labels[:SHOWN]) + (f" and {more:,} more, which /info names" if more > 0 else "")
 
 
 def _only(data: Any, keys: set[str], form: str) -> dict[str, Any]:
@@ -181,19 +146,6 @@ def _only(data: Any, keys: set[str], form: str) -> dict[str, Any]:
     if missing := sorted(keys - set(data)):
         raise Problem(422, f"{missing[0]} is missing: {form}.")
     return data
-
-
-def _refuse_text(name: str, text: Any) -> None:
-    if not isinstance(text, str):
-        raise Problem(422, f"{name} must be a string.")
-    if not text.strip():
-        raise Problem(422, f"{name} is empty.")
-    if "\0" in text:
-        raise Problem(422, f"{name} holds a NUL character.")
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        raise Problem(422, f"{name} holds half of a surrogate pair, which is no character.") from None
 
 
 def _short(key: str) -> str:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from noria.serving.bodies import ID, RIGHT, WRONG
 from noria.serving.settings import SCHEME
+from noria.task.service import Service
 
 SAID = {
     400: "The body is no JSON in UTF-8.",
@@ -26,9 +27,6 @@ SAID = {
     504: "It took too long.",
 }
 BODY = (400, 408, 413, 415, 422)
-INK = r"[^\s\u0000\u001c-\u001f\u0085]"  # a character that is not blank: Python knows five more that are than \s does
-TEXT = {"type": "string", "minLength": 1, "pattern": rf"^[^\u0000]*{INK}[^\u0000]*$"}
-PAIR = {**TEXT, "pattern": rf"^[^\u0000\t]*{INK}[^\u0000\t]*\t[^\u0000\t]*{INK}[^\u0000\t]*$"}
 KEY = {"type": "http", "scheme": SCHEME, "description": "A key of NORIA_API_KEYS."}
 
 
@@ -38,23 +36,7 @@ class Error(BaseModel):
     error: str
 
 
-class Predicted(BaseModel):
-    """The answer to one text."""
-
-    id: str = Field(description="for feedback")
-    label: str | list[str] | float = Field(description="a name; several names; or a regression's number")
-    probabilities: dict[str, float] = Field(description="by label; empty for a regression")
-    truncated: bool = Field(description="the text was cut to the longest that the model reads, as in evaluation")
-
-
-class Predictions(BaseModel):
-    """The answers to all texts of a request, in their order."""
-
-    version: str
-    predictions: list[Predicted]
-
-
-class Heard(BaseModel):
+class Noted(BaseModel):
     """Feedback that is stored."""
 
     id: str
@@ -73,57 +55,58 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": Error, "description": SAID[status]} for status in statuses}
 
 
-def body(schema: dict[str, Any], example: Any) -> dict[str, Any]:
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object", "properties": properties, "required": list(properties), "additionalProperties": False,
+    }  # fmt: skip
+
+
+def _body(schema: dict[str, Any], example: Any) -> dict[str, Any]:
     """The document's entry for a JSON body."""
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema, "example": example}}}}
+    return {"required": True, "content": {"application/json": {"schema": schema, "example": example}}}
 
 
-def predict_body(max_texts: int, pairs: bool) -> dict[str, Any]:
-    """What `/predict` takes."""
-    text = PAIR if pairs else TEXT
-    many = {"type": "array", "items": text, "minItems": 1, "maxItems": max_texts}
-    schema = {
-        "type": "object",
-        "properties": {"text": {"oneOf": [text, many]}},
-        "required": ["text"],
-        "additionalProperties": False,
+def predict_entry(service: Service, most: int) -> dict[str, Any]:
+    """What `/predict` takes and gives; `most` requests at once."""
+    one = service.request_schema()
+    many = {"type": "array", "items": one, "minItems": 1, "maxItems": most}
+    said = "it was cut to the longest that the model reads, as in evaluation"
+    answer = {
+        "id": {"type": "string", "description": "for feedback"},
+        **service.answer_schema(),
+        "truncated": {"type": "boolean", "description": said},
     }
-    return body(schema, {"text": "a wonderful film"})
+    answers = {"type": "array", "items": _object(answer), "description": "in the order of what was asked"}
+    reply = _object({"version": {"type": "string"}, "predictions": answers})
+    return {
+        "requestBody": _body(_object({service.asks: {"oneOf": [one, many]}}), {service.asks: service.examples()[0]}),
+        "reply": reply,
+    }
 
 
-def feedback_body(kind: str, labels: list[str] | None) -> dict[str, Any]:
-    """What `/feedback` takes. Labels None: they are not for whoever asks."""
+def feedback_entry(service: Service, named: bool) -> dict[str, Any]:
+    """What `/feedback` takes; without the names of labels where those are not for whoever asks."""
     prediction = {"type": "string", "pattern": f"^{ID}$"}
-    label: dict[str, Any] = {"type": "string"} if labels is None else {"enum": labels}
-    if kind == "regression":
-        label = {"type": "number"}
-    elif kind == "multi_label":
-        label = {"type": "array", "items": label}
-    verdict = {"enum": [RIGHT, WRONG], "description": "wrong will do alone, however many labels there are"}
-    said = {"verdict": verdict, "label": {**label, "description": "what it should be"}}
-    forms = [
-        {
-            "type": "object",
-            "properties": {"id": prediction, name: schema},
-            "required": ["id", name],
-            "additionalProperties": False,
-        }
-        for name, schema in said.items()
-    ]
-    return body({"oneOf": forms}, {"id": "0123456789abcdef" * 2, "verdict": RIGHT})
+    verdict = {"enum": [RIGHT, WRONG], "description": "wrong will do alone, however many answers there may be"}
+    correction = {**service.correction_schema(named), "description": "what it should be"}
+    forms = [_object({"id": prediction, **said}) for said in ({"verdict": verdict}, {service.corrects: correction})]
+    return {"requestBody": _body({"oneOf": forms}, {"id": "0123456789abcdef" * 2, "verdict": RIGHT})}
 
 
-def document(app: FastAPI, bodies: dict[str, dict[str, Any]], locked: list[str]) -> dict[str, Any]:
+def document(app: FastAPI, entries: dict[str, dict[str, Any]], locked: list[str]) -> dict[str, Any]:
     """The whole document.
 
     Args:
-        bodies: by path, of its POST.
+        entries: by path, of its POST: the `requestBody`, and the schema of the `reply` where a model decides it.
         locked: the paths that want a key; empty where none is wanted.
     """
-    made = get_openapi(title="Noria", version="1", description="Texts in, labels out.", routes=app.routes)
-    for path, entry in bodies.items():
+    made = get_openapi(title="Noria", version="1", description="Requests in, answers out.", routes=app.routes)
+    for path, entry in entries.items():
         if path in made["paths"]:
-            made["paths"][path]["post"].update(entry)
+            post = made["paths"][path]["post"]
+            post["requestBody"] = entry["requestBody"]
+            if "reply" in entry:
+                post["responses"]["200"]["content"] = {"application/json": {"schema": entry["reply"]}}
     if locked:
         made["components"]["securitySchemes"] = {"key": KEY}
     for path in locked:

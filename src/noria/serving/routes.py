@@ -6,9 +6,8 @@ import asyncio
 import time
 import uuid
 from collections.abc import Awaitable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request
@@ -16,30 +15,28 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from noria.common.errors import UserError
 from noria.feedback.store import Prediction, UnknownPrediction
-from noria.serving.bodies import halves, read_json, read_texts, read_verdict
+from noria.serving.bodies import read_json, read_requests, read_verdict
 from noria.serving.document import (
     BODY,
     Health,
-    Heard,
-    Predictions,
+    Noted,
     document,
-    feedback_body,
-    predict_body,
+    feedback_entry,
+    predict_entry,
     problems,
 )  # fmt: skip
 from noria.serving.follow import Taken
-from noria.serving.line import Line
 from noria.serving.metrics import CONTENT_TYPE, Metrics
-from noria.serving.model import as_text
+from noria.serving.page import page
 from noria.serving.problem import Problem
 from noria.serving.settings import Keys, Settings, is_loopback
 from noria.serving.status import Status
+from noria.serving.waiting import Waiting
 from noria.serving.writer import Writer
 
 LOCKED = ("/predict", "/feedback", "/info", "/metrics")
 PATHS = frozenset({"/", "/health", "/ready", "/openapi.json", *LOCKED})
 OPEN = "anyone"  # the client's name where there are no keys
-PAGE = (Path(__file__).parent / "page.html").read_text(encoding="utf-8")
 GUARD = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
     "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -61,7 +58,7 @@ class Routes:
     settings: Settings
     keys: Keys
     status: Status
-    line: Line
+    waiting: Waiting
     writer: Writer | None
     metrics: Metrics
 
@@ -69,8 +66,8 @@ class Routes:
         """Adds all of them, and the OpenAPI document."""
         add, locked = app.add_api_route, (401,) if self.keys else (403,)
         asked = (*locked, *BODY, 500, 503, 504)
-        add("/predict", self.predict, methods=["POST"], response_model=Predictions, responses=problems(*asked, 429))
-        add("/feedback", self.feedback, methods=["POST"], response_model=Heard, responses=problems(*asked, 404))
+        add("/predict", self.predict, methods=["POST"], responses=problems(*asked, 429))
+        add("/feedback", self.feedback, methods=["POST"], response_model=Noted, responses=problems(*asked, 404))
         add("/health", self.health, response_model=Health)
         add("/ready", self.ready, response_model=Health, responses={503: {"model": Health, "description": "Not yet."}})
         add("/info", self.info, response_model=dict[str, Any], responses=problems(*locked))
@@ -84,29 +81,26 @@ class Routes:
         app.add_route("/openapi.json", show_document)
 
     async def predict(self, request: Request) -> Response:
-        """The label and the probabilities of one text or of many, and an id for feedback on each."""
+        """The answer to one request or to many, and an id for feedback on each."""
         begun, client = time.perf_counter(), self._client(request)
         data = await read_json(request, self.settings.max_body, self.settings.timeout)
-        texts = read_texts(data, self.settings.max_texts, self._taken.description.pairs)
-        with self.line.place(len(texts)):
-            reply = await self._in_time(self._answered(texts, client, begun))
+        model = self._taken.description
+        requests = read_requests(data, model.service, self.settings.max_texts)
+        with self.waiting.place(len(requests)):
+            reply = await self._in_time(self._answered(requests, model.form, client, begun))
         self.status.answered["requests"] += 1
-        self.status.answered["texts"] += len(texts)
+        self.status.answered["texts"] += len(requests)
         return JSONResponse(reply)
 
-    async def _answered(self, texts: list[str], client: str, begun: float) -> dict[str, Any]:
-        reply = await self.line.ask(texts)
+    async def _answered(self, requests: list[dict[str, Any]], form: str, client: str, begun: float) -> dict[str, Any]:
+        reply = await self.waiting.ask(requests)
         version, now = reply["version"], datetime.now(UTC)
         answers = [{"id": uuid.uuid4().hex, **answer} for answer in reply["answers"]]
         if self.writer is not None:
             took = 1000 * (time.perf_counter() - begun)
-            pairs = self._taken.description.pairs
-            both = [halves(text, pairs) for text in texts]
             rows = [
-                Prediction(
-                    *(one["id"], version, first, as_text(one["label"]), one["probabilities"], took, client, now, second)
-                )
-                for (first, second), one in zip(both, answers, strict=True)
+                Prediction(answer["id"], version, form, request, _kept(answer), took, client, now)
+                for request, answer in zip(requests, answers, strict=True)
             ]
             await self._stored(self.writer.add(rows))
         return {"version": version, "predictions": answers}
@@ -117,9 +111,9 @@ class Routes:
         if self.writer is None:
             raise Problem(404, "This server keeps no feedback: it runs with stage.feedback=null.")
         data = await read_json(request, self.settings.max_body, self.settings.timeout)
-        model = self._taken.description
-        verdict = read_verdict(data, model.kind, model.labels)
-        new = await self._in_time(self._stored(self.writer.say(verdict, client)))
+        service = self._taken.description.service
+        verdict = read_verdict(data, service)
+        new = await self._in_time(self._stored(self.writer.say(verdict, client, service)))
         if new:
             self.status.answered["feedback"] += 1
             self.metrics.feedback.labels(str(verdict.correct).lower()).inc()
@@ -131,7 +125,7 @@ class Routes:
 
     async def ready(self) -> Response:
         """A model is there to answer."""
-        ready = await asyncio.to_thread(self.line.is_manned)
+        ready = await asyncio.to_thread(self.waiting.has_worker)
         said = "ready" if ready else "not ready"
         return JSONResponse({"status": said, "version": self._version}, 200 if ready else 503)
 
@@ -145,7 +139,8 @@ class Routes:
                 "versions": self.status.versions,
                 "follows_champion": self.status.follows,
                 "refused": self.status.refused,
-                **asdict(self._taken.description),
+                **self._taken.description.service.described(),
+                "max_length": self._taken.description.max_length,
                 "feedback": self.writer is not None,
                 "limits": {"texts": settings.max_texts, "body_bytes": settings.max_body, "seconds": settings.timeout},
                 "answered": self.status.answered,
@@ -159,7 +154,7 @@ class Routes:
 
     async def page(self) -> Response:
         """A page for people."""
-        return HTMLResponse(PAGE, headers=GUARD)
+        return HTMLResponse(page(self._taken.description.service), headers=GUARD)
 
     def _client(self, request: Request) -> str:
         """Who asks.
@@ -205,11 +200,16 @@ class Routes:
             raise Problem(503, said, {"Retry-After": "5"}) from None
 
     def _document(self, app: FastAPI, request: Request) -> dict[str, Any]:
-        """The document; the names of the labels, as in /info, only for those who may ask."""
-        model = self._taken.description
+        """The document; the names of labels, as in /info, only for those who may ask."""
+        service = self._taken.description.service
         is_known = not self.keys or self.keys.client(request.headers.get("authorization")) is not None
-        bodies = {
-            "/predict": predict_body(self.settings.max_texts, model.pairs),
-            "/feedback": feedback_body(model.kind, model.labels if is_known else None),
+        entries = {
+            "/predict": predict_entry(service, self.settings.max_texts),
+            "/feedback": feedback_entry(service, is_known),
         }
-        return document(app, bodies, list(LOCKED) if self.keys else [])
+        return document(app, entries, list(LOCKED) if self.keys else [])
+
+
+def _kept(answer: dict[str, Any]) -> dict[str, Any]:
+    """What is kept of an answer: all but its id, and whether the request was cut."""
+    return {name: value for name, value in answer.items() if name not in ("id", "truncated")}

@@ -22,7 +22,6 @@ from noria.feedback.rows import Scrub
 from noria.feedback.store import Store
 from noria.serving.door import Hall, most_waiting, protocol
 from noria.serving.follow import Event, Taken
-from noria.serving.line import Line
 from noria.serving.metrics import Counted, Metrics
 from noria.serving.problem import Heads, answer_problems
 from noria.serving.processes import starting
@@ -30,6 +29,7 @@ from noria.serving.routes import PATHS, Routes
 from noria.serving.settings import Keys, Settings
 from noria.serving.source import Source
 from noria.serving.status import Status
+from noria.serving.waiting import Waiting
 from noria.serving.worker import END, PATH, Answering, Plan
 from noria.serving.writer import Writer
 
@@ -94,13 +94,13 @@ class Server:
             restart_workers=True, middlewares=[(Counted, {"metrics": metrics, "routes": PATHS}), Heads],
         )  # fmt: skip
         self._lit.monitor_internal = WATCH
-        line = Line(self._lit, settings.queue_size, metrics)
-        metrics.watch(self.status, lambda: line.waiting)
+        waiting = Waiting(self._lit, settings.queue_size, metrics)
+        metrics.watch(self.status, lambda: waiting.count)
         app = self._lit.app
         app.router.routes[:] = [route for route in app.router.routes if getattr(route, "path", None) not in REPLACED]
         app.router.redirect_slashes = False
         answer_problems(app)
-        Routes(settings, keys, self.status, line, self._writer, metrics).add_to(app)
+        Routes(settings, keys, self.status, waiting, self._writer, metrics).add_to(app)
         self.status.pass_on(self._remember)
 
     def run(self, ready: Callable[[str], None]) -> None:

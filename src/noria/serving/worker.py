@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from multiprocessing.queues import SimpleQueue
 from queue import Empty
 from typing import Any
@@ -71,26 +71,26 @@ class Answering(LitAPI):
         if plan.source.follows:
             self.follower.follow(plan.follow)
 
-    def predict(self, x: list[list[str]], **kwargs: Any) -> list[dict[str, Any]]:
-        """For each request the version and an answer to each of its texts, or an error.
+    def predict(self, x: list[list[dict[str, Any]]], **kwargs: Any) -> list[dict[str, Any]]:
+        """For each body the version and an answer to each of its requests, or an error.
 
-        The first of a batch also says how many texts the batch has.
+        The first of a batch also says how many requests the batch has.
         """
         model = self.follower.model
         try:
-            given = model.answer([text for texts in x for text in texts])
-            if not all(answer.is_sound for answer in given):
-                raise RunError("an answer holds a number that is not finite")
+            given = model.answer([request for requests in x for request in requests])
+            if wrong := [answer["error"] for answer in given if "error" in answer]:
+                raise RunError(wrong[0])
         except Exception as error:
             if len(x) > 1:  # the others of the batch are not to blame
-                return [self.predict([texts])[0] for texts in x]
-            log.exception("A text could not be answered.")
+                return [self.predict([requests])[0] for requests in x]
+            log.exception("A request could not be answered.")
             return [{"error": reason(error)}]
         answers = iter(given)
         replies: list[dict[str, Any]] = [
-            {"version": model.named.version, "answers": [asdict(next(answers)) for _ in texts]} for texts in x
+            {"version": model.named.version, "answers": [next(answers) for _ in requests]} for requests in x
         ]
-        replies[0]["batch"] = sum(len(texts) for texts in x)
+        replies[0]["batch"] = len(given)
         return replies
 
 
@@ -98,7 +98,7 @@ class Loop(BatchedLoop):
     """LitServe's batched loop with another way to fill a batch.
 
     LitServe's own asks its queue a thousand times a second while nothing comes, lets a request wait although it has
-    waited already, and counts requests, each of which may bring many texts.
+    waited already, and counts bodies, each of which may bring many requests.
     """
 
     def __call__(self, *given: Any, **named: Any) -> None:
@@ -109,7 +109,7 @@ class Loop(BatchedLoop):
             os._exit(int(end.code or 0))
 
     def get_batch_requests(self, lit_api: LitAPI, request_queue: Any, transport: Any) -> tuple[list[Any], list[Any]]:
-        """Requests of `max_batch_size` texts, or what has come `batch_timeout` after the first; none after a while.
+        """Bodies with `max_batch_size` requests, or what has come `batch_timeout` after the first; none after a while.
 
         A request that is older than the time-out is dropped: its client has been told.
         """

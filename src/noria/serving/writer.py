@@ -16,9 +16,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from noria.common.errors import UserError
-from noria.feedback.rows import Scrub, kept
-from noria.feedback.store import Prediction, Store, StoreDown, UnknownPrediction
+from noria.feedback.rows import Scrub, kept, length
+from noria.feedback.store import Prediction, Store, StoreDown
 from noria.serving.bodies import Verdict
+from noria.task.service import Service
 
 log = logging.getLogger(__name__)
 
@@ -67,27 +68,23 @@ class Writer:
         await self._do(predictions, None)
 
     async def _scrubbed(self, predictions: list[Prediction]) -> list[Prediction]:
-        pool = self._long if sum(map(_length, predictions)) > PORTION else self._short
+        pool = self._long if sum(length(one.request) for one in predictions) > PORTION else self._short
         try:
             return await asyncio.get_running_loop().run_in_executor(pool, self._clean, predictions)
         except RuntimeError as error:  # the pool takes nothing any more
             raise StoreDown("The server is about to end.") from error
 
-    async def say(self, verdict: Verdict, client: str) -> bool:
+    async def say(self, verdict: Verdict, client: str, service: Service) -> bool:
         """Adds feedback; False where this client has said so already. Raises what the store raises."""
 
-        def add(correct: bool) -> bool:
-            return self._store.add_feedback(verdict.id, client, correct=correct, label=verdict.label)
-
         def call() -> bool:
-            try:
-                return add(verdict.correct)
-            except UnknownPrediction:
-                raise
-            except UserError:  # it contradicts itself: the label that it should be is the one that was predicted
-                if verdict.label is None:
-                    raise
-                return add(True)
+            answer = self._store.answer(verdict.id)
+            correct, correction = verdict.correct, verdict.correction
+            if correction is not None and service.same(answer, correction):
+                correct, correction = True, None
+            elif correction is None and not correct:
+                correction = service.left(answer)
+            return self._store.add_feedback(verdict.id, client, correct=correct, correction=correction)
 
         return bool(await self._do([], call))
 
@@ -102,9 +99,8 @@ class Writer:
         assert self._scrub is not None
         cleaned = []
         for one in predictions:
-            text, text_pair = kept(one, self._scrub)
-            cleaned.append(replace(one, text=text, text_pair=text_pair))
-        lost = sum(one.text is None for one in cleaned) - sum(one.text is None for one in predictions)
+            cleaned.append(replace(one, request=kept(one.request, self._scrub)))
+        lost = sum(one.request is None for one in cleaned) - sum(one.request is None for one in predictions)
         if lost and not self._warned:
             self._warned = True
             log.warning(
@@ -183,18 +179,13 @@ class Writer:
 def _portions(predictions: list[Prediction]) -> Iterator[list[Prediction]]:
     """All of them in their order, in parts of at most PORTION characters or one longer text."""
     part: list[Prediction] = []
-    length = 0
+    filled = 0
     for one in predictions:
-        more = _length(one)
-        if part and length + more > PORTION:
+        more = length(one.request)
+        if part and filled + more > PORTION:
             yield part
-            part, length = [], 0
+            part, filled = [], 0
         part.append(one)
-        length += more
+        filled += more
     if part:
         yield part
-
-
-def _length(one: Prediction) -> int:
-    """In characters."""
-    return len(one.text or "") + len(one.text_pair or "")

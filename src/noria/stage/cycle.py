@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
-from itertools import count, islice, repeat
+from itertools import count
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -24,7 +24,7 @@ from noria.common.errors import UserError
 from noria.cycle.gate import Decision, decide
 from noria.cycle.reasons import Reason, Thresholds, reasons, worth_training
 from noria.data.module import DataModule
-from noria.data.source.feedback import FeedbackData, joined
+from noria.data.source.feedback import FeedbackData
 from noria.feedback.store import Store, StoreDown
 from noria.inference.runner import Runner
 from noria.registry.registry import Registry, Version
@@ -187,11 +187,13 @@ def _reasons(
     cfg: DictConfig, versions: Registry, champion: Version, data: FeedbackData, url: str, thresholds: Thresholds
 ) -> list[Reason]:
     """What users have said of the champion and sent to it, held against what it says of rows like its training's."""
+    form = open_form(champion.folder, cfg)
+    service = form.service()
     # The first champion may have been served under another name, before there was a registry.
     name = champion.name if champion.facts.get("parent") else None
     with closing(Store(url)) as store:
         judged = [one for one in store.corrections() if name is None or one.prediction.version == name]
-        served = [(joined(p.text, p.text_pair), p.label) for p in store.predictions(version=name) if p.text]
+        kept = [one for one in store.predictions(version=name) if one.request is not None and one.form == form.path()]
     # What a challenger was made of that is not the champion now is nothing new.
     tried = [
         v.facts.get("heard") or v.facts["added"] for v in versions.versions() if v.facts.get("parent") == champion.name
@@ -199,9 +201,10 @@ def _reasons(
     new = len({one.prediction.id for one in judged if not tried or one.created.isoformat() > max(tried)})
     split = "val" if "val" in data.original.splits else "train"
     said = answers_of(cfg, champion.folder, data.original, split)["prediction"].to_pylist()[:KNOWN]
-    rows = data.original.splits[split]
-    texts = map(joined, rows.texts, rows.pairs if rows.pairs is not None else repeat(None))
-    known = list(zip(islice(texts, KNOWN), map(str, said), strict=True))
+    asked = data.ballot.requests(data.original.splits[split])[:KNOWN]
+    served = [(service.text(one.request or {}), service.group(one.answer)) for one in kept]
+    answers = (service.answer({"prediction": prediction}) for prediction in said)
+    known = [(service.text(a), service.group(b)) for a, b in zip(asked, answers, strict=True)]
     return reasons(new, sum(not one.correct for one in judged), len(judged), served, known, thresholds)
 
 
@@ -247,8 +250,7 @@ def _judged(
 
 def right_rows(cfg: DictConfig, artifact: Path, data: DataModule) -> np.ndarray:
     """Whether an artifact is right on each row of the test split (n,)."""
-    found = answers_of(cfg, artifact, data, "test")
-    return np.asarray(found["label"]) == np.asarray(found["prediction"])
+    return open_form(artifact, cfg).right(answers_of(cfg, artifact, data, "test"))
 
 
 def answers_of(cfg: DictConfig, artifact: Path, data: DataModule, split: str) -> pa.Table:

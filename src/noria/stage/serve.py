@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -113,14 +114,14 @@ def _kept_texts(feedback: str | None, keep_texts: bool, scrub: bool) -> str:
 
 def _greeting(url: str, server: Server, feedback: str | None, texts: str, keys: Keys) -> list[str]:
     key = ' -H "Authorization: Bearer $KEY"' if keys else ""
-    text = (
-        r"one text\tanother text" if server.status.newest and server.status.newest.description.pairs else "a fine film"
-    )
+    assert server.status.newest is not None, "a server starts with a model"
+    service = server.status.newest.description.service
+    body = json.dumps({service.asks: service.examples()[0]})
     return [
         f"Serving {' '.join(server.status.versions)} at {url} (Ctrl-C ends)",
         f"feedback: {'kept nowhere' if feedback is None else _place(parse(feedback))}",
         f"texts: {texts}",
-        f"try: curl {url}/predict{key} -H 'Content-Type: application/json' -d '{{\"text\": \"{text}\"}}'",
+        f"try: curl {url}/predict{key} -H 'Content-Type: application/json' -d '{body}'",
     ]
 
 

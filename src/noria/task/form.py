@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 import pyarrow as pa
 
+from noria.common.errors import UserError
 from noria.data.batch.encoded import Encoded
 from noria.data.rows.rows import Rows
+from noria.data.source.votes import Ballot
 from noria.metric.answers import Answers
 from noria.task.outputs import Outputs
 from noria.task.requests import Given, Reading
+from noria.task.service import Service
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -51,15 +54,29 @@ class Form(ABC):
 
     labels: Sequence[str] = ()
 
-    @property
-    def votable(self) -> bool:
-        """Whether corrections of many clients can be counted against each other and learnt from (`data=feedback`)."""
-        return False
+    def service(self) -> Service:
+        """How people ask and correct such a model over HTTP (`stage=serve`).
 
-    @property
-    def served(self) -> bool:
-        """Whether a server can answer such requests (`stage=serve`)."""
-        return False
+        Raises:
+            UserError: it cannot be served.
+        """
+        raise UserError("it answers what stage=serve cannot serve: stage=predict answers an input.")
+
+    def ballot(self) -> Ballot:
+        """How corrections of many clients are counted against each other and become rows (`data=feedback`).
+
+        Raises:
+            UserError: they cannot be.
+        """
+        raise UserError("data=feedback learns one label a text: the answers of this task are something else.")
+
+    def right(self, table: pa.Table) -> np.ndarray:
+        """How right each of the predictions that `decide` has made is (n,), from 0 to 1 or as true and false.
+
+        Raises:
+            UserError: there is no such thing as right and wrong.
+        """
+        raise UserError("the answers of this task are neither right nor wrong, so no two models can be judged by it.")
 
     def contents_of(self) -> dict[str, str]:
         """The columns of this form's predictions, and what each holds."""

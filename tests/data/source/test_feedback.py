@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from tests.conftest import answered
+
 from noria.data.source.feedback import FeedbackData
 from noria.data.source.table import TableData
-from noria.feedback.store import Prediction, Store
+from noria.feedback.store import Store
 from noria.task.text_classification.form import TextClassificationForm
 
 LABELS = ["bad", "fair", "good"]
@@ -19,10 +20,10 @@ def test_wrong_alone_speaks_against_what_was_predicted(write, tmp_path: Path) ->
     store, chances = Store(url), dict.fromkeys(LABELS, 1 / 3)
     for i in range(60):
         text, key = f"a film of {i} minutes", f"{i:032x}"
-        store.add_predictions([Prediction(key, "1", text, "bad", chances, 1.0, "shop", datetime.now(UTC))])
-        store.add_feedback(key, "ann", correct=False, label=None)
+        store.add_predictions([answered(key, text, "bad", chances)])
+        store.add_feedback(key, "ann", correct=False)
         if i < 40:  # the others are fair or good: nobody knows
-            store.add_feedback(key, "ben", correct=False, label="fair" if i % 2 else "good")
+            store.add_feedback(key, "ben", correct=False, correction="fair" if i % 2 else "good")
     store.close()
 
     lines = ["text,label", *(f"an old film of {i} minutes,{LABELS[i % 3]}" for i in range(60))]
@@ -48,9 +49,8 @@ def test_pairs_are_told_apart_by_both_texts_and_stand_beside_original_pairs(writ
 
     def said(number: int, client: str, label: str, text: str | None, pair: str | None) -> None:
         key = f"{number:032x}"
-        made = Prediction(key, "1", text, "bad", chances, 1.0, "shop", datetime.now(UTC), pair)
-        store.add_predictions([made])
-        store.add_feedback(key, client, correct=label == "bad", label=label)
+        store.add_predictions([answered(key, text, "bad", chances, pair)])
+        store.add_feedback(key, client, correct=label == "bad", correction=None if label == "bad" else label)
 
     for i in range(60):  # of one first text, many second ones
         said(i, "ann", LABELS[i % 3], "What was it like?", f"It took {i} minutes")
@@ -89,11 +89,9 @@ def test_feedback_of_pairs_is_not_learnt_by_a_model_of_single_texts(write, tmp_p
     url = f"sqlite:///{tmp_path}/feedback.db"
     store, chances = Store(url), dict.fromkeys(LABELS, 1 / 3)
     for i in range(60):
-        made = Prediction(
-            f"{i:032x}", "1", f"a\ttext {i}", "bad", chances, 1.0, "shop", datetime.now(UTC), "p" * (i < 5) or None
-        )
+        made = answered(f"{i:032x}", f"a\ttext {i}", "bad", chances, "p" * (i < 5) or None)
         store.add_predictions([made])
-        store.add_feedback(made.id, "ann", correct=True, label=None)
+        store.add_feedback(made.id, "ann", correct=True)
     store.close()
     lines = ["text,label", *(f"an old film of {i} minutes,{LABELS[i % 3]}" for i in range(60))]
     original = partial(TableData, path=write("original.csv", lines))

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import replace
-from itertools import repeat
 from typing import Annotated, Any
 
 import numpy as np
@@ -20,13 +19,12 @@ from annotated_types import Ge, Gt, Interval
 
 from noria.common.errors import UserError
 from noria.data.rows.rows import Rows
-from noria.data.rows.split import KEY, keyed, normalise, sample
-from noria.data.source.votes import Trust, Vote, place_of, settle
+from noria.data.rows.split import keyed, sample
+from noria.data.source.votes import Trust, Vote, settle
 from noria.data.text import TextData
-from noria.feedback.records import Correction, Prediction
+from noria.feedback.records import Correction
 
 SALT = b"noria feedback"
-TAB = "\t"
 
 
 class FeedbackData(TextData):
@@ -42,8 +40,8 @@ class FeedbackData(TextData):
         replay: how many of its training rows stand beside the feedback; the same share of its validation rows.
         weigh: weigh clients by their agreement with gold rows, the original training rows that they were asked about;
             False takes every vote as it is.
-        cap: texts of one client at most.
-        least: how probable a label has to be, given all votes on its text.
+        cap: requests of one client at most.
+        least: how probable a label has to be, given all votes on its request.
         distrust: clients that are right less often on gold rows are not heard.
     """
 
@@ -72,18 +70,18 @@ class FeedbackData(TextData):
     def read(self) -> dict[str, Rows]:
         from noria.feedback.store import Store
 
-        if not self.form.votable:
-            raise UserError("data=feedback learns one label a text: the answers of this task are something else.")
+        self.form.ballot()  # it refuses what cannot be learnt from before anything is read
         self.original.bind(copy(self.form), self.tokenizer, self.seed).setup()
-        self.label_names = self.labels or self.original.labels
+        self.ballot, self.label_names = self.original.form.ballot(), self.original.labels
         store = Store(self.url)
         try:
             found = list(store.corrections())
         finally:
             store.close()
-        pairs = self.original.splits["train"].pairs is not None
-        votes, missing = _votes(found, pairs)
-        believed, left_out, clients = settle(votes, self._gold(), self.label_names, self.trust, normalise)
+        votes, missing = self._votes(found)
+        train = self.original.splits["train"]
+        gold = dict(zip(self._places(train), self.ballot.known(train), strict=True))
+        believed, left_out, clients = settle(votes, gold, self.ballot.choices, self.trust)
         left_out |= missing
         self.report["feedback"] = {"corrections": len(found), "rows": len(believed), "left_out": left_out}
         self.report["clients"] = {name: round(share, 3) for name, share in sorted(clients.items())}
@@ -91,20 +89,31 @@ class FeedbackData(TextData):
             raise UserError(
                 f"{_shown(self.url)} holds no feedback that can be learnt from ({left_out or 'none at all'})."
             )
-        table = pa.table(
-            {
-                "id": [f"feedback:{one.id}" for one in believed],
-                "text": [one.text for one in believed],
-                **({"text_pair": [one.pair for one in believed]} if pairs else {}),
-                "label": [one.label for one in believed],
-            }
-        )
-        rows = Rows(table, f"feedback in {_shown(self.url)}")
-        return self._beside_original(self._split(rows))
+        table = pa.table({"id": [f"feedback:{one.id}" for one in believed], **self.ballot.rows(believed)})
+        return self._beside_original(self._split(Rows(table, f"feedback in {_shown(self.url)}")))
+
+    def _votes(self, found: Sequence[Correction]) -> tuple[list[Vote], dict[str, int]]:
+        """What was said of answers whose requests are kept, and how much cannot be learnt from, by reason."""
+        votes: list[Vote] = []
+        missing: Counter[str] = Counter()
+        for said in found:
+            request, problem = self.ballot.read(said.prediction.request)
+            if said.prediction.form != self.form.path():
+                problem = "another_task"
+            if problem is not None:
+                missing[problem] += 1
+                continue
+            label, against = self.ballot.vote(said.prediction.answer, said.correct, said.correction)
+            place = self.ballot.place(request)
+            votes.append(Vote(said.prediction.id, place, said.client, label, said.created, against, request))
+        return votes, dict(missing)
+
+    def _places(self, rows: Rows) -> list[str]:
+        return [self.ballot.place(request) for request in self.ballot.requests(rows)]
 
     def _split(self, rows: Rows) -> dict[str, Rows]:
         """By a hash of its own: users may send texts out of one side of a split that was made by the common one."""
-        digests = (hashlib.blake2b(place.encode(), digest_size=8, person=SALT).digest() for place in _places(rows))
+        digests = (hashlib.blake2b(place.encode(), digest_size=8, person=SALT).digest() for place in self._places(rows))
         place = np.array([int.from_bytes(digest, "big") / 2.0**64 for digest in digests])
         for_test, for_val = place < self.test_fraction, place >= 1 - self.val_fraction
         masks = {"train": ~(for_test | for_val), "val": for_val, "test": for_test}
@@ -113,10 +122,6 @@ class FeedbackData(TextData):
                 raise UserError(f"{rows.where}: its {len(rows)} rows are too few: the split '{name}' would be empty.")
         return {name: keyed(rows.select(mask)) for name, mask in masks.items()}
 
-    def _gold(self) -> dict[str, str]:
-        train = self.original.splits["train"]
-        return dict(zip(_places(train), train.table["label"].to_pylist(), strict=True))
-
     def _beside_original(self, ours: dict[str, Rows]) -> dict[str, Rows]:
         """Original rows beside the feedback in train and val, drawn by hash; test stays feedback alone."""
         share = self.replay / max(len(self.original.splits["train"]), 1)
@@ -124,52 +129,11 @@ class FeedbackData(TextData):
             theirs = self.original.splits.get(split)
             count = self.replay if split == "train" else round(share * len(theirs)) if theirs else 0
             if theirs is not None and count and split in ours:
-                names = ["id", *(["text"] if theirs.pairs is None else ["text", "text_pair"]), "label", KEY]
-                both = [keyed(rows).table.select(names) for rows in (ours[split], sample(theirs, count))]
-                ours[split] = replace(ours[split], table=pa.concat_tables([part.cast(both[0].schema) for part in both]))
+                mine = keyed(ours[split]).table
+                both = [mine, keyed(sample(theirs, count)).table.select(mine.column_names)]
+                ours[split] = replace(ours[split], table=pa.concat_tables([part.cast(mine.schema) for part in both]))
         self.report["replayed"] = min(self.replay, len(self.original.splits["train"]))
         return ours
-
-
-def joined(text: str, pair: str | None) -> str:
-    """A text, or both of a pair with a tab between, as stores of before have them."""
-    return text if pair is None else f"{text}{TAB}{pair}"
-
-
-def _places(rows: Rows) -> list[str]:
-    pairs = rows.pairs if rows.pairs is not None else repeat(None)
-    return [place_of(text, pair, normalise) for text, pair in zip(rows.texts, pairs, strict=False)]
-
-
-def _votes(found: Sequence[Correction], pairs: bool) -> tuple[list[Vote], dict[str, int]]:
-    """What was said of answers whose texts are kept, and how much cannot be learnt from, by reason."""
-    votes: list[Vote] = []
-    missing: Counter[str] = Counter()
-    for said in found:
-        first, second = _texts(said.prediction, pairs)
-        if not first:
-            missing["no_text"] += 1
-        elif pairs != (second is not None):  # of a model that read pairs, in the store of one that does not, or so
-            missing["no_second_text" if pairs else "second_text"] += 1
-        else:
-            votes.append(_vote(said, first, second))
-    return votes, dict(missing)
-
-
-def _texts(about: Prediction, pairs: bool) -> tuple[str | None, str | None]:
-    """Of a pair both. Stores of before had one column, in which a tab stands between the two."""
-    text = about.text
-    if pairs and text and about.text_pair is None and text.count(TAB) == 1:
-        first, _, second = text.partition(TAB)
-        return first, second
-    return text, about.text_pair
-
-
-def _vote(said: Correction, text: str, pair: str | None) -> Vote:
-    """What a client said; a bare "wrong", where that leaves several labels, is a vote against the predicted one."""
-    about, against = said.prediction, said.label is None
-    label = about.label if said.label is None else said.label
-    return Vote(about.id, text, said.client, label, said.created, against, pair)
 
 
 def _shown(url: str) -> str:

@@ -1,31 +1,41 @@
-"""From what many users say to one label a text: whom to believe, and what is left out.
+"""From what many users say to one answer a request: whom to believe, and what is left out.
 
-Votes are merged by text and client, cut down to so many a client, and weighed by how often the client agreed with rows
-whose labels are known (gold rows). Knows neither the database nor the model.
+Votes are merged by request and client, cut down to so many a client, and weighed by how often the client agreed with
+rows whose labels are known (gold rows). Knows neither the database nor the model.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any, Protocol
 
 import numpy as np
+import pyarrow as pa
+
+from noria.data.rows.rows import Rows
 
 
 @dataclass(frozen=True)
 class Vote:
-    """One client's word on one text, or on a pair of texts: that it is `label`, or with `against` anything but that."""
+    """One client's word on one request: that the answer is `label`, or with `against` anything but that.
+
+    Args:
+        id: of the prediction that it is about.
+        place: what tells requests apart (`Ballot.place`).
+        request: what was asked.
+    """
 
     id: str
-    text: str
+    place: str
     client: str
     label: str
     at: datetime
     against: bool = False
-    pair: str | None = None
+    request: dict[str, Any] = field(default_factory=dict)
 
     def fits(self, label: str) -> bool:
         """Whether the vote is right where this is the true label."""
@@ -34,14 +44,41 @@ class Vote:
 
 @dataclass(frozen=True)
 class Believed:
-    """A text with the label that is believed, and how probable it is given the votes."""
+    """A request with the label that is believed, and how probable it is given the votes."""
 
     id: str
-    text: str
+    place: str
     label: str
     probability: float
     votes: int
-    pair: str | None = None
+    request: dict[str, Any] = field(default_factory=dict)
+
+
+class Ballot(Protocol):
+    """How corrections of a kind of work are counted against each other, and the rows that come of them.
+
+    `choices` are the labels that can be believed.
+    """
+
+    choices: Sequence[str]
+
+    def read(self, request: dict[str, Any] | None) -> tuple[dict[str, Any], str | None]:
+        """A kept request as rows of this data have it, and why it cannot be learnt from; None where it can."""
+
+    def place(self, request: dict[str, Any]) -> str:
+        """What tells requests apart."""
+
+    def vote(self, answer: dict[str, Any], correct: bool, correction: Any) -> tuple[str, bool]:
+        """The label that a client names, and whether all it says is that it is not this one."""
+
+    def requests(self, rows: Rows) -> list[dict[str, Any]]:
+        """Rows of data as requests."""
+
+    def known(self, rows: Rows) -> list[str]:
+        """The labels of rows of data."""
+
+    def rows(self, believed: Sequence[Believed]) -> dict[str, pa.Array]:
+        """The columns of the rows that can be learnt from."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +86,7 @@ class Trust:
     """How votes are weighed.
 
     Args:
-        cap: texts of one client at most, the newest.
+        cap: requests of one client at most, the newest.
         least: how probable the believed label has to be; where clients contradict each other, or only say what it is
             not, it may not be.
         prior_right, prior_wrong: what a client is believed before any gold row: as one who was so often.
@@ -67,46 +104,40 @@ class Trust:
     weigh: bool = True
 
 
-def place_of(text: str, pair: str | None, key: Callable[[str], str]) -> str:
-    """What tells texts apart, or pairs of texts, where `key` tells single texts apart."""
-    return key(text) if pair is None else f"{key(text)}\0{key(pair)}"
-
-
 def settle(
     votes: Sequence[Vote],
     gold: Mapping[str, str],
     labels: Sequence[str],
     trust: Trust,
-    key: Callable[[str], str],
 ) -> tuple[list[Believed], dict[str, int], dict[str, float]]:
-    """One label for each text that is no gold row.
+    """One label for each request that is no gold row.
 
     The label's probability is that of independent clients who err evenly over the other labels (Nitzan and Paroush
     1982; naive Bayes), all labels being as likely beforehand. A vote against a label is as probable as its client is
     right wherever another label is the true one.
 
     Args:
-        gold: known labels by `place_of`.
-        key: what tells single texts apart.
+        gold: known labels by `place`.
 
     Returns:
-        The believed texts, the oldest first; counts of what was left out, by reason; how far each client is believed.
+        The believed requests, the oldest first; counts of what was left out, by reason; how far each client is
+        believed.
     """
     left_out: Counter[str] = Counter()
     known = set(labels)
     newest: dict[tuple[str, str], Vote] = {}
     for vote in sorted(votes, key=lambda vote: vote.at):
-        place = (place_of(vote.text, vote.pair, key), vote.client)
+        key = (vote.place, vote.client)
         if vote.label not in known:
             left_out["unknown_label"] += 1
             continue
-        left_out["repeated"] += newest.pop(place, None) is not None  # a dict keeps the place of what it replaces
-        newest[place] = vote
+        left_out["repeated"] += newest.pop(key, None) is not None  # a dict keeps the place of what it replaces
+        newest[key] = vote
     believed, distrusted = _reliability(newest, gold, trust)
-    by_text: dict[str, list[Vote]] = defaultdict(list)
+    by_place: dict[str, list[Vote]] = defaultdict(list)
     taken: Counter[str] = Counter()
-    for (text, client), vote in reversed(newest.items()):
-        if text in gold:
+    for (place, client), vote in reversed(newest.items()):
+        if place in gold:
             left_out["gold"] += 1
         elif client in distrusted:
             left_out["distrusted_client"] += 1
@@ -114,9 +145,9 @@ def settle(
             left_out["over_cap"] += 1
         else:
             taken[client] += 1
-            by_text[text].append(vote)
+            by_place[place].append(vote)
     settled = []
-    for said in by_text.values():
+    for said in by_place.values():
         one = _believed(said, believed, labels)
         if one is None or one.probability < trust.least:
             agree = any(all(vote.fits(label) for vote in said) for label in labels)
@@ -134,9 +165,9 @@ def _reliability(
     """How often each client is right on gold rows (the mean of a Beta distribution), and who is not heard."""
     right: Counter[str] = Counter()
     wrong: Counter[str] = Counter()
-    for (text, client), vote in newest.items():
-        right[client] += text in gold and vote.fits(gold[text])
-        wrong[client] += text in gold and not vote.fits(gold[text])
+    for (place, client), vote in newest.items():
+        right[client] += place in gold and vote.fits(gold[place])
+        wrong[client] += place in gold and not vote.fits(gold[place])
     prior = trust.prior_right + trust.prior_wrong
     if not trust.weigh:
         return dict.fromkeys(right, trust.prior_right / prior), set()
@@ -164,4 +195,4 @@ def _believed(said: Sequence[Vote], believed: Mapping[str, float], labels: Seque
         return None
     newest = max(said, key=lambda vote: vote.at)
     chance = float(chances[best] / chances.sum())
-    return Believed(newest.id, newest.text, labels[best], chance, len(said), newest.pair)
+    return Believed(newest.id, newest.place, labels[best], chance, len(said), newest.request)

@@ -24,6 +24,7 @@ from noria.task.causal_lm.reading import PromptReading
 from noria.task.form import Form, Written
 from noria.task.outputs import Outputs
 from noria.task.requests import Given
+from noria.task.service import Service
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -64,6 +65,11 @@ class CausalLMForm(Form):
         "bits_per_byte": "noria.metric.bits_per_byte.BitsPerByte",
         "word_perplexity": "noria.metric.word_perplexity.WordPerplexity",
     }
+
+    def service(self) -> Service:
+        raise UserError(
+            "it is a language model: stage=serve serves classifiers and regressions. stage=predict answers prompts."
+        )
 
     def settings(self) -> dict[str, Any]:
         return {}

@@ -19,7 +19,9 @@ from noria.task.form import Form, Written
 from noria.task.outputs import Outputs
 from noria.task.requests import NO_NUMBER, Given
 from noria.task.text_classification import labels as label_room
+from noria.task.text_classification.ballot import TextClassificationBallot
 from noria.task.text_classification.reading import TextReading
+from noria.task.text_classification.service import TextClassificationService
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -64,13 +66,20 @@ class TextClassificationForm(Form):
     def contents_of(self) -> dict[str, str]:
         return self.answers[self.kind]
 
-    @property
-    def served(self) -> bool:
-        return True
+    def service(self) -> TextClassificationService:
+        return TextClassificationService(self)
 
-    @property
-    def votable(self) -> bool:
-        return self.kind == "single_label"
+    def ballot(self) -> TextClassificationBallot:
+        if self.kind != "single_label":
+            raise UserError("data=feedback learns one label a text: the answers of this task are something else.")
+        return TextClassificationBallot(list(self.labels), self.texts > 1)
+
+    def right(self, table: pa.Table) -> np.ndarray:
+        if self.kind == "regression":
+            raise UserError("numbers are neither right nor wrong, so no two models can be judged by it.")
+        found = self.read(table)
+        right: np.ndarray = np.equal(found["label"], found["prediction"])
+        return np.all(right, axis=-1) if right.ndim > 1 else right
 
     def settings(self) -> dict[str, Any]:
         return {"kind": self.kind, "labels": list(self.labels), "texts": self.texts}

@@ -23,52 +23,52 @@ CONSUMER = 0  # LitServe's number of the one process that serves HTTP
 log = logging.getLogger(__name__)
 
 
-class Line:
-    """Lets so many texts in at a time.
+class Waiting:
+    """Lets so many requests in at a time.
 
     LitServe's own handler knows no bound, waits for ever, and its answer to a request that gave up stays in memory.
 
     Args:
-        length: how many texts may be in it, those that are being answered or stored included.
+        length: how many requests may wait, those that are being answered or stored included.
     """
 
     def __init__(self, server: LitServer, length: int, metrics: Metrics) -> None:
         self._server = server
         self._length = length
         self._metrics = metrics
-        self.waiting = 0
+        self.count = 0
 
-    def is_manned(self) -> bool:
+    def has_worker(self) -> bool:
         """Whether a worker is there to answer. Asks another process: not for the event loop."""
         alive = any(worker.is_alive() for worker in self._server.inference_workers)
         return alive and WorkerSetupStatus.READY in self._server.workers_setup_status.values()
 
     @contextmanager
     def place(self, count: int) -> Iterator[None]:
-        """So many texts are in the line until this has ended: answered, and stored where they are kept.
+        """So many requests wait until this has ended: answered, and stored where they are kept.
 
         Raises:
-            Problem: 429 the line is full.
+            Problem: 429 too many wait already.
         """
-        if self.waiting + count > self._length:
-            raise Problem(429, f"{self.waiting:,} texts are waiting already: ask again later.", {"Retry-After": "1"})
-        self.waiting += count
+        if self.count + count > self._length:
+            raise Problem(429, f"{self.count:,} texts are waiting already: ask again later.", {"Retry-After": "1"})
+        self.count += count
         try:
             yield
         finally:
-            self.waiting -= count
+            self.count -= count
 
-    async def ask(self, texts: list[str]) -> dict[str, Any]:
-        """A worker's reply to texts that have a place: the version and the answers.
+    async def ask(self, requests: list[dict[str, Any]]) -> dict[str, Any]:
+        """A worker's reply to requests that have a place: the version and the answers.
 
         Raises:
-            Problem: 503 the worker has died; 500 the model has failed on a text.
+            Problem: 503 the worker has died; 500 the model has failed on a request.
         """
         uid, item = uuid.uuid4().hex, ResponseBufferItem(asyncio.Event())
         self._server.response_buffer[uid] = item
         try:
             queue = self._server._get_request_queue(PATH)
-            queue.put((CONSUMER, uid, time.monotonic(), texts))
+            queue.put((CONSUMER, uid, time.monotonic(), requests))
             await item.event.wait()
         finally:
             del self._server.response_buffer[uid]

@@ -1,0 +1,24 @@
+"""The page for people: one frame for all models, and the pieces of a model's form that ask, show and correct."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+from noria.task.service import Service
+
+FRAME = (Path(__file__).parent / "page.html").read_text(encoding="utf-8")
+PIECE = re.compile(r"<!-- piece: (\w+) -->\n?")
+
+
+def page(service: Service) -> str:
+    """The page of a model's service."""
+    return _filled(service.pieces)
+
+
+@cache
+def _filled(path: Path) -> str:
+    _, *parts = PIECE.split(path.read_text(encoding="utf-8"))
+    pieces = dict(zip(parts[::2], parts[1::2], strict=True))
+    return PIECE.sub(lambda place: pieces[place[1]], FRAME)

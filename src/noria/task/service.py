@@ -1,0 +1,111 @@
+"""How people ask a served model over HTTP, what they are told, and how they correct it. No torch, no HTTP."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar
+
+from noria.common.errors import UserError
+
+Schema = dict[str, Any]
+"""A JSON schema, as OpenAPI documents use it."""
+
+
+class Service(ABC):
+    """What a server and its page have to know of a form. Requests, answers and corrections are plain JSON values.
+
+    Attributes:
+        asks: the key of a request's body that holds one request, or a list of them.
+        corrects: the key of feedback that says what an answer should have been.
+        pieces: the parts of the page that ask, show and correct (`serving.page`).
+    """
+
+    asks: ClassVar[str] = "text"
+    corrects: ClassVar[str] = "label"
+    pieces: ClassVar[Path]
+
+    def check(self) -> None:  # noqa: B027
+        """Finds what keeps a model from being served.
+
+        Raises:
+            UserError: its answers could not be told apart, or could not be kept.
+        """
+
+    @abstractmethod
+    def described(self) -> dict[str, Any]:
+        """What a client needs to know of the model."""
+
+    @abstractmethod
+    def request_schema(self) -> Schema:
+        """What `request` takes."""
+
+    @abstractmethod
+    def answer_schema(self) -> Schema:
+        """What `answer` gives."""
+
+    @abstractmethod
+    def correction_schema(self, named: bool) -> Schema:
+        """What `correction` takes; without the names of the labels where those are not for whoever asks."""
+
+    @abstractmethod
+    def examples(self) -> list[Any]:
+        """What may be asked, in the form that `request` takes; the first one is shown to people."""
+
+    @abstractmethod
+    def request(self, given: Any, name: str) -> dict[str, Any]:
+        """A request as the model's form takes it. Every string in it is kept, and scrubbed of personal data.
+
+        Args:
+            name: what the message calls it, such as "text 3".
+
+        Raises:
+            UserError: it is none.
+        """
+
+    @abstractmethod
+    def answer(self, reply: dict[str, Any]) -> dict[str, Any]:
+        """What a client is told, and what is kept, where the form's reply is no error."""
+
+    @abstractmethod
+    def correction(self, given: Any) -> Any:
+        """What an answer should have been, as it is kept.
+
+        Raises:
+            UserError: no answer of this model could be that.
+        """
+
+    @abstractmethod
+    def same(self, answer: dict[str, Any], correction: Any) -> bool:
+        """Whether the answer is what it should have been."""
+
+    def left(self, answer: dict[str, Any]) -> Any:
+        """What else the answer can have been where it was wrong; None where that is more than one thing."""
+        return None
+
+    @abstractmethod
+    def text(self, request: dict[str, Any]) -> str:
+        """All text of a request as one, to look at its length."""
+
+    @abstractmethod
+    def group(self, answer: dict[str, Any]) -> str:
+        """To which of few groups an answer belongs: how often each of them comes is watched."""
+
+
+def checked_text(given: Any, name: str) -> str:
+    """A text that every model can read.
+
+    Raises:
+        UserError: it is none, or blank, or holds what no encoding can write.
+    """
+    if not isinstance(given, str):
+        raise UserError(f"{name} must be a string.")
+    if not given.strip():
+        raise UserError(f"{name} is empty.")
+    if "\0" in given:
+        raise UserError(f"{name} holds a NUL character.")
+    try:
+        given.encode("utf-8")
+    except UnicodeEncodeError:
+        raise UserError(f"{name} holds half of a surrogate pair, which is no character.") from None
+    return given
