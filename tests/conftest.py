@@ -216,7 +216,7 @@ def artifact(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Arti
         "config": {},
         "data": {},
     }
-    save(folder, pretrained.classifier(["bad", "good"], "single_label"), pretrained.tokenizer(), facts)
+    save(folder, pretrained.classifier(["bad", "good"], "single_label_classification"), pretrained.tokenizer(), facts)
     return bundle.open_artifact(folder)
 
 
@@ -230,7 +230,7 @@ def decoder_folder(tiny_decoder: Path, tmp_path_factory: pytest.TempPathFactory)
     pretrained = Pretrained(name=str(tiny_decoder), architecture="decoder")
     folder = tmp_path_factory.mktemp("artifacts") / "decoder"
     facts = {"kind": "causal_lm", "labels": [], "max_length": 64, "precision": "32-true", "config": {}, "data": {}}
-    save(folder, pretrained.causal_lm(), pretrained.tokenizer(), facts)
+    save(folder, pretrained.language_model(), pretrained.tokenizer(), facts)
     return folder
 
 

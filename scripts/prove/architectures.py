@@ -181,7 +181,7 @@ def classifier(family: str) -> tuple[str, float]:
         base = saved(Path(folder) / "base", AutoModelForSequenceClassification, family)
         pretrained = Pretrained(name=str(base), architecture="both", new_head=True)
         tokenizer = pretrained.tokenizer()
-        network = pretrained.classifier(LABELS, "single_label", padding_id(tokenizer), tokenizer).eval()
+        network = pretrained.classifier(LABELS, "single_label_classification", padding_id(tokenizer), tokenizer).eval()
         way = vars(network)["forward"].way if is_rearranged(network) else "nothing"
         place = Path(folder) / "artifact"
         kind = TextClassification.of(TextClassificationForm("single_label", LABELS))
@@ -213,7 +213,7 @@ def decoder(family: str) -> tuple[str, float]:
         base = saved(Path(folder) / "base", AutoModelForCausalLM, family)
         pretrained = Pretrained(name=str(base), architecture="decoder")
         tokenizer = pretrained.tokenizer()
-        network = pretrained.causal_lm(padding_id(tokenizer)).eval()
+        network = pretrained.language_model(padding_id(tokenizer)).eval()
         place = Path(folder) / "artifact"
         bundle.save(place, network, tokenizer, CausalLM(), FACTS)
         artifact = bundle.open_artifact(place)

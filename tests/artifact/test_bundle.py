@@ -34,13 +34,13 @@ FACTS: dict[str, Any] = {
 def artifact(tiny_model: Path, tmp_path: Path) -> Path:
     pretrained = Pretrained(name=str(tiny_model))
     folder = tmp_path / "artifact"
-    save(folder, pretrained.classifier(["bad", "good"], "single_label"), pretrained.tokenizer(), FACTS)
+    save(folder, pretrained.classifier(["bad", "good"], "single_label_classification"), pretrained.tokenizer(), FACTS)
     return folder
 
 
 def test_saved_and_opened_it_gives_the_same_outputs(tiny_model: Path, tmp_path: Path) -> None:
     pretrained = Pretrained(name=str(tiny_model))
-    network = pretrained.classifier(["bad", "good"], "single_label").eval()
+    network = pretrained.classifier(["bad", "good"], "single_label_classification").eval()
     save(tmp_path / "artifact", network, pretrained.tokenizer(), FACTS)
     opened = bundle.open_artifact(tmp_path / "artifact")
     inputs = opened.tokenizer(["a film", "another one"], return_tensors="pt", padding=True)
@@ -53,7 +53,7 @@ def test_saved_and_opened_it_gives_the_same_outputs(tiny_model: Path, tmp_path: 
 def test_saving_again_replaces_the_folder_whole(artifact: Path, tiny_model: Path) -> None:
     (artifact / "left_over.txt").write_text("from before")
     pretrained = Pretrained(name=str(tiny_model))
-    network = pretrained.classifier(["bad", "good"], "single_label")
+    network = pretrained.classifier(["bad", "good"], "single_label_classification")
     save(artifact, network, pretrained.tokenizer(), {**FACTS, "max_length": 64})
     assert bundle.read_facts(artifact)["max_length"] == 64
     assert not (artifact / "left_over.txt").exists()
@@ -68,7 +68,7 @@ def test_a_kill_at_any_moment_leaves_the_artifact_of_before_or_the_new_one(
     if not exchanges:  # as on a file system that cannot exchange two folders
         monkeypatch.setattr(swap, "_exchanged", lambda *_: False)
     pretrained = Pretrained(name=str(tiny_model))
-    parts = pretrained.classifier(["bad", "good"], "single_label"), pretrained.tokenizer()
+    parts = pretrained.classifier(["bad", "good"], "single_label_classification"), pretrained.tokenizer()
     whole = {path.name: path.stat().st_size for path in artifact.iterdir()}
     places = [artifact] if exchanges else [artifact, artifact.with_name("artifact.old")]
     left, status, step = [], signal.SIGKILL, 0
@@ -168,7 +168,7 @@ def test_custom_code_in_the_folder_is_not_run(artifact: Path, tmp_path: Path) ->
 def chat(tiny_decoder: Path, tmp_path: Path) -> Path:
     """The artifact of a decoder with an adapter that has moved a little."""
     pretrained = Pretrained(name=str(tiny_decoder), architecture="decoder", peft=Lora())
-    network = pretrained.causal_lm()
+    network = pretrained.language_model()
     with torch.no_grad():
         for parameter in network.parameters():
             if parameter.requires_grad:
@@ -182,7 +182,7 @@ def test_a_decoders_artifact_opens_as_one(chat: Path, tiny_decoder: Path) -> Non
     opened = bundle.open_artifact(chat)
     assert (type(opened.kind), opened.labels) == (CausalLM, []) and not opened.network.training
     batch = opened.tokenizer(["a wonderful film"], return_tensors="pt")
-    base = Pretrained(name=str(tiny_decoder)).causal_lm().eval()
+    base = Pretrained(name=str(tiny_decoder)).language_model().eval()
     with torch.no_grad():
         logits = opened.network(**batch).logits
         assert logits.shape == (*batch["input_ids"].shape, len(opened.tokenizer))

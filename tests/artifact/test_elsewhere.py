@@ -25,7 +25,7 @@ CHAT = [{"role": "user", "content": "What is the capital of France?"}]
 
 def saved(base: Path, folder: Path, change: Callable[[Any, Any], object] = lambda *_: None, **facts: Any) -> Path:
     pretrained = Pretrained(name=str(base))
-    network, tokenizer = pretrained.causal_lm(), pretrained.tokenizer()
+    network, tokenizer = pretrained.language_model(), pretrained.tokenizer()
     change(network, tokenizer)
     save(folder, network, tokenizer, {**FACTS, **facts})
     assert network.dtype == torch.float32
@@ -51,7 +51,7 @@ def push(token: int, calls: list[int]) -> Callable[..., None]:
 @pytest.mark.parametrize("adapter", [False, True])
 def test_transformers_ends_an_answer_where_noria_does(tiny_decoder: Path, tmp_path: Path, adapter: bool) -> None:
     pretrained = Pretrained(name=str(tiny_decoder), peft=Lora(r=2) if adapter else None)
-    network, tokenizer = pretrained.causal_lm(), pretrained.tokenizer()
+    network, tokenizer = pretrained.language_model(), pretrained.tokenizer()
     with_other_end(network.get_base_model() if adapter else network, tokenizer)
     save(tmp_path / "artifact", network, tokenizer, FACTS)
     end = tokenizer.convert_tokens_to_ids("<|im_end|>")

@@ -12,6 +12,7 @@ from tests.artifacts import save
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
 from noria.artifact import bundle
+from noria.task.text_classification.kind import PROBLEM_TYPES
 
 GROUP = "model"
 TEXTS = ["a wonderful film", "dreadful", "it is neither here nor there, and far too long"]
@@ -39,7 +40,7 @@ def test_what_is_saved_gives_the_same_outputs(
     pretrained = instantiate(cfg.model)
     tokenizer = pretrained.tokenizer()
     labels = ["bad", "good", "odd"] if kind == "single_label" else []
-    network = pretrained.classifier(labels, kind, tokenizer.pad_token_id)
+    network = pretrained.classifier(labels, PROBLEM_TYPES[kind], tokenizer.pad_token_id)
     assert network.training and all(p.dtype == torch.float32 for p in network.parameters())
 
     batch = tokenizer(TEXTS, padding=True, truncation=True, max_length=16, return_tensors="pt")
@@ -78,7 +79,7 @@ def test_a_decoder_is_saved_with_its_chat_template(
     cfg = compose(f"model={choice}", *words)
     pretrained = instantiate(cfg.model)
     tokenizer = pretrained.tokenizer()
-    network = pretrained.causal_lm()
+    network = pretrained.language_model()
     assert network.training and all(p.dtype == torch.float32 and p.requires_grad for p in network.parameters())
 
     batch = tokenizer(TEXTS, padding=True, truncation=True, max_length=16, return_tensors="pt")

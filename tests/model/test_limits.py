@@ -81,7 +81,7 @@ class TestATokenizerLargerThanTheEmbedding:
         base = folder_of(tmp_path / "base", tiny(made, "bert", vocabulary=rows), tokenizer)
         pretrained, state = Pretrained(name=base), torch.get_rng_state()
         for _ in range(2):
-            network = pretrained.classifier(TWO, "single_label", 4, tokenizer)
+            network = pretrained.classifier(TWO, "single_label_classification", 4, tokenizer)
             weight = network.bert.embeddings.word_embeddings.weight
             assert weight.shape[0] == len(tokenizer) == network.config.vocab_size
             torch.testing.assert_close(weight[-1], weight[:rows].mean(0))
@@ -136,7 +136,7 @@ class TestATokenizerWithoutPadding:
         assert (f"no padding and no end of sequence: {by} pads rows" in caplog.text) == (pad != "</s>")
 
         encoded = encode_texts(tokenizer, ["a film", "a good film and a bad one", "bad"], None, 64)
-        network = pretrained.classifier(TWO, "single_label", encoded.pad_id, tokenizer)
+        network = pretrained.classifier(TWO, "single_label_classification", encoded.pad_id, tokenizer)
         assert network.config.pad_token_id == encoded.pad_id == (0 if pad is None else whole.convert_tokens_to_ids(pad))
         artifact = artifact_of(Path(), FACTS, network, tokenizer)
         torch.testing.assert_close(scores(artifact, encoded, 3), scores(artifact, encoded, 1), atol=1e-6, rtol=1e-4)
@@ -150,5 +150,5 @@ def test_a_model_with_one_type_of_tokens_is_given_no_types(made: ModuleType, tmp
     tokenizer = pretrained.tokenizer()
     encoded = encode_texts(tokenizer, ["a film"], ["is good"], 64)
     assert not encoded.tokens.has_types and encode_texts(bert, ["a film"], ["is good"], 64).tokens.has_types
-    network = pretrained.classifier(TWO, "single_label", encoded.pad_id, tokenizer)
+    network = pretrained.classifier(TWO, "single_label_classification", encoded.pad_id, tokenizer)
     assert scores(artifact_of(Path(), FACTS, network, tokenizer), encoded, 1).isfinite().all()

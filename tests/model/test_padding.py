@@ -71,7 +71,7 @@ def test_a_text_has_one_answer_in_any_batch_here_and_in_the_artifact(
 ) -> None:
     base = folder_of(tmp_path / "base", tiny(made, family), tokenizer)
     pretrained = Pretrained(name=base, new_head=True)
-    network = pretrained.classifier(LABELS, "single_label", PAD).eval()
+    network = pretrained.classifier(LABELS, "single_label_classification", PAD).eval()
     save(tmp_path / "artifact", network, pretrained.tokenizer(), facts())
     artifact = open_artifact(tmp_path / "artifact")
     alone, together = logits(artifact, 1), logits(artifact, 64)
@@ -94,7 +94,7 @@ def test_a_decoder_learns_the_padding_of_its_rows(
     network = tiny(made, "llama")
     network.config.pad_token_id = own
     base = folder_of(tmp_path / "base", network, tokenizer)
-    found = Pretrained(name=base, new_head=True).classifier(LABELS, "single_label", PAD).eval()
+    found = Pretrained(name=base, new_head=True).classifier(LABELS, "single_label_classification", PAD).eval()
     assert found.config.pad_token_id == PAD
     artifact = artifact_of(tmp_path, facts(), found, tokenizer)
     torch.testing.assert_close(logits(artifact, 64), logits(artifact, 1), atol=1e-6, rtol=1e-4)

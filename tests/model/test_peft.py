@@ -34,7 +34,7 @@ def trainable(network: Any) -> set[str]:
 
 
 def classifier(folder: Path, adapter: Adapter) -> Any:
-    return Pretrained(name=str(folder), peft=adapter).classifier(TWO, "single_label", 0)
+    return Pretrained(name=str(folder), peft=adapter).classifier(TWO, "single_label_classification", 0)
 
 
 def saved(network: PreTrainedModel, folder: Path) -> Path:
@@ -55,14 +55,18 @@ class TestLora:
         plain, adapted = Pretrained(name=str(tiny_decoder)), Pretrained(name=str(tiny_decoder), peft=Lora())
         batch = plain.tokenizer()(["a wonderful film"], return_tensors="pt")
         with torch.inference_mode():
-            assert torch.equal(adapted.causal_lm().eval()(**batch).logits, plain.causal_lm().eval()(**batch).logits)
+            assert torch.equal(
+                adapted.language_model().eval()(**batch).logits, plain.language_model().eval()(**batch).logits
+            )
 
     def test_a_decoder_leaves_its_output_embedding_alone(self, tiny_decoder: Path) -> None:
-        names = trainable(Pretrained(name=str(tiny_decoder), peft=Lora()).causal_lm())
+        names = trainable(Pretrained(name=str(tiny_decoder), peft=Lora()).language_model())
         assert names and all(".layers." in name and ".lora_" in name for name in names)
 
     def test_named_modules_rank_and_scale(self, tiny_decoder: Path) -> None:
-        network = Pretrained(name=str(tiny_decoder), peft=Lora(r=2, alpha=3, target_modules=["q_proj"])).causal_lm()
+        network = Pretrained(
+            name=str(tiny_decoder), peft=Lora(r=2, alpha=3, target_modules=["q_proj"])
+        ).language_model()
         assert {name.split(".")[4] for name in trainable(network)} == {"q_proj"}
         layer = network.base_model.model.model.layers[0].self_attn.q_proj
         assert layer.lora_A["default"].weight.shape == (2, 32) and layer.scaling["default"] == 1.5
@@ -85,7 +89,7 @@ class TestLora:
 
     def test_gpt2s_turned_layers(self, tmp_path: Path) -> None:
         gpt2 = GPT2LMHeadModel(GPT2Config(vocab_size=20, n_embd=8, n_layer=2, n_head=2, n_positions=16))
-        network = Pretrained(name=str(saved(gpt2, tmp_path)), peft=Lora()).causal_lm()
+        network = Pretrained(name=str(saved(gpt2, tmp_path)), peft=Lora()).language_model()
         assert {name.split(".")[4] for name in trainable(network)} == {"c_attn", "c_proj", "c_fc"}
 
     def test_modules_that_are_not_there_are_refused(self, tiny_model: Path) -> None:
@@ -95,18 +99,18 @@ class TestLora:
     @pytest.mark.parametrize("module", ["lm_head", "embed_tokens"])
     def test_a_tied_embedding_is_refused(self, tiny_decoder: Path, module: str) -> None:
         with pytest.raises(UserError, match=rf"takes in .*{module}, which shares its weights with"):
-            Pretrained(name=str(tiny_decoder), peft=Lora(target_modules=["q_proj", module])).causal_lm()
+            Pretrained(name=str(tiny_decoder), peft=Lora(target_modules=["q_proj", module])).language_model()
 
 
 class TestDora:
     def test_it_learns_lengths_too(self, tiny_decoder: Path) -> None:
-        names = trainable(Pretrained(name=str(tiny_decoder), peft=Lora(use_dora=True)).causal_lm())
+        names = trainable(Pretrained(name=str(tiny_decoder), peft=Lora(use_dora=True)).language_model())
         assert sum("lora_magnitude_vector" in name for name in names) == len(names) / 3 > 0
 
 
 class TestIA3:
     def test_it_takes_what_peft_knows(self, tiny_decoder: Path) -> None:
-        names = trainable(Pretrained(name=str(tiny_decoder), peft=IA3()).causal_lm())
+        names = trainable(Pretrained(name=str(tiny_decoder), peft=IA3()).language_model())
         assert {name.split(".")[4] for name in names} == {"k_proj", "v_proj", "down_proj"}
         assert len(names) == 6 and all(".ia3_l." in name for name in names)
 
@@ -124,7 +128,7 @@ class TestIA3:
 
     def test_named_modules(self, tiny_decoder: Path) -> None:
         adapter = IA3(target_modules=["v_proj", "down_proj"], feedforward_modules=["down_proj"])
-        network = Pretrained(name=str(tiny_decoder), peft=adapter).causal_lm()
+        network = Pretrained(name=str(tiny_decoder), peft=adapter).language_model()
         shapes = [tuple(p.shape) for p in network.parameters() if p.requires_grad]
         assert sorted(shapes) == [(1, 64), (1, 64), (16, 1), (16, 1)]  # what goes into down_proj, what v_proj gives
 
@@ -141,17 +145,17 @@ class TestIA3:
 
 
 def test_a_layers_rate_goes_by_its_block(tiny_decoder: Path) -> None:
-    network = Pretrained(name=str(tiny_decoder), peft=Lora(use_dora=True)).causal_lm()
+    network = Pretrained(name=str(tiny_decoder), peft=Lora(use_dora=True)).language_model()
     rates = {group["name"]: group["lr"] for group in parameter_groups(network, 1.0, 0.1, 0.5)}
     assert rates == {"block_0.decay": 0.25, "block_0.no_decay": 0.25, "block_1.decay": 0.5, "block_1.no_decay": 0.5}
 
 
 def test_the_folder_of_an_adapter_is_no_model(tiny_decoder: Path, tmp_path: Path) -> None:
-    network = Pretrained(name=str(tiny_decoder), peft=Lora()).causal_lm()
+    network = Pretrained(name=str(tiny_decoder), peft=Lora()).language_model()
     network.save_pretrained(tmp_path / "adapter", save_embedding_layers=False)
     with pytest.raises(UserError, match="this folder holds an adapter"):
-        Pretrained(name=str(tmp_path / "adapter")).causal_lm()
+        Pretrained(name=str(tmp_path / "adapter")).language_model()
     beside = shutil.copytree(tiny_decoder, tmp_path / "beside")  # a model with an adapter put beside it
     shutil.copytree(tmp_path / "adapter", beside, dirs_exist_ok=True)
     with pytest.raises(UserError, match="this folder holds an adapter"):
-        Pretrained(name=str(beside)).causal_lm()
+        Pretrained(name=str(beside)).language_model()

@@ -37,8 +37,10 @@ from noria.model.pretrained import Pretrained, freeze
 TWO = ["bad", "good"]
 
 
-def classifier(folder: Path, labels: list[str] = TWO, kind: str = "single_label", **options: Any) -> PreTrainedModel:
-    return Pretrained(name=str(folder), **options).classifier(labels, kind, 0)
+def classifier(
+    folder: Path, labels: list[str] = TWO, problem_type: str = "single_label_classification", **options: Any
+) -> PreTrainedModel:
+    return Pretrained(name=str(folder), **options).classifier(labels, problem_type, 0)
 
 
 @pytest.fixture
@@ -56,7 +58,7 @@ def with_head(tiny_model: Path, tmp_path: Path) -> Path:
 
 class TestClassifier:
     def test_the_head_fits_the_labels_and_the_network_trains(self, tiny_model: Path) -> None:
-        network = classifier(tiny_model, ["a", "b", "c"], "multi_label")
+        network = classifier(tiny_model, ["a", "b", "c"], "multi_label_classification")
         assert network.config.id2label == {0: "a", 1: "b", 2: "c"} and network.config.label2id["c"] == 2
         assert network.config.problem_type == "multi_label_classification"
         assert network.training and all(module.training for module in network.modules())
@@ -78,7 +80,7 @@ class TestClassifier:
 
 class TestCausalLm:
     def test_every_token_is_predicted_from_those_before(self, tiny_decoder: Path) -> None:
-        network = Pretrained(name=str(tiny_decoder), architecture="decoder").causal_lm()
+        network = Pretrained(name=str(tiny_decoder), architecture="decoder").language_model()
         assert network.training and all(module.training for module in network.modules())
         assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
         one, two = torch.tensor([[5, 6, 7, 8]]), torch.tensor([[5, 6, 7, 9]])
@@ -90,38 +92,38 @@ class TestCausalLm:
 
     def test_a_tied_output_embedding_is_not_missing(self, tiny_decoder: Path) -> None:
         assert "lm_head.weight" not in load_file(tiny_decoder / "model.safetensors")
-        network = Pretrained(name=str(tiny_decoder)).causal_lm()
+        network = Pretrained(name=str(tiny_decoder)).language_model()
         assert network.lm_head.weight is network.model.embed_tokens.weight
 
     def test_freezing(self, tiny_decoder: Path) -> None:
-        network = Pretrained(name=str(tiny_decoder), freeze=1).causal_lm()
+        network = Pretrained(name=str(tiny_decoder), freeze=1).language_model()
         frozen = {name.split(".")[2] for name, p in network.named_parameters() if not p.requires_grad}
         assert frozen == {"weight", "0"}  # model.embed_tokens.weight and model.layers.0
 
     def test_an_encoder_is_refused(self, tiny_model: Path, tmp_path: Path) -> None:
         with pytest.raises(UserError, match=r"a 'bert' model has an encoder.*model=smollm2"):
-            Pretrained(name=str(tiny_model)).causal_lm()
+            Pretrained(name=str(tiny_model)).language_model()
         sizes = {"d_model": 8, "d_ff": 8, "num_layers": 1, "num_heads": 2, "d_kv": 4, "decoder_start_token_id": 0}
         T5ForConditionalGeneration(T5Config(vocab_size=20, **sizes)).save_pretrained(tmp_path)
         with pytest.raises(UserError, match="a 't5' model has an encoder"):
-            Pretrained(name=str(tmp_path)).causal_lm()
+            Pretrained(name=str(tmp_path)).language_model()
 
     def test_a_bert_that_is_a_decoder_is_none(self, tmp_path: Path) -> None:
         sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
         BertLMHeadModel(BertConfig(vocab_size=20, is_decoder=True, **sizes)).save_pretrained(tmp_path)
-        assert Pretrained(name=str(tmp_path)).causal_lm().config.is_decoder
+        assert Pretrained(name=str(tmp_path)).language_model().config.is_decoder
 
     def test_a_model_without_such_a_head(self, tmp_path: Path) -> None:
         sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
         ViTModel(ViTConfig(**sizes)).save_pretrained(tmp_path)
         with pytest.raises(UserError, match="no language modelling head for a 'vit' model"):
-            Pretrained(name=str(tmp_path)).causal_lm()
+            Pretrained(name=str(tmp_path)).language_model()
 
     def test_a_missing_output_embedding_is_refused(self, tmp_path: Path) -> None:
         sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
         LlamaModel(LlamaConfig(vocab_size=20, **sizes)).save_pretrained(tmp_path)
         with pytest.raises(UserError, match=r"1 of its weights are missing \(lm_head\.weight"):
-            Pretrained(name=str(tmp_path)).causal_lm()
+            Pretrained(name=str(tmp_path)).language_model()
 
     @pytest.mark.parametrize(("change", "words"), [
         ({"intermediate_size": 48}, r"another shape than the config says: model\.layers\.0\.mlp"),
@@ -134,7 +136,7 @@ class TestCausalLm:
         config = json.loads((folder / "config.json").read_text())
         (folder / "config.json").write_text(json.dumps(config | change))
         with pytest.raises(UserError, match=words):
-            Pretrained(name=str(folder)).causal_lm()
+            Pretrained(name=str(folder)).language_model()
 
 
 class TestFreeze:
@@ -306,7 +308,7 @@ class TestDecoders:
         pretrained = Pretrained(name=str(folder), architecture="decoder")
         tokenizer = pretrained.tokenizer()
         assert tokenizer.pad_token == "<eos>"
-        network = pretrained.classifier(TWO, "single_label", tokenizer.pad_token_id)
+        network = pretrained.classifier(TWO, "single_label_classification", tokenizer.pad_token_id)
         assert network.config.pad_token_id == 0
 
         encoded = encode_texts(tokenizer, self.TEXTS, None, 32)

@@ -30,7 +30,7 @@ def chatty(fitted: Path, tiny_decoder: Path, tmp_path_factory: pytest.TempPathFa
     pretrained = Pretrained(name=str(tiny_decoder), architecture="decoder")
     folder = tmp_path_factory.mktemp("chatty") / "artifact"
     facts = bundle.read_facts(fitted / "artifact") | {"kind": "causal_lm", "labels": [], "max_length": 64}
-    save(folder, pretrained.causal_lm(), pretrained.tokenizer(), facts)
+    save(folder, pretrained.language_model(), pretrained.tokenizer(), facts)
     return folder
 
 

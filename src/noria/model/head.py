@@ -1,19 +1,40 @@
-"""A classifier head that comes with a model: which of its rows is which label of the data. Knows no texts."""
+"""The heads of classifiers, and which row of one that comes with a model is which label of the data. Knows no texts."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
 from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+from transformers import AutoModelForSequenceClassification
 
 from noria.common.console import say_once
 from noria.common.errors import UserError
 
 UNNAMED = re.compile(r"LABEL_\d+")  # what transformers calls the labels of a head that nobody has named
 SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Head:
+    """What stands on a backbone.
+
+    Args:
+        auto_class: of transformers: it opens a backbone with such a head.
+        name: how messages call it.
+        adapted_as: what PEFT calls a model with it.
+    """
+
+    auto_class: Any
+    name: str
+    adapted_as: str
+
+
+SEQUENCE = Head(AutoModelForSequenceClassification, "sequence classification", "SEQ_CLS")
+"""One row of logits for a whole sequence."""
 
 
 def own_labels(config: Any) -> list[str]:

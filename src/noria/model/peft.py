@@ -25,9 +25,7 @@ class Adapter(ABC):
     def config(self, **common: Any) -> PeftConfig:
         """What peft is to make; `common` goes into every such config."""
 
-    def apply(
-        self, network: PreTrainedModel, task: Literal["SEQ_CLS", "CAUSAL_LM"], name: str, whole: list[str]
-    ) -> Any:
+    def apply(self, network: PreTrainedModel, task: str, name: str, whole: list[str]) -> Any:
         """The network with the adapter in it. What was there is frozen, but for the modules named in `whole`.
 
         Args:

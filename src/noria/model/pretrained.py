@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import torch
 from annotated_types import Ge
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 from transformers.utils import logging as transformers_logging
 
 from noria.common.console import say_once
 from noria.common.errors import UserError
 from noria.common.paths import PACKAGE_PREFIX, packaged
-from noria.model.head import own_labels, settle_head
+from noria.model.head import SEQUENCE, Head, own_labels, settle_head
 from noria.model.layers import BLOCK
 from noria.model.limits import embed_all
 from noria.model.padding import drop_unknown_padding, refuse_unfit_decoder, suit_padding
@@ -32,11 +32,6 @@ if TYPE_CHECKING:
 
     from noria.model.peft import Adapter
 
-PROBLEM_TYPES: dict[str, Any] = {
-    "single_label": "single_label_classification",
-    "multi_label": "multi_label_classification",
-    "regression": "regression",
-}
 DTYPES = ("float32", "bfloat16", "float16")
 
 
@@ -127,17 +122,18 @@ class Pretrained:
     def classifier(
         self,
         labels: list[str],
-        kind: str,
+        problem_type: Literal["regression", "single_label_classification", "multi_label_classification"] | None,
         pad_token_id: int | None = None,
         tokenizer: PreTrainedTokenizerBase | None = None,
+        head: Head = SEQUENCE,
     ) -> Any:
-        """The network in fp32, with the head that its own library defines for sequences.
+        """The network in fp32, with a head that its own library defines.
 
-        Its forward takes input_ids and attention_mask (batch, seq) and gives logits (batch, labels); a
-        regression has no labels and one logit. Padding changes no logit.
+        Its forward takes input_ids and attention_mask (batch, seq) and gives logits (batch, labels), or a row of them
+        for each token; without labels there is one logit. Padding changes no logit.
 
         Args:
-            kind: `single_label`, `multi_label` or `regression`.
+            problem_type: as transformers names them.
             pad_token_id: what rows are padded with, at the right; None: the tokenizer's, the model's own, or else 0.
             tokenizer: each of its tokens gets an embedding; None: that of the last `tokenizer()`.
 
@@ -149,8 +145,8 @@ class Pretrained:
         config.num_labels = len(names)
         config.id2label = dict(enumerate(names))
         config.label2id = {name: index for index, name in enumerate(names)}
-        config.problem_type = PROBLEM_TYPES[kind]
-        network, loading = self._network(AutoModelForSequenceClassification, "sequence classification")
+        config.problem_type = problem_type
+        network, loading = self._network(head.auto_class, head.name)
         self._check_weights(network, loading)
         if labels and not _lacks_head(network, loading):
             settle_head(network, self._own_labels, labels, self.head_labels, self.new_head, self.name)
@@ -161,9 +157,9 @@ class Pretrained:
                 f"A '{config.model_type}' model takes padding for text, so only texts of one length run together: "
                 "slower, but no answer depends on its batch."
             )
-        return self._made_ready(network, "SEQ_CLS", _new_modules(network, loading["missing_keys"]))
+        return self._made_ready(network, head.adapted_as, _new_modules(network, loading["missing_keys"]))
 
-    def causal_lm(self, pad_token_id: int | None = None) -> Any:
+    def language_model(self, pad_token_id: int | None = None) -> Any:
         """The network in fp32 that predicts each token from those before it.
 
         Its forward takes input_ids and attention_mask (batch, seq) and gives logits (batch, seq, vocab).
@@ -209,7 +205,7 @@ class Pretrained:
         network, loading = self._open(auto_class, config=config, dtype=torch.float32, **options)
         return network, loading
 
-    def _made_ready(self, network: PreTrainedModel, task: Literal["SEQ_CLS", "CAUSAL_LM"], new: list[str]) -> Any:
+    def _made_ready(self, network: PreTrainedModel, task: str, new: list[str]) -> Any:
         """Ready to train: with its adapter, or with what is not trained frozen."""
         if self.gradient_checkpointing:
             if not network.supports_gradient_checkpointing:

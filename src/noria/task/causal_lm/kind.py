@@ -45,7 +45,7 @@ class CausalLM(Kind):
         self.form = CausalLMForm()
 
     def network(self, pretrained: Pretrained, tokenizer: PreTrainedTokenizerBase) -> nn.Module:
-        made: nn.Module = pretrained.causal_lm()
+        made: nn.Module = pretrained.language_model()
         return made
 
     def check(self, network: nn.Module, tokenizer: PreTrainedTokenizerBase, encoded: Encoded, where: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -19,6 +19,11 @@ from noria.task.text_classification.objective import Objective, balanced_weights
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+PROBLEM_TYPES: dict[str, Any] = {
+    "single_label": "single_label_classification",
+    "multi_label": "multi_label_classification",
+    "regression": "regression",
+}
 NETWORK_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 
@@ -59,7 +64,8 @@ class TextClassification(Kind):
         return Objective(self.form.kind, self._weights, self.label_smoothing)
 
     def network(self, pretrained: Pretrained, tokenizer: PreTrainedTokenizerBase) -> nn.Module:
-        made: nn.Module = pretrained.classifier(list(self.form.labels), self.form.kind, padding_id(tokenizer))
+        problem = PROBLEM_TYPES[self.form.kind]
+        made: nn.Module = pretrained.classifier(list(self.form.labels), problem, padding_id(tokenizer))
         return made
 
     def settle(self, train: Encoded) -> None:
