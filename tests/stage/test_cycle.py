@@ -26,7 +26,7 @@ from noria.artifact import bundle
 from noria.feedback.store import Store
 from noria.inference.runner import Runner
 from noria.registry.registry import Registry
-from noria.stage import cycle
+from noria.stage import turn as turns
 from noria.stage.parts import open_form
 
 Noria = Callable[..., int]
@@ -174,7 +174,7 @@ def test_both_models_answer_in_the_precision_that_was_asked_for(fitted: Path, pr
     data = instantiate(facts["config"]["data"]).bind(
         open_form(fitted / "artifact"), bundle.open_tokenizer(fitted / "artifact")
     )
-    found = cycle.answers_of(cfg, fitted / "artifact", data, "val")
+    found = turns.answers_of(cfg, fitted / "artifact", data, "val")
     runner = Runner(bundle.open_artifact(fitted / "artifact"), precision, torch.device("cpu"))
     expected = runner.measure(data, "val", {}, data.eval_batch_size).predictions
     assert found.equals(expected)
@@ -205,18 +205,33 @@ def test_a_turn_on_two_devices(hear, fitted, tmp_path) -> None:
     """The other rank is one of the fit: it reads no feedback, asks for no registry, judges nothing."""
     hear("0001", count=60)
     words = ["stage=cycle", f"artifact={fitted / 'artifact'}", "logger=csv", "stage.rows=50", "stage.replay=20"]
-    words += ["strategy=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "data.batch_size=8"]
+    words += [
+        "strategy=ddp",
+        "trainer.accelerator=cpu",
+        "trainer.devices=2",
+        "data.batch_size=8",
+        "callback=checkpoint",
+    ]
     environment = {name: value for name, value in os.environ.items() if name not in ("LOCAL_RANK", "WORLD_SIZE")}
-    done = subprocess.run(
-        [sys.executable, str(Path(__file__).parents[2] / "scripts/run.py"), *words],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
+
+    def run(*words: str) -> None:
+        done = subprocess.run(
+            [sys.executable, str(Path(__file__).parents[2] / "scripts/run.py"), *words],
+            cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-3000:]
+
+    run(*words)
     (turn,) = tmp_path.glob("runs/cycle/*/record.json")
     fit = json.loads((turn.parent / "fit/record.json").read_text())
     assert fit["devices"] == 2 and fit["status"] == "done" and "test_looks" not in fit
     assert json.loads(turn.read_text())["status"] == "done"
     assert [version.name for version in Registry(tmp_path / "registry").versions()] == ["0001", "0002"]
+    assert fit["stage"] == "fit" and fit["config"]["stage"]["_target_"] == "noria.stage.fit.fit"
+    (turn.parent / "fit/record.json").write_text(json.dumps({**fit, "status": "interrupted"}))
+    run(f"resume={turn.parent / 'fit'}")  # a run like any other
+    again = json.loads((turn.parent / "fit/record.json").read_text())
+    assert again["status"] == "done" and len(again["resumed"]) == 1 and "test_looks" not in again
 
 
 def test_a_cluster_may_not_start_a_turn_several_times(turn, monkeypatch, capsys) -> None:

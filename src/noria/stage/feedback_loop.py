@@ -26,10 +26,11 @@ from noria.data.module import DataModule
 from noria.data.rows.split import sample
 from noria.registry.registry import Registry, Version
 from noria.stage import show
-from noria.stage.cycle import cycle, first_champion, right_rows
-from noria.stage.fit import fit
+from noria.stage.child import child_fit, inside
+from noria.stage.cycle import cycle
 from noria.stage.parts import make_loggers, open_form
-from noria.stage.run import inner_fit, inside, open_record, recording, refuse_many_processes, shareable
+from noria.stage.run import open_record, recording, refuse_many_processes, shareable
+from noria.stage.turn import first_champion, right_rows
 from noria.statistics.estimate import Estimate
 from noria.statistics.paired import mcnemar, proportion_difference
 from noria.statistics.proportion import wilson
@@ -86,7 +87,7 @@ def feedback_loop(
     refuse_many_processes("feedback_loop")
     record = open_record(cfg, "feedback_loop", choices)
     with recording(record):
-        base = _base(cfg, choices, record.folder)
+        base = child_fit(cfg, choices, record.folder / "base")  # trained on the original data alone
         world = _World(cfg, choices, base, instantiate(domain), held_out, reviews, gold, replay)
         runs = {}
         for name, weigh in ((DEFENDED, True), (OPEN, False)):
@@ -212,12 +213,6 @@ class _World:
 
     def _database(self, folder: Path) -> str:
         return f"sqlite:///{(folder / 'feedback.db').resolve()}"
-
-
-def _base(cfg: DictConfig, choices: dict[str, Any], folder: Path) -> Path:
-    """The first model, trained on the original data alone."""
-    fit(inner_fit(cfg, folder / "base"), choices, True, test=False)
-    return folder / "base" / "artifact"
 
 
 def _gain(after: np.ndarray, before: np.ndarray) -> Estimate:

@@ -36,30 +36,6 @@ def shareable(cfg: Any) -> dict[str, Any]:
     return written
 
 
-def inside(cfg: DictConfig, folder: Path) -> DictConfig:
-    """The config of a run in a folder inside this run's: all that it writes goes there, checkpoints and logs too."""
-    before = str(cfg.paths.run_dir)
-
-    def moved(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {name: moved(item) for name, item in value.items()}
-        if isinstance(value, list):
-            return [moved(item) for item in value]
-        if isinstance(value, str) and (value == before or value.startswith(f"{before}/")):
-            return f"{folder}{value.removeprefix(before)}"
-        return value
-
-    return OmegaConf.create(moved(plain(cfg)))
-
-
-def inner_fit(cfg: DictConfig, folder: Path) -> DictConfig:
-    """The config of a fit in a folder inside this run's. It leaves the test set alone, also where it is resumed."""
-    made = inside(cfg, folder)
-    made.stage = {"_target_": "noria.stage.fit.fit", "test": False, "before": False}
-    made.artifact = None
-    return made
-
-
 def refuse_many_processes(stage: str) -> None:
     """Refuses a stage that does more than a fit where a cluster has started it several times: each would do it all.
 
