@@ -23,7 +23,7 @@ from noria.comparison.result import BETTER, CANNOT_TELL, NO_WORSE, WORSE, Compar
 from noria.comparison.rules import Rules
 from noria.comparison.runs import find_runs
 from noria.comparison.systems import group
-from noria.comparison.table import markdown, table
+from noria.report.table import markdown, table
 from noria.task.causal_lm.form import CausalLMForm
 
 Make = Callable[..., Path]

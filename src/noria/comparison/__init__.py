@@ -1,1 +1,1 @@
-"""Many runs side by side: which differ in truth, by how much, and what that looks like."""
+"""Many runs side by side: which differ in truth, and by how much."""

@@ -20,15 +20,12 @@ from rich.progress import Progress, track
 from noria.artifact import bundle
 from noria.common.console import get_console
 from noria.common.errors import UserError
-from noria.comparison import table
 from noria.comparison.chosen import metric_named
 from noria.comparison.common_rows import CommonRows
 from noria.comparison.compare import compare as compare_groups
 from noria.comparison.evidence import gather
 from noria.comparison.from_wandb import PREFIX, fetch
 from noria.comparison.leaks import refuse_leaks
-from noria.comparison.page import write_page
-from noria.comparison.plots import draw, save_png
 from noria.comparison.result import Comparison, Winner
 from noria.comparison.rules import Rules
 from noria.comparison.runs import Run, find_runs
@@ -36,7 +33,9 @@ from noria.comparison.systems import Group, group
 from noria.comparison.systems import baseline as find_baseline
 from noria.data.module import DataModule
 from noria.inference.runner import Runner
-from noria.stage import show
+from noria.report import show, table
+from noria.report.page import write_page
+from noria.report.plots import draw, save_png
 from noria.stage.parts import device_of, make_loggers, make_metrics, open_form, precision_of
 from noria.stage.run import open_record, recording, shareable
 from noria.task.form import Form

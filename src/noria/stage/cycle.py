@@ -18,7 +18,7 @@ from noria.common.errors import UserError
 from noria.cycle.reasons import Thresholds
 from noria.feedback.store import Store, StoreDown
 from noria.registry.registry import Registry
-from noria.stage import cycle_report
+from noria.report import cycle as cycle_report
 from noria.stage.child import inside
 from noria.stage.run import refuse_many_processes
 from noria.stage.turn import Plan, turn

@@ -13,10 +13,12 @@ from noria.artifact import bundle
 from noria.common.console import get_console
 from noria.common.errors import UserError
 from noria.model.limits import limit_length
-from noria.stage import show
+from noria.report import show
+from noria.stage.inputs import data_facts
+from noria.stage.measure import evaluate_and_record
 from noria.stage.parts import make_loggers, make_metrics, open_form, own_kinds, precision_of, run_info, summary_modes
-from noria.stage.report import data_facts, evaluate_and_record, trained_on
 from noria.stage.run import open_record, recording
+from noria.stage.seen_rows import trained_on
 
 
 def evaluate(

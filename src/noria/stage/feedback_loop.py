@@ -20,12 +20,12 @@ from rich.table import Table
 
 from noria.artifact import bundle
 from noria.common.console import get_console
-from noria.cycle.loop_picture import draw
 from noria.cycle.users import User, make_users, send, served, wait_for
 from noria.data.module import DataModule
 from noria.data.rows.split import sample
 from noria.registry.registry import Registry, Version
-from noria.stage import show
+from noria.report import show
+from noria.report.loop_picture import draw
 from noria.stage.child import child_fit, inside
 from noria.stage.cycle import cycle
 from noria.stage.parts import make_loggers, open_form

@@ -31,10 +31,11 @@ from noria.data.module import DataModule
 from noria.metric.base import Metric
 from noria.model.limits import limit_length
 from noria.model.pretrained import Pretrained
-from noria.stage import show
+from noria.report import show
 from noria.stage.execution import settle_execution
 from noria.stage.exits import measuring, one_exit, own_group, saving
 from noria.stage.inputs import input_facts, refuse_other_inputs
+from noria.stage.measure import evaluate_and_record, measure_before
 from noria.stage.parts import (
     load_weights,
     make_callbacks,
@@ -44,8 +45,8 @@ from noria.stage.parts import (
     summary_modes,
 )
 from noria.stage.rehearsal import rehearse
-from noria.stage.report import evaluate_and_record, keep_train_keys, measure_before
 from noria.stage.run import known_to_other_ranks, open_record, plain, recording, shareable
+from noria.stage.seen_rows import keep_train_keys
 from noria.task.kind import Kind
 from noria.task.learner import Learner
 from noria.tracking.environment import versions

@@ -13,7 +13,6 @@ from noria.common.errors import UserError
 from noria.data.batch.tokens import tokenizer_fingerprint
 from noria.data.module import DataModule
 from noria.model.pretrained import Pretrained
-from noria.stage.report import data_facts
 from noria.sweep.identity import own_sources
 from noria.tracking.record_file import read_record
 
@@ -115,3 +114,9 @@ def _listed(labels: list[str]) -> str:
 def _sha256(path: Path, modified: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def data_facts(data: DataModule) -> dict[str, Any]:
+    """What the record says of the data."""
+    labels = {"labels": data.labels} if data.labels else {}
+    return {"fingerprint": data.fingerprint, "fingerprints": data.fingerprints, **labels, **data.report}

@@ -26,7 +26,7 @@ from noria.data.module import DataModule
 from noria.inference.runner import Runner
 from noria.metric.base import Metric
 from noria.stage.exits import no_room
-from noria.stage.report import ANSWERS
+from noria.stage.samples import PROMPTS
 from noria.task.kind import Kind
 from noria.task.learner import NOTHING_COUNTS, Learner
 
@@ -66,7 +66,7 @@ def rehearse(
     for callback in trainer.checkpoint_callbacks:
         if folder := getattr(callback, "dirpath", None):
             try_folder(Path(folder))
-    prompts = data.prompts(splits[0], ANSWERS) if splits else []
+    prompts = data.prompts(splits[0], PROMPTS) if splits else []
     try_artifact(Path(trainer.default_root_dir), learner.network, data.tokenizer, learner.kind, facts, prompts)
 
 

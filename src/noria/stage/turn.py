@@ -21,13 +21,16 @@ from noria.data.source.feedback import FeedbackData
 from noria.feedback.store import Store
 from noria.inference.runner import Runner
 from noria.registry.registry import Registry, Version
-from noria.stage import cycle_report, show
+from noria.report import cycle as cycle_report
+from noria.report import show
 from noria.stage.child import child_fit
-from noria.stage.parts import device_of, open_form, own_kinds, precision_of
-from noria.stage.run import open_record, plain, recording
+from noria.stage.parts import device_of, make_loggers, open_form, own_kinds, precision_of
+from noria.stage.run import open_record, plain, recording, shareable
+from noria.tracking.beside import beside
 from noria.tracking.looks import look
 from noria.tracking.record import Record
 from noria.tracking.record_file import jsonable
+from noria.tracking.run_info import RunInfo
 
 KNOWN = 2000  # rows of the original data that what was served is held against
 ORIGINAL, FEEDBACK = "frozen test", "trusted feedback"
@@ -90,7 +93,10 @@ def turn(cfg: DictConfig, plan: Plan) -> None:
         else:
             decision = Decision(False, "stays: no reason to train (stage.force=true trains anyway)", 0.0, {})
         record.update(decision={"version": kept.name if kept else None, **jsonable(decision)})
-        cycle_report.turn(cfg, record, versions, champion, kept, decision)
+        info = RunInfo(record.folder, "cycle", "cycle", record.data["wandb"]["id"], shareable(cfg), {})
+        with beside("The start of W&B"):
+            make_loggers(cfg.get("logger"), info)
+        cycle_report.turn(record, versions, champion, kept, decision)
 
 
 def first_champion(versions: Registry, artifact: Path) -> Version:

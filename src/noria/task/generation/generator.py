@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor
 from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
 from transformers.generation.streamers import BaseStreamer
 
@@ -26,6 +23,7 @@ from noria.model.padding import generates_beside
 from noria.model.session import Session
 from noria.task.generation.prompts import Prompt, conversation
 from noria.task.generation.sampling import Sampling, processors
+from noria.task.generation.streaming import pieces
 from noria.task.requests import Unanswerable
 
 if TYPE_CHECKING:
@@ -184,41 +182,8 @@ class Generator:
         Raises:
             UserError: as `encode`, at once; in the midst of the pieces whatever the generation raises.
         """
-        return self._pieces(self.encode(prompt), number)
-
-    def _pieces(self, prompt: list[int], number: int) -> Iterator[str]:
-        queue: SimpleQueue[int | BaseException | None] = SimpleQueue()
-        closed = threading.Event()
-
-        def work() -> None:
-            try:
-                self._answer([prompt], [number], _Tokens(queue), closed)
-                queue.put(None)
-            except BaseException as problem:
-                queue.put(problem)
-
-        worker = threading.Thread(target=work, daemon=True)
-        worker.start()
-        try:
-            ids: list[int] = []
-            text, shown = "", 0
-            while (item := queue.get()) is not None:
-                if isinstance(item, BaseException):
-                    raise item
-                if item in self._stops:
-                    continue
-                ids.append(item)
-                before, text = text, self._text(ids)
-                # The last token may be half a letter, and some change the space before them.
-                certain = len(before.rstrip("\ufffd").rstrip())
-                if certain > shown and text.startswith(before):
-                    yield text[shown:certain]
-                    shown = certain
-            if text[shown:]:
-                yield text[shown:]
-        finally:
-            closed.set()
-            worker.join()
+        encoded = self.encode(prompt)
+        return pieces(lambda *stream: self._answer([encoded], [number], *stream), self._text, self._stops)
 
     @torch.inference_mode()
     def _answer(
@@ -226,7 +191,7 @@ class Generator:
         prompts: list[list[int]],
         numbers: list[int],
         streamer: BaseStreamer | None = None,
-        closed: threading.Event | None = None,
+        closed: StoppingCriteria | None = None,
     ) -> list[list[int]]:
         """The tokens of one batch's answers."""
         width = max(len(ids) for ids in prompts)
@@ -243,7 +208,7 @@ class Generator:
                 attention_mask=attention_mask,
                 generation_config=self._config,
                 logits_processor=processors(self.sampling, attention_mask, numbers, device),
-                stopping_criteria=StoppingCriteriaList([_Closed(closed)] if closed else []),
+                stopping_criteria=StoppingCriteriaList([closed] if closed else []),
                 streamer=streamer,
             )
         return [row[: self._end(row)] for row in out[:, width:].tolist()]
@@ -267,31 +232,3 @@ class Generator:
             return asked(self._tokenizer, messages, tools)
         except BadConversationError as error:
             raise BadPrompt(str(error)) from error
-
-
-class _Tokens(BaseStreamer):
-    """Hands the tokens of one answer on as they come, without those of the prompt."""
-
-    def __init__(self, queue: SimpleQueue[Any]) -> None:
-        self.queue = queue
-        self.in_prompt = True
-
-    def put(self, value: Tensor) -> None:
-        if self.in_prompt:
-            self.in_prompt = False
-            return
-        for token in value.flatten().tolist():
-            self.queue.put(token)
-
-    def end(self) -> None:
-        """Nothing: what comes after the last token is the caller's to say."""
-
-
-class _Closed(StoppingCriteria):
-    """Stops when nobody listens any more."""
-
-    def __init__(self, closed: threading.Event) -> None:
-        self.closed = closed
-
-    def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:
-        return torch.full((len(input_ids),), self.closed.is_set(), dtype=torch.bool, device=input_ids.device)

@@ -11,9 +11,6 @@ from typing import Any
 
 import pytest
 
-from noria.comparison.page import CAPTIONS, write_page
-from noria.comparison.page_words import ranks, summary, tried
-from noria.comparison.plots import PICTURES, draw
 from noria.comparison.result import (
     BETTER,
     CANNOT_TELL,
@@ -25,6 +22,9 @@ from noria.comparison.result import (
     Dispute,
     Evidence,
 )
+from noria.report.page import CAPTIONS, write_page
+from noria.report.page_words import ranks, summary, tried
+from noria.report.plots import PICTURES, draw
 from noria.statistics.estimate import Estimate
 
 FACTS = {"made": "2025-01-01T10:00:00", "by": "noria stage=compare runs=runs/sweep", "versions": "noria 0.1.0"}

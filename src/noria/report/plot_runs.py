@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from noria.comparison.plot_style import (
+from noria.comparison.result import Comparison, Curve, Evidence, System
+from noria.report.plot_style import (
     INK,
     LINES,
     MUTED,
@@ -35,7 +36,6 @@ from noria.comparison.plot_style import (
     tidy,
     verdict_handles,
 )
-from noria.comparison.result import Comparison, Curve, Evidence, System
 
 RANKED = 40
 CURVES = 8

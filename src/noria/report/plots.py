@@ -11,12 +11,12 @@ from xml.etree import ElementTree
 
 from matplotlib.figure import Figure
 
-from noria.comparison.plot_answers import calibration, confusion
-from noria.comparison.plot_costs import against_size, against_time
-from noria.comparison.plot_runs import learning_curves, ranking
-from noria.comparison.plot_settings import parallel_coordinates
-from noria.comparison.plot_style import styled
 from noria.comparison.result import Comparison, Evidence
+from noria.report.plot_answers import calibration, confusion
+from noria.report.plot_costs import against_size, against_time
+from noria.report.plot_runs import learning_curves, ranking
+from noria.report.plot_settings import parallel_coordinates
+from noria.report.plot_style import styled
 from noria.tracking.beside import beside
 
 PICTURES = (ranking, learning_curves, against_time, against_size, parallel_coordinates, confusion, calibration)

@@ -12,13 +12,13 @@ import matplotlib
 import numpy as np
 import pytest
 
-from noria.comparison.plot_answers import calibration, confusion
-from noria.comparison.plot_costs import against_size, against_time
-from noria.comparison.plot_runs import learning_curves, ranking
-from noria.comparison.plot_settings import is_geometric, parallel_coordinates, place
-from noria.comparison.plot_style import label, leading, limits, shorten, tidy
-from noria.comparison.plots import draw, save_png, to_svg
 from noria.comparison.result import Comparison, Evidence
+from noria.report.plot_answers import calibration, confusion
+from noria.report.plot_costs import against_size, against_time
+from noria.report.plot_runs import learning_curves, ranking
+from noria.report.plot_settings import is_geometric, parallel_coordinates, place
+from noria.report.plot_style import label, leading, limits, shorten, tidy
+from noria.report.plots import draw, save_png, to_svg
 
 NAMES = ["ranking", "learning_curves", "against_time", "against_size", "parallel_coordinates", "confusion",
          "calibration"]  # fmt: skip

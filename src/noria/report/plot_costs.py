@@ -11,7 +11,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 from matplotlib.transforms import ScaledTranslation
 
-from noria.comparison.plot_style import (
+from noria.comparison.result import Comparison, Evidence, System
+from noria.report.plot_style import (
     BASELINE,
     MANY,
     MUTED,
@@ -24,7 +25,6 @@ from noria.comparison.plot_style import (
     styled,
     verdict_handles,
 )
-from noria.comparison.result import Comparison, Evidence, System
 
 
 @styled()

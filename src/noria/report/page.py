@@ -16,8 +16,6 @@ from jinja2 import Environment
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from noria.comparison import page_words as words
-from noria.comparison.plots import to_svg
 from noria.comparison.result import (
     BETTER,
     CANNOT_TELL,
@@ -30,7 +28,9 @@ from noria.comparison.result import (
     Evidence,
     System,
 )
-from noria.comparison.table import confidence, short_p
+from noria.report import page_words as words
+from noria.report.plots import to_svg
+from noria.report.table import confidence, short_p
 
 ROWS = 200  # of the table
 LETTERS = 300  # of a row's text

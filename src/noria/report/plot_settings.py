@@ -15,7 +15,8 @@ from matplotlib.colors import Colormap, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator
 
-from noria.comparison.plot_style import (
+from noria.comparison.result import Comparison, Evidence, System
+from noria.report.plot_style import (
     MANY,
     MUTED,
     WIDTH,
@@ -27,7 +28,6 @@ from noria.comparison.plot_style import (
     spell_metric,
     styled,
 )
-from noria.comparison.result import Comparison, Evidence, System
 
 AXES = 12  # as many settings as have room
 TICKS = 24  # labels of an axis

@@ -9,8 +9,8 @@ from typing import Any
 from markupsafe import Markup
 
 from noria.comparison.result import BETTER, CANNOT_TELL, NO_WORSE, WORSE, Comparison, Difference, System
-from noria.comparison.table import short_p
-from noria.comparison.table import signed as signed_plain
+from noria.report.table import short_p
+from noria.report.table import signed as signed_plain
 
 CORRECTIONS = {"holm": "Holm", "fdr_bh": "Benjamini and Hochberg"}
 SAYING = {

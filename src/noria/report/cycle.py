@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
 from rich.table import Table
 
 from noria.common.command import command, word
@@ -13,12 +12,8 @@ from noria.common.console import get_console
 from noria.cycle.gate import Decision
 from noria.cycle.reasons import Reason
 from noria.registry.registry import Registry, Version
-from noria.stage import show
-from noria.stage.parts import make_loggers
-from noria.stage.run import shareable
-from noria.tracking.beside import beside
+from noria.report import show
 from noria.tracking.record import Record
-from noria.tracking.run_info import RunInfo
 from noria.tracking.wandb_logger import log_artifact, log_summary, log_tables, use_artifact
 
 COLUMNS = ("rows", "champion", "challenger", "difference", "low", "high", "p", "p no worse", "n")
@@ -30,9 +25,7 @@ def reasons(found: list[Reason]) -> None:
         get_console().print(f"{'yes' if reason.holds else 'no ':3} {reason.name}: {reason.said}", highlight=False)
 
 
-def turn(
-    cfg: DictConfig, record: Record, versions: Registry, champion: Version, kept: Version | None, decision: Decision
-) -> None:
+def turn(record: Record, versions: Registry, champion: Version, kept: Version | None, decision: Decision) -> None:
     """The end of a turn: what was decided on which numbers, here and as a run in W&B that links both models.
 
     Args:
@@ -43,9 +36,6 @@ def turn(
     if kept is not None:
         console.print(_table(kept, decision))
     console.print(f"{(kept or champion).name} {decision.said}", highlight=False)
-    info = RunInfo(record.folder, "cycle", "cycle", record.data["wandb"]["id"], shareable(cfg), {})
-    with beside("The start of W&B"):
-        make_loggers(cfg.get("logger"), info)
     lines = [
         (name, f.champion.value, f.challenger.value, gap.value, gap.low, gap.high, f.p, f.p_no_worse, f.champion.n)
         for name, f in decision.sets.items()

@@ -12,8 +12,8 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from noria.comparison.plot_style import INK, LINES, MUTED, WIDTH, label, leading, shorten, styled
 from noria.comparison.result import Comparison, Evidence, System
+from noria.report.plot_style import INK, LINES, MUTED, WIDTH, label, leading, shorten, styled
 
 WRITTEN = 10  # classes up to which counts are written into the cells
 NAMED = 40  # classes up to which each has its name at the axes

@@ -1,0 +1,1 @@
+"""What people look at: pages, pictures, tables, and what a command prints. Decides nothing."""
