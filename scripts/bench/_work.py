@@ -94,7 +94,7 @@ def _executed(model: str, length: int) -> float:
     from torch.utils.flop_counter import FlopCounterMode
     from transformers import AutoModelForSequenceClassification
 
-    from noria.model.execution import suit
+    from noria.model.execution import choose_execution
 
     network = AutoModelForSequenceClassification.from_pretrained(model, num_labels=2, dtype=torch.float32)
     counts = []
@@ -102,5 +102,5 @@ def _executed(model: str, length: int) -> float:
         with FlopCounterMode(display=False) as counter:
             network(input_ids=torch.ones(32, length, dtype=torch.int64)).logits.sum().backward()
         counts.append(counter.get_total_flops())
-        suit(network, "cpu")
+        choose_execution(network, "cpu")
     return counts[1] / counts[0]

@@ -85,7 +85,7 @@ class Notice(Callback):
         self.left.append(next(c for c in trainer.callbacks if isinstance(c, Interrupt)).leaving)
 
 
-NOTICES = (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
+END_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 
 
 def unheard(number: int, *_: object) -> None:
@@ -95,15 +95,15 @@ def unheard(number: int, *_: object) -> None:
 @pytest.fixture(autouse=True)
 def handlers() -> Any:
     """Whatever a fit sets, it takes back."""
-    before = {notice: signal.signal(notice, unheard) for notice in NOTICES}
+    before = {notice: signal.signal(notice, unheard) for notice in END_SIGNALS}
     yield
-    left = {notice: signal.getsignal(notice) for notice in NOTICES}
+    left = {notice: signal.getsignal(notice) for notice in END_SIGNALS}
     for notice, handler in before.items():
         signal.signal(notice, handler)
-    assert left == dict.fromkeys(NOTICES, unheard)
+    assert left == dict.fromkeys(END_SIGNALS, unheard)
 
 
-@pytest.mark.parametrize("notice", NOTICES)
+@pytest.mark.parametrize("notice", END_SIGNALS)
 @pytest.mark.parametrize(
     ("accumulate", "batch", "last", "step"),
     [
@@ -140,7 +140,7 @@ def test_a_fit_under_nohup_does_not_hear_the_terminal_go(train: Callable) -> Non
     told = Notice(signal.SIGHUP, 0)
     train(Interrupt(), told, max_epochs=1)
     assert not any(told.left) and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
-    for notice in NOTICES:  # after a fit that ends well Lightning's own handler stays; `one_exit` takes it back
+    for notice in END_SIGNALS:  # after a fit that ends well Lightning's own handler stays; `one_exit` takes it back
         signal.signal(notice, unheard)
 
 

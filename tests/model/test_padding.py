@@ -22,8 +22,8 @@ from transformers import (
 from noria.artifact.bundle import Artifact, open_artifact
 from noria.common.errors import UserError
 from noria.data.batch.encoded import encode_texts
-from noria.model.execution import suit
-from noria.model.padding import generates_beside, refuse_unfit_decoder, suit_padding
+from noria.model.execution import choose_execution
+from noria.model.padding import generates_beside, refuse_unfit_decoder, settle_padding
 from noria.model.peft import Lora
 from noria.model.pretrained import Pretrained
 from noria.model.shard import shard
@@ -107,7 +107,7 @@ def test_positions_that_are_counted_from_a_models_own_padding_stay_where_they_ar
     inputs = tokenizer("a good film", return_tensors="pt")
     inputs.pop("token_type_ids", None)
     before = network(**inputs).logits
-    assert suit_padding(network, PAD) == "right" and network.config.pad_token_id == 1
+    assert settle_padding(network, PAD) == "right" and network.config.pad_token_id == 1
     again = RobertaForSequenceClassification(network.config).eval()  # as the artifact is opened
     again.load_state_dict(network.state_dict())
     assert torch.equal(again(**inputs).logits, before)
@@ -117,7 +117,7 @@ class TestRearranged:
     def test_training_and_copies_go_the_same_way(self, made: ModuleType) -> None:
         for family, way in MENDED.items():
             network = tiny(made, family, hidden_dropout_prob=0.0, dropout=0.0)
-            assert suit_padding(network, PAD) == way and network.training
+            assert settle_padding(network, PAD) == way and network.training
             rows, copy = padded([5, 9, 7, 5]), deepcopy(network)
             assert copy.forward.network is copy
             whole = network.eval()(**rows).logits
@@ -133,7 +133,7 @@ class TestRearranged:
 
     def test_with_an_adapter(self, made: ModuleType) -> None:
         network = tiny(made, "fnet")
-        suit_padding(network, PAD)
+        settle_padding(network, PAD)
         adapted = Lora(r=2, dropout=0.0).apply(network, "SEQ_CLS", "made here", ["classifier"]).eval()
         rows = padded([5, 9])
         first = adapted(**{k: v[:1, :5] for k, v in rows.items()}).logits
@@ -141,13 +141,13 @@ class TestRearranged:
 
     def test_it_is_neither_packed_nor_cut_up(self, made: ModuleType) -> None:
         network = tiny(made, "fnet")
-        suit_padding(network, PAD)
+        settle_padding(network, PAD)
         with pytest.raises(UserError, match=r"strategy=fsdp cannot cut up"):
             shard(network, None)  # type: ignore[arg-type]
         bert = tiny(made, "bert")
         assert can_unpad(bert)
         bert.forward = network.forward
-        assert not can_unpad(bert) and suit(bert, "cpu") != "unpadded"
+        assert not can_unpad(bert) and choose_execution(bert, "cpu") != "unpadded"
 
 
 class TestDecoders:
@@ -195,13 +195,13 @@ def test_one_that_answers_at_random_is_refused(made: ModuleType) -> None:
             return found
 
     with pytest.raises(UserError, match="another answer each time"):
-        suit_padding(Random(made.tiny_config("xlnet", 320)), PAD)
+        settle_padding(Random(made.tiny_config("xlnet", 320)), PAD)
 
 
 def test_measuring_leaves_torchs_generator_and_the_weights_alone(made: ModuleType) -> None:
     network = tiny(made, "convbert")  # measured in fp64 as well
     weights, state = deepcopy(network.state_dict()), torch.get_rng_state()
-    suit_padding(network, PAD)
+    settle_padding(network, PAD)
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(value, weights[name]) for name, value in network.state_dict().items())
 

@@ -26,7 +26,7 @@ from transformers import (
 )
 
 from noria.common.errors import UserError
-from noria.model.execution import suit
+from noria.model.execution import choose_execution
 from noria.model.packed_attention import LONG, TOKENS
 from noria.model.peft import Lora
 from noria.model.unpadded import FirstTokenLayer, UnpaddedEncoder, can_unpad, unpad
@@ -140,7 +140,7 @@ def test_the_attention_that_drops_is_the_same_function() -> None:
 
 def test_dropout_drops_in_training_only() -> None:
     network = make(attention_probs_dropout_prob=0.4, hidden_dropout_prob=0.3)
-    suit(network, "cpu")
+    choose_execution(network, "cpu")
     inputs = batch([4, 6, 6])
     assert not torch.equal(network(**inputs).logits, network(**inputs).logits)
     network.eval()
@@ -184,15 +184,15 @@ def test_only_known_classifiers_are_packed(tiny_model: Path) -> None:
 
 def test_what_suits_which_device() -> None:
     network = make()
-    assert suit(network, "cuda") == "sdpa"
+    assert choose_execution(network, "cuda") == "sdpa"
     assert not isinstance(network.bert.encoder, UnpaddedEncoder)
-    assert suit(network, "cpu", "sdpa") == "sdpa"
-    assert suit(network, "cpu") == "unpadded"
+    assert choose_execution(network, "cpu", "sdpa") == "sdpa"
+    assert choose_execution(network, "cpu") == "unpadded"
     assert isinstance(network.bert.encoder.layer[-1], FirstTokenLayer)
-    assert suit(network, "cpu") == "unpadded"  # a second time changes nothing
+    assert choose_execution(network, "cpu") == "unpadded"  # a second time changes nothing
     assert sum(isinstance(module, FirstTokenLayer) for module in network.modules()) == 1
     with pytest.raises(UserError, match="packs classifiers of bert"):
-        suit(BertForMaskedLM(BertConfig(**SIZES)), "cpu", "unpadded")
+        choose_execution(BertForMaskedLM(BertConfig(**SIZES)), "cpu", "unpadded")
 
 
 def test_a_saved_network_says_nothing_of_it(tmp_path: Path) -> None:

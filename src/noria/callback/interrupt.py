@@ -1,4 +1,4 @@
-"""Ends a fit when it is told to: Ctrl-C at once, SIGTERM, SIGHUP and SIGUSR1 after the optimiser step.
+"""Ends a fit at a signal: Ctrl-C at once, SIGTERM, SIGHUP and SIGUSR1 after the optimiser step.
 
 Knows nothing of what is trained.
 """
@@ -15,8 +15,8 @@ import torch.distributed as dist
 from lightning.pytorch.callbacks import Callback
 
 from noria.callback.moment import validation_follows
+from noria.common.end_signals import Handlers, handle_end_signals, is_first, restore_signals
 from noria.common.errors import Terminated
-from noria.common.notices import Handlers, forget_notices, hear_notices, note
 
 WARNING = signal.SIGUSR1  # where SLURM is asked for one (--signal=USR1@60)
 
@@ -24,7 +24,7 @@ WARNING = signal.SIGUSR1  # where SLURM is asked for one (--signal=USR1@60)
 class Interrupt(Callback):
     """Raises Terminated once the optimiser step is done, and KeyboardInterrupt even where it was lost.
 
-    The others are notices: `leaving` is set at the end of the step, on all ranks after the same one, so that the
+    At the other signals `leaving` is set at the end of the step, on all ranks after the same one, so that the
     checkpoint can be written before the next batch raises. A validation that is due, or under way, is finished
     first, and in the middle of an epoch one more step made. (Lightning's own handler broadcasts from inside the
     signal, between whatever the ranks are exchanging, and stops in the middle of an accumulation.)
@@ -36,7 +36,7 @@ class Interrupt(Callback):
     def __init__(self) -> None:
         self.leaving = False
         self._interrupted = False
-        self._told: int | None = None  # the signal
+        self._signal: int | None = None  # the signal
         self._stepped = 0
         self._asked: tuple[dist.Work, torch.Tensor] | None = None
         self._before: Handlers = {}
@@ -49,7 +49,7 @@ class Interrupt(Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._stepped = trainer.global_step  # a resumed run has made some
         if _may_listen():
-            self._before = hear_notices(self._tell) | {WARNING: signal.signal(WARNING, self._tell)}
+            self._before = handle_end_signals(self._tell) | {WARNING: signal.signal(WARNING, self._tell)}
 
     def on_train_batch_start(self, *_: Any) -> None:
         self._heed()
@@ -62,15 +62,15 @@ class Interrupt(Callback):
         if trainer.global_step == self._stepped:  # in the middle of an accumulation
             return
         self._stepped = trainer.global_step
-        told = self._all_told(trainer)
+        signalled = self._any_rank_signalled(trainer)
         if trainer.is_last_batch or not validation_follows(trainer, batch_idx):
-            self.leaving = told
+            self.leaving = signalled
 
     def on_validation_batch_start(self, *_: Any) -> None:
         self._heed()
 
     def on_train_end(self, *_: Any) -> None:
-        if self._told is not None or self.leaving:
+        if self._signal is not None or self.leaving:
             raise self._end()
 
     def on_exception(self, *_: Any) -> None:  # after which Lightning calls no teardown
@@ -82,7 +82,7 @@ class Interrupt(Callback):
     def _hang_up(self) -> None:
         if signal.getsignal(signal.SIGINT) == self._interrupt:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-        forget_notices(self._before)
+        restore_signals(self._before)
         self._before = {}
 
     def _interrupt(self, *_: Any) -> None:
@@ -90,22 +90,22 @@ class Interrupt(Callback):
         raise KeyboardInterrupt
 
     def _tell(self, number: int, *_: Any) -> None:
-        note(number)
-        self._told = self._told or number
+        is_first(number)
+        self._signal = self._signal or number
 
     def _end(self) -> Terminated:
-        return Terminated(signal.SIGHUP) if self._told == signal.SIGHUP else Terminated()
+        return Terminated(signal.SIGHUP) if self._signal == signal.SIGHUP else Terminated()
 
     def _heed(self) -> None:
         if self._interrupted:
             raise KeyboardInterrupt
 
-    def _all_told(self, trainer: pl.Trainer) -> bool:
-        """Whether any rank has been told, by the step before: the answer is fetched one step late, so nobody waits."""
+    def _any_rank_signalled(self, trainer: pl.Trainer) -> bool:
+        """Whether a signal had come to any rank by the step before: asked one step late, so that no rank waits."""
         if trainer.world_size == 1:
-            return self._told is not None
+            return self._signal is not None
         before = self._asked
-        flag = torch.tensor([float(self._told is not None)], device=trainer.strategy.root_device)
+        flag = torch.tensor([float(self._signal is not None)], device=trainer.strategy.root_device)
         self._asked = dist.all_reduce(flag, dist.ReduceOp.MAX, async_op=True), flag
         if before is None:
             return False

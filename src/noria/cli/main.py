@@ -25,8 +25,8 @@ from noria.cli.names import register_resolvers
 from noria.cli.resume import find_unfinished, refuse_changes, refuse_finished
 from noria.cli.stages import CHILD, run_checked, run_child
 from noria.common import cluster
+from noria.common.end_signals import handle_end_signals, ignore_end_signals, restore_signals
 from noria.common.errors import UserError
-from noria.common.notices import forget_notices, hear_notices, ignore_notices
 from noria.common.paths import conf_dir, remove_if_empty
 from noria.common.process import keep_sockets_short
 from noria.common.visible import visible
@@ -38,19 +38,19 @@ from noria.tracking.run_folder import refuse_folder_of_all, refuse_taken
 
 def entry() -> None:
     """What `noria` and `scripts/run.py` call."""
-    hear_notices()
-    status = main(sys.argv[1:], heard=True)
-    ignore_notices()
+    handle_end_signals()
+    status = main(sys.argv[1:], handled=True)
+    ignore_end_signals()
     sys.exit(status)
 
 
-def main(argv: list[str], heard: bool = False) -> int:
+def main(argv: list[str], handled: bool = False) -> int:
     """Runs one command line; returns its exit status.
 
     Args:
-        heard: whether somebody hears the notices to end already, and goes on to.
+        handled: whether somebody handles the signals to end already, and goes on to do so.
     """
-    before = {} if heard else hear_notices()
+    before = {} if handled else handle_end_signals()
     try:
         keep_sockets_short()
         if CHILD in os.environ and "LOCAL_RANK" in os.environ:
@@ -63,7 +63,7 @@ def main(argv: list[str], heard: bool = False) -> int:
         say(message, status)
         return status
     finally:
-        forget_notices(before)
+        restore_signals(before)
     return 0
 
 

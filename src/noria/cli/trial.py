@@ -14,8 +14,8 @@ from noria.cli.base import FIT
 from noria.cli.ending import ending, say
 from noria.cli.names import register_resolvers
 from noria.cli.stages import run_checked
+from noria.common.end_signals import handle_end_signals
 from noria.common.errors import RunError
-from noria.common.notices import hear_notices
 from noria.config.check import check
 from noria.sweep.claim import Place, Taken, claimed, may_be_given_up
 from noria.sweep.identity import CHANGED, load_code, trial_key
@@ -32,7 +32,7 @@ def run_in_process(job: Job, place: Place) -> tuple[int, str]:
         Its exit status, and how it failed in one line.
     """
     register_resolvers()
-    hear_notices()
+    handle_end_signals()
     try:
         if load_code(check(job.cfg, job.choices)) != job.code:
             raise RunError(f"A component of yours, or Noria, {CHANGED}")

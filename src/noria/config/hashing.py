@@ -1,4 +1,4 @@
-"""What of a config decides what a run computes, and a short hash of it. Knows nothing of run folders."""
+"""The part of a config that decides the result of a run, and a short hash of it. Knows nothing of run folders."""
 
 from __future__ import annotations
 

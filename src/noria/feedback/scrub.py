@@ -15,8 +15,8 @@ from noria.feedback.addresses import addresses
 from noria.feedback.bounded import matches
 from noria.feedback.names import HINT, LIMIT, names, opened
 from noria.feedback.numbers import SSN, cards, ibans, ips
+from noria.feedback.numbers_in_context import births, papers, postcodes
 from noria.feedback.phones import phones
-from noria.feedback.told import births, papers, postcodes
 from noria.feedback.urls import urls
 
 DIGIT = re.compile(r"\d")

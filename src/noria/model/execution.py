@@ -11,8 +11,8 @@ from noria.model.dropout import make_dropout_cheap
 from noria.model.unpadded import FAMILIES, NAME, can_unpad, unpad
 
 
-def suit(network: Any, device: str, attn_implementation: str = "auto") -> str:
-    """Makes a network, in place, run on a kind of device as is quickest there; the names of its weights stay.
+def choose_execution(network: Any, device: str, attn_implementation: str = "auto") -> str:
+    """Chooses the quickest way to run a network on a kind of device, and sets it up in place. Weights keep their names.
 
     Args:
         device: torch's name of the kind, such as `cpu`.

@@ -58,28 +58,28 @@ class Packing:
         return self.there.flatten().nonzero()[:, 0]
 
     def of_padded(self, length: int) -> Tensor:
-        """(size,), where each token lies in padded rows of another length (rows * length); a filler is anything."""
+        """(size,), where each token lies in padded rows of another length (rows * length); fillers lie anywhere."""
         found = self.places // self.longest * length + self.places % self.longest
         return functional.pad(found, (0, self.size - self.tokens))
 
     def to_rows(self, heads: int) -> Tensor:
         """For every head of padded rows (rows * heads * longest) its place in the heads of tokens (size * heads);
-        what is no token is any."""
+        for places of padding it is any place."""
         found = torch.where(self.there, self.firsts[:, None] + self._steps(self.longest), 0)
         return (found[:, None] * heads + self._steps(heads)[:, None]).flatten()
 
     def not_there(self, heads: int) -> Tensor:
-        """Those heads of padded rows (rows * heads * longest) that are of no token."""
+        """The places of padding in the heads of padded rows (rows * heads * longest)."""
         return (~self.there).repeat_interleave(heads, 0).flatten().nonzero()[:, 0]
 
     def to_tokens(self, heads: int) -> Tensor:
-        """The way back, (size * heads); a filler is anything."""
+        """The way back, (size * heads); a filler may be any place."""
         row, place = self.places // self.longest, self.places % self.longest
         found = (row[:, None] * heads + self._steps(heads)) * self.longest + place[:, None]
         return functional.pad(found.flatten(), (0, (self.size - self.tokens) * heads))
 
     def bias(self, heads: int, dtype: torch.dtype) -> Tensor | None:
-        """What is added to scores, (rows * heads, 1, longest): next to minus infinity for what is no token."""
+        """What is added to scores, (rows * heads, 1, longest): next to minus infinity at padding."""
         if self.tokens == self.there.numel():
             return None
         bias = torch.zeros(self.there.shape, dtype=dtype, device=self.lengths.device)
@@ -132,7 +132,7 @@ class PackedAttention:
         return heads.index_select(0, self._to_rows).unflatten(0, (-1, self.packing.longest))
 
     def padded_with_zeros(self, x: Tensor) -> Tensor:
-        """As `padded`, where it is a gradient: what is no token has none."""
+        """As `padded`, for gradients: those at padding are 0."""
         found = self.padded(x)
         if len(self._not_there) and not self._of_firsts(x.shape):
             found.view(-1, found.shape[-1]).index_fill_(0, self._not_there, 0)

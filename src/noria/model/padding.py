@@ -61,7 +61,7 @@ class Rearranged:
         return SequenceClassifierOutput(logits=torch.cat(parts)[order])
 
 
-def suit_padding(network: Any, pad_id: int) -> Way:
+def settle_padding(network: Any, pad_id: int) -> Way:
     """Makes a classifier, in place, answer a row of tokens alike whatever pads it at the right.
 
     Returns:
@@ -167,7 +167,7 @@ def counts_from_padding(network: nn.Module) -> bool:
 
 
 def is_rearranged(network: Any) -> bool:
-    """Whether `suit_padding` has changed how a network runs."""
+    """Whether `settle_padding` has changed how a network runs."""
     bare = network.get_base_model() if hasattr(network, "get_base_model") else network
     return isinstance(vars(bare).get("forward"), Rearranged)
 

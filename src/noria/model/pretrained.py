@@ -22,7 +22,7 @@ from noria.common.paths import PACKAGE_PREFIX, packaged
 from noria.model.head import SEQUENCE, Head, own_labels, settle_head
 from noria.model.layers import BLOCK
 from noria.model.limits import embed_all
-from noria.model.padding import drop_unknown_padding, refuse_unfit_decoder, suit_padding
+from noria.model.padding import drop_unknown_padding, refuse_unfit_decoder, settle_padding
 from noria.model.plausible import refuse_implausible
 from noria.model.tokenizer import fitted_tokenizer
 from noria.model.unpadded import NAME as UNPADDED
@@ -152,7 +152,7 @@ class Pretrained:
             settle_head(network, self._own_labels, labels, self.head_labels, self.new_head, self.name)
         if (known := tokenizer or self._tokenizer) is not None:
             embed_all(network, known)
-        if suit_padding(network, self._pad(pad_token_id)) in ("lengths", "rows"):
+        if settle_padding(network, self._pad(pad_token_id)) in ("lengths", "rows"):
             say_once(
                 f"A '{config.model_type}' model takes padding for text, so only texts of one length run together: "
                 "slower, but no answer depends on its batch."

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from noria.common.heap import keep_freed_memory
 from noria.common.precision import is_mixed, number_type
-from noria.model.execution import suit
+from noria.model.execution import choose_execution
 
 
 class Session:
@@ -27,7 +27,7 @@ class Session:
         self.device = device
         self._precision = precision
         if packed:
-            suit(self.network, device.type)
+            choose_execution(self.network, device.type)
             if precision == "bf16-mixed" and not any(weight.requires_grad for weight in self.network.parameters()):
                 cast_once(self.network)
             if device.type == "cpu":

@@ -1,4 +1,4 @@
-"""The processes that a server starts: deaf to Ctrl-C, SIGTERM and SIGHUP, and gone when the server is gone.
+"""The processes that a server starts: they ignore Ctrl-C, SIGTERM and SIGHUP, and end when the server ends.
 
 Knows nothing of what they do.
 """
@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from noria.common.notices import deaf_processes
+from noria.common.end_signals import children_without_signals
 from noria.common.process import die_with_parent
 
 _binding = False
@@ -23,7 +23,7 @@ def starting() -> Iterator[None]:
     must live until it has answered what it has accepted. A signal that comes meanwhile is heard afterwards.
     """
     global _binding
-    with deaf_processes():
+    with children_without_signals():
         _binding = True
         try:
             yield

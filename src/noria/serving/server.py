@@ -16,8 +16,8 @@ import uvicorn
 from litserve import LitServer
 from litserve.utils import wrap_litserve_start
 
+from noria.common.end_signals import handle_end_signals, is_first, restore_signals
 from noria.common.errors import RunError, Terminated, UserError
-from noria.common.notices import forget_notices, hear_notices, note
 from noria.feedback.rows import Scrub
 from noria.feedback.store import Store
 from noria.serving.door import Hall, most_waiting, protocol
@@ -47,15 +47,15 @@ class _Hearing(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         def heed(number: int, frame: FrameType | None) -> None:
-            note(number)
+            is_first(number)
             self.handle_exit(number, frame)
 
-        before = hear_notices(heed)
+        before = handle_end_signals(heed)
         try:
             with super().capture_signals():
                 yield
         finally:
-            forget_notices(before)
+            restore_signals(before)
 
 
 class Server:
@@ -163,7 +163,7 @@ class Server:
             time.sleep(0.02)
 
     def _dismiss(self) -> None:
-        """Lets the workers end by themselves: they are deaf to what LitServe would send."""
+        """Lets the workers end by themselves: they ignore the signal that LitServe would send."""
         ended: Any = self._lit._shutdown_event
         ended.set()
         for thread in threading.enumerate():

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from noria.common.heap import keep_freed_memory
 from noria.common.paths import cache_dir
 from noria.data.module import DataModule
-from noria.model.execution import attention_of, suit
+from noria.model.execution import attention_of, choose_execution
 from noria.model.pretrained import Pretrained
 from noria.task.learner import Learner
 from noria.trainer.compiling import compile_network, compiling_pays, remembered
@@ -48,7 +48,9 @@ def settle_execution(
     if device.type == "cpu":
         keep_freed_memory()
     compiled = deepcopy(learner.network) if cfg.trainer.get("compile") else None  # of steady shapes
-    found: dict[str, Any] = {"attn_implementation": suit(learner.network, device.type, pretrained.attn_implementation)}
+    found: dict[str, Any] = {
+        "attn_implementation": choose_execution(learner.network, device.type, pretrained.attn_implementation)
+    }
     found["compiled"] = False
     if compiled is not None:
         compile_network(compiled)

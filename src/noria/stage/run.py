@@ -118,8 +118,8 @@ def recording(record: Record) -> Iterator[Record]:
     except KeyboardInterrupt:
         status, exit_code = INTERRUPTED, 130
         raise
-    except Terminated as notice:
-        status, exit_code = TERMINATED, notice.status
+    except Terminated as signal:
+        status, exit_code = TERMINATED, signal.status
         raise
     except BaseException as problem:
         error = masked_text(f"{type(problem).__name__}: {problem}")

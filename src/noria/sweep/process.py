@@ -17,7 +17,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from noria.common.notices import NOTICES, deaf_processes
+from noria.common.end_signals import END_SIGNALS, children_without_signals
 from noria.common.process import die_with_parent
 from noria.sweep.claim import Place, Taken, claimed, may_be_given_up
 
@@ -98,17 +98,17 @@ class TrialProcess:
 def warm_up(modules: Sequence[str]) -> None:
     """Starts the server that trials are forked from; it imports the modules and touches no GPU.
 
-    It hears neither Ctrl-C nor a notice to end, which reach it, too, where they are sent to all processes of the
+    It ignores Ctrl-C and the signals to end, which reach it, too, where they are sent to all processes of the
     sweep: its end would be that of its trials. It ends with the sweep.
     """
     multiprocessing.get_context("forkserver").set_forkserver_preload(list(modules))
-    with deaf_processes():
+    with children_without_signals():
         forkserver.ensure_running()
 
 
 def _child(job: Job, run: Run, writer: Connection) -> None:
     os.setsid()
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, *NOTICES))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, *END_SIGNALS))
     threading.Thread(target=_end_with_sweep, daemon=True).start()
     die_with_parent()
     signal.signal(signal.SIGINT, signal.default_int_handler)

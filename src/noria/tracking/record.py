@@ -56,7 +56,12 @@ class Record:
         self.data["timings"][name] = round(self.data["timings"].get(name, 0.0) + seconds, 3)
 
     def finish(self, status: str, error: str | None = None) -> None:
-        """The end of the run, as good or bad as it came."""
+        """Writes down that the run has ended, and how.
+
+        Args:
+            status: one of `record_file`, such as DONE.
+            error: why, where it failed.
+        """
         self.update(status=status, error=error, ended=_now())
 
     def write(self) -> None:

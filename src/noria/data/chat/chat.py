@@ -54,7 +54,7 @@ def words_of(tokenizer: PreTrainedTokenizerBase) -> frozenset[str]:
 
 
 def asked(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], tools: Tools = None) -> str:
-    """The text of a conversation that waits for an answer, up to where the answer begins.
+    """The text of a conversation whose next message is to be answered, up to where the answer begins.
 
     Raises:
         UserError: the template refuses the conversation, or runs away.

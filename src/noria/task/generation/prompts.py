@@ -205,7 +205,7 @@ def conversation(prompt: Sequence[dict[str, Any]] | dict[str, Any], where: str) 
     A role that only the template knows is left to it, and so are keys that learning has no use for.
 
     Raises:
-        UserError: what is no conversation that waits for an answer; it names the message.
+        UserError: a message has not the form of one, or the last one is the assistant's own; it names the message.
     """
     beside: dict[str, Any] = prompt if isinstance(prompt, dict) else {"messages": prompt}
     messages: Messages = beside["messages"]
@@ -226,7 +226,7 @@ def last_said(prompt: Prompt) -> str:
 
 
 def check_messages(messages: object, where: str) -> None:
-    """Refuses what is no conversation that waits for an answer.
+    """Checks that these are the messages of a conversation, and that the next one is for the assistant to write.
 
     Raises:
         UserError: it names the message.

@@ -12,45 +12,45 @@ from pathlib import Path
 
 import pytest
 
+from noria.common.end_signals import END_SIGNALS, children_without_signals, handle_end_signals, restore_signals
 from noria.common.errors import Terminated
-from noria.common.notices import NOTICES, deaf_processes, forget_notices, hear_notices
 
 
 @pytest.fixture(autouse=True)
 def nobody():
     """The notices as they are without any handler."""
-    before = {notice: signal.signal(notice, signal.SIG_DFL) for notice in NOTICES}
+    before = {notice: signal.signal(notice, signal.SIG_DFL) for notice in END_SIGNALS}
     yield
-    assert {notice: signal.getsignal(notice) for notice in NOTICES} == dict.fromkeys(NOTICES, signal.SIG_DFL)
+    assert {notice: signal.getsignal(notice) for notice in END_SIGNALS} == dict.fromkeys(END_SIGNALS, signal.SIG_DFL)
     for notice, handler in before.items():
         signal.signal(notice, handler)
 
 
 @pytest.mark.parametrize(("notice", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_the_first_notice_ends_and_those_after_it_do_not_break_the_ending(notice, status):
-    before = hear_notices()
+    before = handle_end_signals()
     try:
         with pytest.raises(Terminated) as told:
             signal.raise_signal(notice)
         assert told.value.status == status
-        for again in NOTICES:
+        for again in END_SIGNALS:
             signal.raise_signal(again)
     finally:
-        forget_notices(before)
+        restore_signals(before)
 
 
 def test_nohup_stays_nohup():
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    before = hear_notices()
+    before = handle_end_signals()
     assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    forget_notices(before)
+    restore_signals(before)
 
 
 def test_a_process_that_is_started_deaf_hears_nothing():
-    with deaf_processes():
+    with children_without_signals():
         process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    for number in (signal.SIGINT, *NOTICES):
+    for number in (signal.SIGINT, *END_SIGNALS):
         process.send_signal(number)
     process.communicate(b"\n", timeout=60)
     assert process.returncode == 0
@@ -60,9 +60,9 @@ TALK = """
 import sys, time
 from pathlib import Path
 from noria.common.errors import Terminated
-from noria.common.notices import hear_notices
+from noria.common.end_signals import handle_end_signals
 
-hear_notices()
+handle_end_signals()
 try:
     Path("begun").touch()
     time.sleep(60)

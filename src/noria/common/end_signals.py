@@ -1,4 +1,4 @@
-"""What tells a process to end: SIGTERM, and SIGHUP where its terminal or session goes. Knows nothing of what runs."""
+"""The signals that tell a process to end: SIGTERM, and SIGHUP where its terminal closes. Knows nothing of what runs."""
 
 from __future__ import annotations
 
@@ -13,69 +13,69 @@ from typing import Any
 
 from noria.common.errors import Terminated
 
-NOTICES = (signal.SIGTERM, signal.SIGHUP)
+END_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 Handlers = dict[signal.Signals, Any]
 
-_noted = False
+_came = False
 
 
-def hear_notices(handler: Callable[[int, FrameType | None], None] | None = None) -> Handlers:
-    """Lets the notices raise `Terminated`, or call a handler; what handled them before, for `forget_notices`.
+def handle_end_signals(handler: Callable[[int, FrameType | None], None] | None = None) -> Handlers:
+    """Lets the signals raise `Terminated`, or call a handler; gives what handled them before, for `restore_signals`.
 
     SIGHUP stays ignored where it is (nohup).
     """
     if handler is None:
-        global _noted
-        _noted, handler = False, _heed
-    heard = [notice for notice in NOTICES if notice != signal.SIGHUP or signal.getsignal(notice) != signal.SIG_IGN]
-    return {notice: signal.signal(notice, handler) for notice in heard}
+        global _came
+        _came, handler = False, _raise_terminated
+    taken = [one for one in END_SIGNALS if one != signal.SIGHUP or signal.getsignal(one) != signal.SIG_IGN]
+    return {one: signal.signal(one, handler) for one in taken}
 
 
-def forget_notices(before: Handlers) -> None:
-    """Gives the notices back to who handled them before."""
-    for notice, handler in before.items():
-        signal.signal(notice, handler)
+def restore_signals(before: Handlers) -> None:
+    """Gives the signals back to what handled them before."""
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
-def ignore_notices() -> None:
+def ignore_end_signals() -> None:
     """For the last moments of a process, whose exit status is known."""
-    for notice in NOTICES:
-        signal.signal(notice, signal.SIG_IGN)
+    for number in END_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
-def deaf_processes() -> Iterator[None]:
-    """Processes and threads that are started within hear neither Ctrl-C nor a notice, which are for this process.
+def children_without_signals() -> Iterator[None]:
+    """Processes and threads that are started within receive neither Ctrl-C nor a signal to end: this process does.
 
-    A terminal and a service manager send their signal to all processes at once. One that comes meanwhile is heard
+    A terminal and a service manager send their signal to all processes at once. One that comes meanwhile is handled
     afterwards.
     """
     from multiprocessing import resource_tracker  # slow to import, and rarely needed
 
     before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP,))  # which the tracker would die of
     resource_tracker.ensure_running()  # where it starts by itself, later, it unblocks the others
-    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, *NOTICES))
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, *END_SIGNALS))
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def note(number: int) -> bool:
-    """Notes that a notice has come; whether it is the first.
+def is_first(number: int) -> bool:
+    """Takes note of a signal to end; whether it is the first that has come.
 
     They come in twos: `timeout` signals its child and then its group, a shell and the system both hang up, a service
     manager sends SIGTERM and SIGHUP. The second must not break the ending that the first has begun.
     """
-    global _noted
-    first, _noted = not _noted, True
+    global _came
+    first, _came = not _came, True
     if number == signal.SIGHUP:
         _let_go_of_the_terminal()
     return first
 
 
-def _heed(number: int, frame: FrameType | None) -> None:
-    if note(number):
+def _raise_terminated(number: int, frame: FrameType | None) -> None:
+    if is_first(number):
         raise Terminated(number)
 
 

@@ -1,4 +1,4 @@
-"""Numbers that are personal because the words before them say so: dates of birth, licences, identity papers, postcodes.
+"""Numbers that are personal because the words around them say so: dates of birth, licences, identity papers, postcodes.
 
 A date, or a number of five digits, says nothing by itself: reviews are full of them. So each finder looks for what may
 be such a number, and takes it only where the words right before or behind it say that it is one. The postcodes of some
@@ -96,23 +96,23 @@ POST_BEHIND = re.compile(rf"{IS}{POST_WORD}", re.IGNORECASE)
 
 def births(text: str) -> Iterator[tuple[int, int]]:
     """Where dates of birth begin and end. A year alone is none."""
-    return _told(text, matches(DATE, text), BIRTH, BIRTH_BEHIND)
+    return _in_context(text, matches(DATE, text), BIRTH, BIRTH_BEHIND)
 
 
 def papers(text: str) -> Iterator[tuple[int, int]]:
     """Where numbers of licences, passports, plates and accounts begin and end: four digits at least, and no years."""
     found = (match for match in matches(NUMBER, text) if sum(map(str.isdecimal, match[0])) >= 4)
-    return _told(text, (match for match in found if not YEARS.fullmatch(match[0])), PAPERS, PAPERS_BEHIND)
+    return _in_context(text, (match for match in found if not YEARS.fullmatch(match[0])), PAPERS, PAPERS_BEHIND)
 
 
 def postcodes(text: str) -> Iterator[tuple[int, int]]:
     """Where postcodes begin and end that stand alone, without a street."""
     for match in matches(FORMED, text):
         yield match.span()
-    yield from _told(text, matches(POSTCODE, text), POST, POST_BEHIND)
+    yield from _in_context(text, matches(POSTCODE, text), POST, POST_BEHIND)
 
 
-def _told(
+def _in_context(
     text: str, found: Iterator[re.Match[str]], before: re.Pattern[str], behind: re.Pattern[str]
 ) -> Iterator[tuple[int, int]]:
     """Those with such words right before or behind them."""
