@@ -161,3 +161,22 @@ def test_house_is_the_one_that_make_check_holds() -> None:
     picture = next(block for language, block in BLOCKS if language == "text" and block.startswith("cli"))
     drawn = {part for part in re.split(r"\s{2,}|\n", picture) if re.fullmatch("[a-z]+", part)}
     assert rooms == drawn
+
+
+def test_what_others_do_not_composes() -> None:
+    table = README.split("| it | try |")[1].split("\n\n")[0]
+    shown = [code.removeprefix("noria ") for code in re.findall(r"`(noria [^`]+)`", table)]
+    assert len(shown) == 6
+    register_resolvers()
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        for code in shown:
+            if "lrr" in code:
+                continue  # the mistake of the next section, whose message is tested there
+            compose("config", overrides=shlex.split(code))
+
+
+def test_what_it_links_to_is_there() -> None:
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text())]
+    assert len(links) > 10
+    assert not [f"{page.name}: {link}" for page, link in links if not (page.parent / link).exists()]
