@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import resource
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -41,3 +43,25 @@ def test_what_a_killed_run_has_left_is_written_over(tmp_path: Path) -> None:
     (tmp_path / ".last.ckpt.tmp").write_bytes(b"half")
     AtomicCheckpointIO().save_checkpoint({"step": 3}, tmp_path / "last.ckpt")
     assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]
+
+
+def test_an_interrupt_in_the_midst_of_a_write_is_no_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch writes the end of its file all the same, and says that its length is wrong."""
+
+    class Interrupted(io.FileIO):
+        writes = 0
+
+        def write(self, data: Any) -> int:
+            Interrupted.writes += 1
+            if Interrupted.writes == 3:
+                raise KeyboardInterrupt
+            return super().write(data)
+
+    goal = tmp_path / "last.ckpt"
+    AtomicCheckpointIO().save_checkpoint({"step": 1}, goal)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", lambda path, mode: Interrupted(path, mode))
+        with pytest.raises(KeyboardInterrupt):
+            AtomicCheckpointIO().save_checkpoint({"step": 2, "weight": torch.zeros(1000)}, goal)
+    assert Interrupted.writes >= 3 and [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]
+    assert torch.load(goal, weights_only=True) == {"step": 1}

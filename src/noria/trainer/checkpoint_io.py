@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         except (OSError, RuntimeError) as error:  # torch has an error of its own for a write that failed
             with suppress(OSError):
                 building.unlink()
+            for cause in _causes(error):
+                if not isinstance(cause, Exception):  # a Ctrl-C in mid-write, which torch takes for a failure
+                    raise cause from None
             kept = "The one before it is whole. " if goal.is_file() else ""
             raise RunError(
                 f"The checkpoint {goal} cannot be written ({_reason(error)}). {kept}Make room or name another folder "
@@ -43,9 +47,15 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 def _reason(error: BaseException) -> str:
     """The system's own words, where torch has hidden them behind its own."""
-    cause: BaseException | None = error
-    while cause is not None:
+    for cause in _causes(error):
         if isinstance(cause, OSError) and cause.strerror:
             return cause.strerror
-        cause = cause.__cause__ or cause.__context__
     return str(error).partition("\n")[0]
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error, and what it came of."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
