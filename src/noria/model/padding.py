@@ -57,6 +57,8 @@ class Rearranged:
             forward(self.network, **_each(given, mask, partial(_cut, rows=rows, size=size))).logits
             for rows, size in zip(groups, sizes, strict=True)
         ]
+        if parts[0].ndim == 3:  # of each token: those that were cut off are padding
+            parts = [functional.pad(part, (0, 0, 0, mask.shape[1] - part.shape[1])) for part in parts]
         order = torch.cat(groups).argsort()
         return SequenceClassifierOutput(logits=torch.cat(parts)[order])
 
@@ -251,7 +253,9 @@ def _holds(network: Any, rows: list[list[int]], pad_id: int) -> bool:
     def differs(limit: float) -> bool:
         together = _logits(network, rows, pad_id)
         alone = [_logits(network, [row], pad_id)[0] for row in rows]
-        return any(_differ(one, beside, limit) for one, beside in zip(alone, together, strict=True))
+        pairs = zip(alone, together, strict=True)
+        # a head that says something of each token says it of the padding, too
+        return any(_differ(one, beside if one.ndim == 1 else beside[: len(one)], limit) for one, beside in pairs)
 
     return not _surely(network, differs)
 

@@ -22,6 +22,7 @@ pc: Any = pyarrow.compute  # its functions are made when it is imported: type ch
 
 NAMED_BY = "data.text and data.label name the columns."
 NO_TEXT = "no_text"
+WORDS = "words"
 NO_LABEL = "no_label"
 SURE = 10  # rows from which on a column's looks are no accident
 
@@ -31,8 +32,9 @@ class Rows:
     """The rows of one split.
 
     `table` has the columns `id` (string, "<source>:<row>", rows counted from 1, a header not counted),
-    `text` (string; it decides the split), `text_pair` (string; only for pairs) and `label` (raw until
-    `labels.clean` has seen it); data without labels have columns of their own.
+    `text` (string; it decides the split), `text_pair` (string; only for pairs), `label` (raw until the form has seen
+    it) and, where the source gives lists of words, `words` (list of string), which joined by blanks are the text; data
+    without labels have columns of their own.
     `where` names the file or data set in messages, `dropped` counts the rows left out by reason, and
     `label_names` are the names that the source itself declares for the labels 0, 1, 2, ...
     """
@@ -100,6 +102,8 @@ def from_table(
 ) -> Rows:
     """Rows out of a raw table; those with a blank text or a null label are left out and counted.
 
+    A text may be a list of words.
+
     Args:
         source: the file's or split's name, the first part of every row's id.
         where: what messages call the table.
@@ -114,22 +118,26 @@ def from_table(
     require_columns(table.column_names, [*text, label], where)
     if not table.num_rows:
         raise UserError(f"{where} holds no rows.")
+    words = [WORDS] if len(text) == 1 and _is_list(table.schema.field(text[0]).type) else []
+    if words:
+        table = _joined(table.select([*text, label]), text[0], where)
     for column in text:
         _require_texts(table[column], column, where)
     texts = ["text", "text_pair"][: len(text)]
     kinds = [(name, pa.string()) for name in ("id", *texts)]
-    schema = pa.schema([*kinds, ("label", _plain(table.schema.field(label).type))])
+    kinds += [("label", _plain(table.schema.field(label).type)), *((name, pa.list_(pa.string())) for name in words)]
+    schema = pa.schema(kinds)
     dropped = {NO_TEXT: 0, NO_LABEL: 0}
 
     def kept() -> Iterator[pa.RecordBatch]:
         start = 0
-        for raw in table.select([*text, label]).to_batches(max_chunksize=CHUNK):
+        for raw in table.select([*text, label, *words]).to_batches(max_chunksize=CHUNK):
             stop = start + len(raw)
             own = np.arange(start + 1, stop + 1) if numbers is None else numbers[start:stop]
             ids = pc.binary_join_element_wise(source, pa.array(own).cast(pa.string()), ":")
             columns = [ids, *(column.cast(kind) for column, kind in zip(raw.columns, schema.types[1:], strict=True))]
-            no_text = np.logical_or.reduce([blank(column) for column in columns[1:-1]])
-            no_label = ~no_text & np.asarray(columns[-1].is_null())
+            no_text = np.logical_or.reduce([blank(column) for column in columns[1 : 1 + len(text)]])
+            no_label = ~no_text & np.asarray(columns[1 + len(text)].is_null())
             dropped[NO_TEXT] += int(no_text.sum())
             dropped[NO_LABEL] += int(no_label.sum())
             batch = pa.record_batch(columns, schema=schema)
@@ -141,6 +149,27 @@ def from_table(
     if not len(found):
         raise _nothing_left(where, left_out)
     return Rows(found, where, left_out, label_names)
+
+
+def _joined(table: pa.Table, column: str, where: str) -> pa.Table:
+    """A table whose lists of words have become texts, with the lists beside them.
+
+    Raises:
+        UserError: a list holds something else than words.
+    """
+    try:
+        words = table[column].cast(pa.list_(pa.string()))
+    except pa.ArrowInvalid as error:
+        raise UserError(f"{where}: the lists in the column '{column}' do not hold words.") from error
+    if any(part.values.null_count for part in words.chunks):
+        raise UserError(f"{where}: a list in the column '{column}' holds an empty word.")
+    texts = pc.binary_join(words, " ")
+    place = table.column_names.index(column)
+    return table.set_column(place, column, texts).append_column(WORDS, words)
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))
 
 
 def text_columns(text: str | list[str]) -> list[str]:

@@ -16,7 +16,9 @@ from noria.data.source.opening import ending, find, lines_of, open_bytes
 PLAIN = (".txt", "")
 
 
-def read_inputs(source: str, names: list[str], quoted: bool | None = None) -> Iterator[dict[str, Any]]:
+def read_inputs(
+    source: str, names: list[str], quoted: bool | None = None, words: bool = False
+) -> Iterator[dict[str, Any]]:
     """One dict an input, in order: all of its columns, the text columns among them.
 
     Args:
@@ -24,6 +26,7 @@ def read_inputs(source: str, names: list[str], quoted: bool | None = None) -> It
         names: the text columns: one, or two for pairs. A plain line of a pair holds a tab between them; a
             plain line that is a JSON object is read as one.
         quoted: whether cells of CSV and TSV files may stand in double quotes; None: in CSV files only.
+        words: a text may be a list of words.
 
     Raises:
         UserError: an unreadable file, a line that is no JSON, a missing column.
@@ -31,7 +34,7 @@ def read_inputs(source: str, names: list[str], quoted: bool | None = None) -> It
     for where, found in read_records(source, lambda path: read_rows(path, names, quoted=quoted)):
         if isinstance(found, dict):
             _require(list(found), names, where)
-            yield _texts(found, names, where)
+            yield _texts(found, names, where, words)
         elif len(names) == 1:
             yield {names[0]: found}
         else:
@@ -74,9 +77,9 @@ def _lines(file: Iterable[bytes], source: str) -> Iterator[tuple[str, str | dict
         yield where, parsed(line, where) if line.lstrip().startswith("{") else line
 
 
-def _texts(row: dict[str, Any], names: list[str], where: str) -> dict[str, Any]:
+def _texts(row: dict[str, Any], names: list[str], where: str, words: bool) -> dict[str, Any]:
     for name in names:
-        if not isinstance(row[name], str | None):
+        if not isinstance(row[name], str | None) and not (words and isinstance(row[name], list)):
             raise UserError(f"{where}: '{name}' is {json.dumps(row[name], default=str)}, which is no text.")
     return {k: "" if v is None and k in names else v for k, v in row.items()}
 
