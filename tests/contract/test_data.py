@@ -23,6 +23,11 @@ ROWS = 40  # of each split at most
 # What a source needs beside its YAML, the splits and the labels it gives; no labels: its targets are its own tokens.
 LM = ["task=causal_lm", "model=hub", "model.architecture=decoder", "model.name={decoder}", "data.max_length=64"]
 SPECIAL = {
+    "conll": (
+        ["task=token_classification", "data.path={folder}/rows.conll"],
+        {"train", "val", "test"},
+        ["O", "B-PER", "I-PER"],
+    ),
     "feedback": (["data.url=sqlite:///{folder}/feedback.db"], {"train", "val", "test"}, ["negative", "positive"]),
     "hub": (["data.path={folder}/files"], {"train", "val", "test"}, ["bad", "good"]),
     "imdb": ([], {"train", "val", "test"}, ["negative", "positive"]),
@@ -69,6 +74,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for i in range(200)
     ]
     (tmp_path / "chats.jsonl").write_text("".join(json.dumps(chat) + "\n" for chat in chats))
+    sentences = [f"Ada\tB-PER\nByron\tI-PER\n{number}\tO\n" for number in range(300)]
+    (tmp_path / "rows.conll").write_text("\n".join(sentences))
     write_feedback(f"sqlite:///{tmp_path}/feedback.db", 200)
     (tmp_path / "texts").mkdir()
     for name in ("a.txt", "b.md"):
@@ -123,7 +130,8 @@ def test_it_keeps_the_contract(build: Callable[..., DataModule], choice: str) ->
     assert size <= 16 and 2 < width <= data.max_length
     for name in ("input_ids", "attention_mask"):
         assert batches[0][name].dtype == torch.int64 and batches[0][name].shape == (size, width)
-    (_check_labels if data.labels else _check_targets)(data, batches)
+    check = _check_tags if choice == "conll" else _check_labels if data.labels else _check_targets
+    check(data, batches)
 
     for split, one_pass in (("train", batches), ("val", list(data.val_dataloader()))):
         seen = torch.cat([batch["index"] for batch in one_pass]).tolist()
@@ -142,6 +150,15 @@ def _check_labels(data: DataModule, batches: list[dict[str, torch.Tensor]]) -> N
     assert set(torch.cat([batch["labels"] for batch in batches]).tolist()) == set(range(len(data.labels)))
     for split in ("train", "val"):
         assert len(data.encoded(split)) == len(data.splits[split])
+
+
+def _check_tags(data: DataModule, batches: list[dict[str, torch.Tensor]]) -> None:
+    """Every word of a row has a label at one of its tokens."""
+    for batch in batches:
+        assert batch["labels"].shape == batch["input_ids"].shape == batch["scored"].shape
+        assert torch.equal(batch["labels"] != -100, batch["scored"])
+    words = sum(len(row) for row in data.splits["train"].table["label"].to_pylist())
+    assert sum(int(batch["scored"].sum()) for batch in batches) == words
 
 
 def _check_targets(data: DataModule, batches: list[dict[str, torch.Tensor]]) -> None:

@@ -12,6 +12,7 @@ import torch
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
     AutoTokenizer,
     BertConfig,
     BertModel,
@@ -26,6 +27,7 @@ DECODER = ["model=hub", "model.architecture=decoder", "model.name={decoder}", "d
 SPECIAL = {
     "chat_smollm2": ["data.path={chats}", *DECODER],
     "domain_lm": ["data.path={texts}", *DECODER],
+    "entities": ["data.path={conll}"],
     "sst2_bert": ["model.name={bert}", "data.path={glue}"],
 }
 STAGES = {"feedback_loop": "feedback_loop.feedback_loop"}  # those that do more than train
@@ -37,9 +39,11 @@ def test_the_yamls_are_found(found: list[str]) -> None:
 
 
 @pytest.fixture
-def needs(bert: Path, glue: Path, chats: Path, texts: Path, tiny_decoder: Path, choice: str) -> Callable[[], list[str]]:
+def needs(
+    bert: Path, glue: Path, chats: Path, texts: Path, conll: Path, tiny_decoder: Path, choice: str
+) -> Callable[[], list[str]]:
     """needs(): what SPECIAL names, with the paths in place."""
-    paths = {"bert": bert, "glue": glue, "chats": chats, "texts": texts, "decoder": tiny_decoder}
+    paths = {"bert": bert, "glue": glue, "chats": chats, "texts": texts, "conll": conll, "decoder": tiny_decoder}
     return lambda: [word.format(**paths) for word in SPECIAL.get(choice, [])]
 
 
@@ -80,11 +84,19 @@ def texts(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture
+def conll(tmp_path: Path) -> Path:
+    """Sentences with a person in each, a word and its tag a line."""
+    path = tmp_path / "rows.conll"
+    path.write_text("".join(f"Ada\tB-PER\nhas\tO\n{number}\tO\n\n" for number in range(60)))
+    return path
+
+
 def test_two_steps_of_it(noria: Callable[..., int], choice: str, needs: Callable[[], list[str]]) -> None:
     if choice in STAGES:
         pytest.skip(f"tests/stage/test_{choice}.py runs it")
     decoder = "{decoder}" in " ".join(SPECIAL.get(choice, []))
-    metric = "perplexity" if decoder else "accuracy"
+    metric = "perplexity" if decoder else "entity_f1" if choice == "entities" else "accuracy"
     limits = ["trainer.max_steps=2", "data.limit=8", "data.eval_limit=8", "data.batch_size=2", "stage.test=false"]
     less = ["logger=csv", "precision=fp32", "callback=[stop_on_nan]", f"metric=[{metric}]"]
     length = [] if decoder else ["data.max_length=16"]
@@ -93,7 +105,7 @@ def test_two_steps_of_it(noria: Callable[..., int], choice: str, needs: Callable
     record = json.loads((run / "record.json").read_text())
     assert run.parent.name == choice == record["experiment"]
     assert record["history"][-1]["step"] == 2
-    (decoded if decoder else classified)(run, record)
+    (decoded if decoder else tagged if choice == "entities" else classified)(run, record)
     assert (run / "artifact/adapter/adapter_model.safetensors").is_file() is (choice in ADAPTERS)
     assert record["choices"]["model/peft"] == ADAPTERS.get(choice, "none")
     (run / "artifact/model.safetensors").unlink()  # large, and pytest keeps the folder
@@ -102,6 +114,11 @@ def test_two_steps_of_it(noria: Callable[..., int], choice: str, needs: Callable
 def classified(run: Path, record: dict[str, Any]) -> None:
     assert record["metrics"]["val/accuracy"]["n"] == 8
     assert AutoModelForSequenceClassification.from_pretrained(run / "artifact").config.num_labels == 2
+
+
+def tagged(run: Path, record: dict[str, Any]) -> None:
+    assert record["metrics"]["val/entity_f1"]["n"] == record["data"]["rows"]["val"]
+    assert AutoModelForTokenClassification.from_pretrained(run / "artifact").config.num_labels == 3
 
 
 def decoded(run: Path, record: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What the contract of all kinds of work (`tests/contract/test_kind.py`) has to know of one: `CASES` in `case.py`."""
+"""What the contract of all kinds of work (`tests/task/test_contract.py`) has to know of one: `CASES` in `case.py`."""
 
 from __future__ import annotations
 

@@ -15,6 +15,8 @@ CONTENTS = {
     "number": "values (n,), float64",
     "count": "whole numbers (n,)",
     "text": "texts (n,), objects",
+    "tags": "a list of tags for each row, one a word (n,), objects",
+    "spans": "for people: what was found, with its places in the text; no metric reads it",
 }
 """What a column may hold."""
 

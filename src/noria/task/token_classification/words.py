@@ -1,0 +1,38 @@
+"""The words of a text, by their places in it. Knows no tag and no token."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+WORD = re.compile(r"\w+|[^\w\s]")
+
+
+def places(text: str, words: Sequence[str] | None) -> np.ndarray:
+    """Where each word begins and ends, int64 (words, 2), in characters.
+
+    Args:
+        words: those that with a blank between them are the text; None: runs of letters and digits, and single signs.
+    """
+    if words is None:
+        found = [match.span() for match in WORD.finditer(text)]
+        return np.array(found, np.int64).reshape(-1, 2)
+    lengths = np.array([len(word) for word in words], np.int64)
+    starts = np.concatenate([[0], np.cumsum(lengths + 1)])[: len(words)].astype(np.int64)
+    return np.stack([starts, starts + lengths], axis=1)
+
+
+def covered(spans: Sequence[tuple[int, int, str]], of: np.ndarray) -> list[tuple[int, int, str]]:
+    """Spans of characters as spans of words: from the first word that a span touches to the one after the last.
+
+    Args:
+        of: the places of the words (words, 2).
+    """
+    found = []
+    for start, end, kind in spans:
+        touched = np.flatnonzero((of[:, 0] < end) & (of[:, 1] > start))
+        if len(touched):
+            found.append((int(touched[0]), int(touched[-1]) + 1, kind))
+    return found
