@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -78,24 +79,29 @@ def serve(
     scrubs = feedback is not None and keep_texts and scrub
     texts = _kept_texts(feedback, keep_texts, scrub)
     store = None if feedback is None else Store(feedback, keep_texts=keep_texts, scrub=None)
-    console = get_console()
     try:
         server = Server(
             source, settings, keys, store, precision, cast(Device, device.type), scrub_text if scrubs else None
         )
-
-        def ready(url: str) -> None:
-            for line in _greeting(url, server, feedback, texts, keys):
-                console.print(line, highlight=False, soft_wrap=True)
-
-        try:
-            server.run(ready)
-        finally:
-            if server.status.newest is not None:
-                console.print(_farewell(server), highlight=False)
+        _run(server, lambda url: _greeting(url, server, feedback, texts, keys))
     finally:
         if store is not None:
             store.close()
+
+
+def _run(server: Server, greeting: Callable[[str], list[str]]) -> None:
+    """Serves until a signal; says where, once it is there, and at the end what was done."""
+    console = get_console()
+
+    def ready(url: str) -> None:
+        for line in greeting(url):
+            console.print(line, highlight=False, soft_wrap=True)
+
+    try:
+        server.run(ready)
+    finally:
+        if server.status.newest is not None:
+            console.print(_farewell(server), highlight=False)
 
 
 def _place(url: URL) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
 import lightning.pytorch as pl
@@ -64,44 +66,50 @@ def build_trainer(
     Raises:
         UserError: values that Lightning refuses together.
     """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*GPU available but not used.*")
-        found: Any  # a str, of which Lightning knows only some
-        found, why = settled(precision, accelerator)
-        if precision == "auto":
-            log.info("precision: %s (%s)", found, why)
-        try:
-            return pl.Trainer(
-                accelerator=accelerator,
-                devices=devices,
-                num_nodes=num_nodes,
-                strategy=strategy,
-                precision=found,
-                max_epochs=max_epochs,
-                max_steps=max_steps,
-                accumulate_grad_batches=accumulate_grad_batches,
-                gradient_clip_val=gradient_clip_val or None,
-                gradient_clip_algorithm=gradient_clip_algorithm if gradient_clip_val else None,
-                val_check_interval=val_check_interval,
-                check_val_every_n_epoch=check_val_every_n_epoch,
-                limit_train_batches=limit_train_batches,
-                limit_val_batches=limit_val_batches,
-                log_every_n_steps=log_every_n_steps,
-                deterministic=deterministic,
-                detect_anomaly=detect_anomaly,
-                profiler=profiler,
-                callbacks=callbacks,
-                plugins=[AtomicCheckpointIO()],
-                logger=loggers,
-                default_root_dir=run_dir,
-                num_sanity_val_steps=0,  # the data has been checked before, with better messages
-                use_distributed_sampler=False,  # the batches know their rank; Lightning's sampler pads with duplicates
-                enable_model_summary=False,
-                # False: Lightning would add one of its own
-                enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
-            )
-        # What it refuses it refuses by any of these; what it needs of the environment (SLURM, torchrun) too.
-        except (MisconfigurationException, ValueError, TypeError, RuntimeError, ImportError, OSError) as error:
-            said = " ".join(str(error).split())
-            where = "" if isinstance(error, MisconfigurationException) else " (it reads SLURM_… and NODE_RANK, too)"
-            raise UserError(f"Lightning refuses these values of trainer: {said}{where}") from error
+    found: Any  # a str, of which Lightning knows only some
+    found, why = settled(precision, accelerator)
+    if precision == "auto":
+        log.info("precision: %s (%s)", found, why)
+    with _plain_refusals():
+        return pl.Trainer(
+            accelerator=accelerator,
+            devices=devices,
+            num_nodes=num_nodes,
+            strategy=strategy,
+            precision=found,
+            max_epochs=max_epochs,
+            max_steps=max_steps,
+            accumulate_grad_batches=accumulate_grad_batches,
+            gradient_clip_val=gradient_clip_val or None,
+            gradient_clip_algorithm=gradient_clip_algorithm if gradient_clip_val else None,
+            val_check_interval=val_check_interval,
+            check_val_every_n_epoch=check_val_every_n_epoch,
+            limit_train_batches=limit_train_batches,
+            limit_val_batches=limit_val_batches,
+            log_every_n_steps=log_every_n_steps,
+            deterministic=deterministic,
+            detect_anomaly=detect_anomaly,
+            profiler=profiler,
+            callbacks=callbacks,
+            plugins=[AtomicCheckpointIO()],
+            logger=loggers,
+            default_root_dir=run_dir,
+            num_sanity_val_steps=0,  # the data has been checked before, with better messages
+            use_distributed_sampler=False,  # the batches know their rank; Lightning's sampler pads with duplicates
+            enable_model_summary=False,
+            # False: Lightning would add one of its own
+            enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
+        )
+
+
+@contextmanager
+def _plain_refusals() -> Iterator[None]:
+    """What Lightning refuses is one sentence; it does so by any of these errors, also of what it reads of SLURM's."""
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*GPU available but not used.*")
+            yield
+    except (MisconfigurationException, ValueError, TypeError, RuntimeError, ImportError, OSError) as error:
+        said = " ".join(str(error).split())
+        where = "" if isinstance(error, MisconfigurationException) else " (it reads SLURM_… and NODE_RANK, too)"
+        raise UserError(f"Lightning refuses these values of trainer: {said}{where}") from error

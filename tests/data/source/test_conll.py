@@ -24,6 +24,11 @@ def test_words_and_tags(tmp_path: Path) -> None:
     assert second["words"] == ["#tag", "St.", "Moritz"] and second["label"] == ["O", "B-LOC", "I-LOC"]
 
 
+def test_only_line_feeds_end_lines(tmp_path: Path) -> None:
+    (row,) = rows(tmp_path, "a\u2028b\tO\r\nc\x85\tB-X\r\n")
+    assert row["words"] == ["a\u2028b", "c"] and row["label"] == ["O", "B-X"]
+
+
 def test_columns_apart_by_blanks(tmp_path: Path) -> None:
     assert [row["label"] for row in rows(tmp_path, COLUMNS)] == [["I-ORG", "O"], ["I-PER"]]
     assert [row["label"] for row in rows(tmp_path, COLUMNS, tag=1)] == [["NNP", "VBZ"], ["NNP"]]

@@ -50,7 +50,9 @@ class ConllData(TextData):
             UserError: there is no such file, a line has too few fields, or no sentence is in it.
         """
         found: list[tuple[list[str], list[str]]] = [([], [])]
-        for number, line in enumerate(read_text(find(path)).splitlines(), 1):
+        lines = read_text(find(path)).split("\n")  # and not at other signs of a line's end, which words may hold
+        for number, raw in enumerate(lines, 1):
+            line = raw.rstrip("\r")
             fields = line.split("\t") if "\t" in line else line.split()
             if not line.strip() or fields[0] == DOCUMENT:
                 found.append(([], []))
