@@ -59,7 +59,7 @@ class Throughput(Callback):
 
     @property
     def waste(self) -> float:
-        """Computed over useful tokens; 1 is none."""
+        """Computed tokens divided by useful ones; 1 means no padding."""
         return self.computed / self._tokens if self._tokens else 1.0
 
     @property

@@ -126,7 +126,7 @@ def find_start(argv: list[str]) -> Start:
 
 
 def _refuse_lost(base: dict[str, Any], typed: dict[str, str], where: str) -> None:
-    """Secrets are not saved with a config: whoever uses it again types them again."""
+    """Secrets are not saved with a config, so they have to be typed again."""
     again = [key for key in lost(base) if key not in {word.lstrip("+") for word in typed}]
     if again:
         named = ", ".join(f"{key}=…" for key in again)

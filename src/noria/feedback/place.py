@@ -55,7 +55,7 @@ class Place:
 
 
 def _identity(path: str) -> Identity | None:
-    """What tells files apart, whatever they are called; None where there is none."""
+    """The identity of a file, whatever its name; None where there is no file."""
     try:
         found = Path(path).stat()
     except OSError:

@@ -195,7 +195,7 @@ class Store:
         return self._database.erase({t.name: delete(t).where(t.c.created < oldest) for t in every})["predictions"]
 
     def close(self) -> None:
-        """Lets go of all connections."""
+        """Closes all connections."""
         self._database.close()
 
 

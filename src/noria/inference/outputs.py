@@ -19,7 +19,11 @@ from typing import Any, TextIO
 
 from noria.common.errors import UserError
 
-NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EINVAL)  # of a file system, or of what is no file
+NO_LOCKS = (
+    errno.ENOLCK,
+    errno.ENOTSUP,
+    errno.EINVAL,
+)  # of file systems without locks, and of what is not a file
 UNSEEN = re.compile("[\x7f-\x9f\u2028\u2029]")
 
 

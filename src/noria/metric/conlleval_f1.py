@@ -8,9 +8,9 @@ from noria.metric.entity_f1 import EntityF1
 
 
 class ConllevalF1(EntityF1):
-    """Entity F1 in which what goes on where nothing has begun begins there (conlleval, and seqeval's default).
+    """Entity F1 in which an entity may begin with an I tag (as conlleval has it, and seqeval by default).
 
-    The same as `entity_f1` where no tag stands where it cannot.
+    It equals `entity_f1` where all tags are valid BIO, as `task.viterbi=true` makes them.
     """
 
     strict: ClassVar[bool] = False

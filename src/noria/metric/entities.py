@@ -26,7 +26,7 @@ class Entities(Metric):
     reads: ClassVar[dict[str, tuple[str, ...]]] = {"label": ("tags",), "prediction": ("tags",)}
     mode = "max"
     strict: ClassVar[bool] = True
-    """Whether what goes on where nothing has begun is no entity; else conlleval reads one that begins there."""
+    """Whether an entity has to begin with a B tag. conlleval lets one begin with I, too."""
 
     def __init__(self, *, average: str = "micro") -> None:
         self.average = average

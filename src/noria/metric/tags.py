@@ -28,7 +28,7 @@ def has_prefixes(tags: Iterable[str]) -> bool:
 
 
 def entities(tags: Sequence[str]) -> list[Entity]:
-    """The entities of a text, as conlleval reads them: what goes on where nothing has begun, begins.
+    """The entities of a text, as conlleval reads them: an I tag with nothing before it to continue begins an entity.
 
     So every scheme is read, and no tag but O is passed over.
     """
@@ -46,7 +46,7 @@ def entities(tags: Sequence[str]) -> list[Entity]:
 
 
 def strict_entities(tags: Sequence[str]) -> list[Entity]:
-    """The entities of BIO tags that begin with B: what goes on where nothing has begun is none."""
+    """The entities that begin with a B tag. An I tag with nothing before it to continue is not counted."""
     return [entity for entity in entities(tags) if split(tags[entity[0]])[0] == "B"]
 
 

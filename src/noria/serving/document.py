@@ -85,7 +85,7 @@ def predict_entry(service: Service, most: int) -> dict[str, Any]:
 
 
 def feedback_entry(service: Service, named: bool) -> dict[str, Any]:
-    """What `/feedback` takes; without the names of labels where those are not for whoever asks."""
+    """What `/feedback` takes; `named` is False for a client that may not see the names of the labels."""
     prediction = {"type": "string", "pattern": f"^{ID}$"}
     verdict = {"enum": [RIGHT, WRONG], "description": "wrong will do alone, however many answers there may be"}
     correction = {**service.correction_schema(named), "description": "what it should be"}

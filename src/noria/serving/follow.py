@@ -60,7 +60,7 @@ class Follower:
         self.model: Model
 
     def begin(self, fallback: Named | None) -> bool:
-        """Takes the first model; False where there is none, which has been told.
+        """Takes the first model; False where none could be opened, which has been reported.
 
         Args:
             fallback: what answered before, for a champion that is no good.

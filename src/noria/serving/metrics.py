@@ -42,7 +42,7 @@ class Metrics:
 
 
 class _Versions(Collector):
-    """Versions come and go: each is told while it is true."""
+    """The version that answers now. Earlier ones are taken off the list."""
 
     def __init__(self, status: Status) -> None:
         self._status = status

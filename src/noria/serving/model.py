@@ -67,7 +67,7 @@ class Model:
         self._warm_up()
 
     def answer(self, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """What a client is told of each request, or an `error`.
+        """The answer to each request as a client gets it, or an `error`.
 
         `truncated`: it was cut, as in evaluation, to the longest that the model reads.
         """

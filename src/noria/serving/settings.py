@@ -77,7 +77,7 @@ class Keys:
         return bool(self._names)
 
     def client(self, authorization: str | None) -> str | None:
-        """The name of whoever sends this header; None: nobody that is known. Takes as long for every wrong key."""
+        """The name of the client that sends this header; None for an unknown key. Every wrong key takes as long."""
         scheme, _, key = (authorization or "").partition(" ")
         found = None
         digest = _digest(key.strip())

@@ -29,7 +29,7 @@ PORTION = 2_000  # characters of one request that are scrubbed before the next o
 
 @dataclass(frozen=True)
 class _Job:
-    """Predictions to add, or one call to make; `done` is told how it ended."""
+    """Predictions to add, or one call to make; `done` is called with the result or the error."""
 
     predictions: list[Prediction]
     call: Callable[[], Any] | None
@@ -117,7 +117,7 @@ class Writer:
                 loop.call_soon_threadsafe(settle, *ended)
 
         def settle(result: Any, error: BaseException | None) -> None:
-            if future.done():  # whoever waited has given up
+            if future.done():  # the request that waited for it has given up
                 return
             if error is not None:
                 future.set_exception(error)

@@ -77,7 +77,7 @@ def make_callbacks(nodes: DictConfig | None) -> list[Callback]:
 
 
 def make_loggers(nodes: DictConfig | None, info: RunInfo) -> list[Logger]:
-    """The loggers of the config that are not null; one marked `_partial_` is told which run it is."""
+    """The loggers of the config that are not null. One marked `_partial_` is called with the facts of the run."""
     made: list[Any] = [instantiate(node) for node in filter(None, (nodes or {}).values())]
     return [logger(info) if isinstance(logger, partial) else logger for logger in made]
 

@@ -27,7 +27,7 @@ TAKEN = 75  # EX_TEMPFAIL: another process has this trial; try again later
 
 @dataclass(frozen=True)
 class Job:
-    """What a trial's process is told.
+    """What the sweep tells the process of a trial.
 
     Args:
         code: the version of the code that its key stands for.

@@ -46,7 +46,7 @@ class Service(ABC):
 
     @abstractmethod
     def correction_schema(self, named: bool) -> Schema:
-        """What `correction` takes; without the names of the labels where those are not for whoever asks."""
+        """What `correction` takes; `named` is False for a client that may not see the names of the labels."""
 
     @abstractmethod
     def examples(self) -> list[Any]:
@@ -65,7 +65,7 @@ class Service(ABC):
 
     @abstractmethod
     def answer(self, reply: dict[str, Any]) -> dict[str, Any]:
-        """What a client is told, and what is kept, where the form's reply is no error."""
+        """What a client gets, and what the store keeps, of a reply of the form that is not an error."""
 
     @abstractmethod
     def correction(self, given: Any) -> Any:

@@ -27,7 +27,7 @@ def write_json(path: Path, data: Any) -> None:
 
 
 def jsonable(value: Any) -> Any:
-    """Dataclasses as dicts, tuples as lists; what is no number (NaN, infinity) is None, because JSON has none."""
+    """Dataclasses as dicts, tuples as lists; NaN and infinity as None, because JSON cannot write them."""
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: jsonable(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, dict):

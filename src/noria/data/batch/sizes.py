@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-NO_TEXT = -1  # bytes of a token that is none: the end of a text or of a turn
+NO_TEXT = -1  # stands for the bytes of a token that is not text, such as the end of a turn
 WORD = re.compile(r"\S+")
 
 

@@ -47,7 +47,7 @@ def need_template(tokenizer: PreTrainedTokenizerBase, path: str | None) -> None:
 
 
 def words_of(tokenizer: PreTrainedTokenizerBase) -> frozenset[str]:
-    """All words of the chat template: a key of a message that is none of them is not read by it."""
+    """All words of the chat template. It cannot read a key of a message that is not among them."""
     template = tokenizer.chat_template
     texts = template.values() if isinstance(template, dict) else [template or ""]
     return frozenset(word for text in texts for word in re.findall(r"\w+", str(text)))

@@ -128,7 +128,7 @@ def _begins(path: Path) -> bytes:
 
 
 def _value(line: str) -> Any:
-    """What a line is as JSON; None where it is none."""
+    """A line parsed as JSON; None where it is not JSON."""
     try:
         return json.loads(line)
     except (ValueError, RecursionError):

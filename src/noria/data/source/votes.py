@@ -162,7 +162,7 @@ def settle(
 def _reliability(
     newest: Mapping[tuple[str, str], Vote], gold: Mapping[str, str], trust: Trust
 ) -> tuple[dict[str, float], set[str]]:
-    """How often each client is right on gold rows (the mean of a Beta distribution), and who is not heard."""
+    """How often each client is right on gold rows (the mean of a Beta distribution), and whose votes do not count."""
     right: Counter[str] = Counter()
     wrong: Counter[str] = Counter()
     for (place, client), vote in newest.items():
@@ -172,7 +172,7 @@ def _reliability(
     if not trust.weigh:
         return dict.fromkeys(right, trust.prior_right / prior), set()
     believed = {c: (right[c] + trust.prior_right) / (right[c] + wrong[c] + prior) for c in right}
-    # Above the prior's own mean, by belief alone nobody would be heard who has not proved it; and who was right on the
+    # Above the prior's own mean, by belief alone nobody's votes would count before a proof; and who was right on the
     # few gold rows that came along would be worse off than who saw none.
     distrusted = {
         client

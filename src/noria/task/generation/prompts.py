@@ -144,7 +144,7 @@ def _with_what_is_beside(messages: Messages, row: Mapping[str, Any], fields: Fie
 
 
 def reference_of(row: dict[str, Any], fields: Fields = USUAL) -> Any:
-    """What answered a row before: the answers that its chat ends with, or its response; None where there is none."""
+    """The earlier answer to a row: the answers at the end of its chat, or its response; None without one."""
     name = fields.find(row)
     said = None if name is None or not fields.is_chat(name, row[name]) else _messages(row[name])
     if isinstance(said, list):
@@ -163,7 +163,7 @@ def _said(message: Mapping[str, Any]) -> str:
 
 
 def _asked(value: Any) -> Any:
-    """Messages up to the last that is not the assistant's; what is no list of messages stays as it is."""
+    """Messages up to the last one that is not the assistant's; anything but a list of messages stays as it is."""
     messages = _messages(value)
     if not isinstance(messages, list):
         return messages

@@ -125,7 +125,7 @@ def _written_lists(rows: Rows) -> Rows:
 
 
 def _written_list(cell: str) -> Any:
-    """The list that a cell is, in JSON or in Python; something else where it is none."""
+    """Reads a cell as a list in JSON or in Python syntax; gives something else where it does not hold a list."""
     for read in (json.loads, ast.literal_eval):
         try:
             value = read(cell.strip())

@@ -106,7 +106,7 @@ class TextClassificationService(Service):
         return bool(answer["label"] == correction)
 
     def left(self, answer: dict[str, Any]) -> Any:
-        # A list of several labels is none of the names: it leaves many lists.
+        # With several labels a text the answer is a list, and any other list may be the right one.
         names = list(answer["probabilities"])
         others = [name for name in names if name != answer["label"]]
         return others[0] if len(others) == 1 and answer["label"] in names else None

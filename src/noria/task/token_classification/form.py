@@ -36,7 +36,7 @@ class TokenClassificationForm(Form):
 
     Args:
         labels: the names of the tags, in the order of the network's outputs; none yet.
-        viterbi: whether no tag is given that cannot stand behind the one before it.
+        viterbi: whether answers are the most probable valid sequence of tags (`viterbi.py`).
     """
 
     needs = (("text", "label"),)

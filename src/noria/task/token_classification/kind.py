@@ -28,7 +28,7 @@ class TokenClassification(Kind):
     """Fine-tunes a token classifier on the first token of each word; every word counts alike.
 
     Args:
-        viterbi: give no tag that cannot stand behind the one before it (the most probable sequence of those that can).
+        viterbi: answer with the most probable valid sequence of tags, not with the most probable tag of each word.
     """
 
     form_path = "noria.task.token_classification.form.TokenClassificationForm"

@@ -1,4 +1,4 @@
-"""The most probable sequence of tags in which none stands where it cannot (Viterbi 1967). NumPy alone."""
+"""The most probable valid sequence of tags of a text (Viterbi 1967). NumPy alone."""
 
 from __future__ import annotations
 
