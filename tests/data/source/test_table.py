@@ -103,4 +103,4 @@ def test_the_wrong_column_for_classes(write):
 
 def test_a_real_intent_file(shared_data):
     data = data_of(str(shared_data("banking77") / "train.csv"), label="category")
-    assert data.num_labels == 77 and sum(data.report["rows"].values()) == 10_003
+    assert len(data.labels) == 77 and sum(data.report["rows"].values()) == 10_003
