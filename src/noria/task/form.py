@@ -60,7 +60,7 @@ class Form(ABC):
         Raises:
             UserError: it cannot be served.
         """
-        raise UserError("it answers what stage=serve cannot serve: stage=predict answers an input.")
+        raise UserError("its answers are of a kind that stage=serve cannot serve: stage=predict answers an input.")
 
     def ballot(self) -> Ballot:
         """How corrections of many clients are counted against each other and become rows (`data=feedback`).
