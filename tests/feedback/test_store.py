@@ -160,7 +160,7 @@ def test_a_word_said_again_is_the_newest(store: Store, prediction: Make) -> None
 def test_feedback_must_make_sense(store: Store, prediction: Make) -> None:
     about = prediction()
     store.add_predictions([about])
-    assert store.answer(about.id) == about.answer
+    assert store.prediction(about.id).answer == about.answer
     for correct, correction, complaint in [
         (True, "NEGATIVE", "that is correct has no correction"),
         (False, "", f"1 to {LABEL_LIMIT}"),
@@ -203,7 +203,7 @@ def test_a_correction_is_any_json_and_wrong_alone_is_kept(store: Store, correcti
 
 @pytest.mark.parametrize("key", ["nothing", "", "\0", "\udc80", "x" * 100_000, "' OR 1=1 --"], ids=range(6))
 def test_feedback_to_what_is_not_there(store: Store, key: str) -> None:
-    for look in (lambda: store.add_feedback(key, "ann", correct=True), lambda: store.answer(key)):
+    for look in (lambda: store.add_feedback(key, "ann", correct=True), lambda: store.prediction(key)):
         with pytest.raises(UnknownPrediction) as caught:
             look()
         assert len(str(caught.value)) < 200

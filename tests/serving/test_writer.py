@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import pytest
 from tests.conftest import FORM
 
-from noria.feedback.scrub import scrub
+from noria.feedback.scrub import Span, personal
 from noria.feedback.store import Prediction, Store, StoreDown, UnknownPrediction
 from noria.serving.bodies import Verdict
 from noria.serving.writer import Writer
@@ -159,7 +159,7 @@ def test_texts_are_scrubbed_while_the_loop_goes_on(tmp_path):
     """Each search through a window lets other threads run: the loop turns while one long text is read. (It would turn
     once or twice if one search kept the other threads waiting; how often it does turn depends on the machine.)"""
     store = Store(f"sqlite:///{tmp_path / 'feedback.db'}", scrub=None)
-    writer = Writer(store, scrub)
+    writer = Writer(store, personal)
     text = "call +1 984 182 0190 or " + "1234 " * 25_000
 
     async def count() -> int:
@@ -181,9 +181,9 @@ def test_texts_are_scrubbed_while_the_loop_goes_on(tmp_path):
 def test_a_request_of_long_texts_lets_others_have_their_turn(store):
     scrubbed = []
 
-    def noted(text: str) -> str:
+    def noted(text: str) -> list[Span]:
         scrubbed.append(text[:1])
-        return text
+        return []
 
     async def both() -> None:
         writer = Writer(store, noted)
@@ -201,10 +201,10 @@ def test_a_request_of_long_texts_lets_others_have_their_turn(store):
 def test_a_short_text_does_not_wait_for_a_long_one(store):
     go = threading.Event()
 
-    def slow(text: str) -> str:
+    def slow(text: str) -> list[Span]:
         if len(text) > 1:
             go.wait()
-        return text
+        return []
 
     async def both() -> None:
         writer = Writer(store, slow)
@@ -225,11 +225,11 @@ def test_what_nobody_waits_for_is_not_scrubbed(store):
     begun, go = threading.Event(), threading.Event()
     seen = []
 
-    def slow(text: str) -> str:
+    def slow(text: str) -> list[Span]:
         seen.append(text)
         begun.set()
         go.wait()
-        return text
+        return []
 
     async def leave() -> None:
         writer = Writer(store, slow)
@@ -248,7 +248,7 @@ def test_what_nobody_waits_for_is_not_scrubbed(store):
 
 def test_a_text_that_cannot_be_kept_leaves_its_prediction(store, caplog):
     async def add() -> None:
-        writer = Writer(store, lambda text: None if len(text) > 100 else text)
+        writer = Writer(store, lambda text: None if len(text) > 100 else [])
         for length in (200, 300, 10):
             await writer.add([prediction("a" * length)])
         writer.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -22,7 +22,8 @@ class Prediction:
         latency_ms: milliseconds from the request to the answer.
         client: a name or a hash of who asked; never a key.
         created: aware; the store gives it back in UTC.
-        text_pair: the second text of a pair; None where there is one text, or texts are not kept.
+        places: names of the texts in `request` into which answers and corrections point, by characters counted from 0
+            in the text as it was sent. What is masked in these is kept with them (`masked.py`). Not stored itself.
     """
 
     id: str
@@ -33,6 +34,7 @@ class Prediction:
     latency_ms: float
     client: str
     created: datetime
+    places: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)

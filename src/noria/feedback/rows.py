@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -13,11 +13,14 @@ from typing import Any
 from sqlalchemy import Row
 
 from noria.common.errors import UserError
+from noria.feedback.masked import KEY as MASKED
 from noria.feedback.records import Correction, Prediction, Preference
+from noria.feedback.scrub import Span, mask
 from noria.feedback.tables import predictions
 from noria.feedback.text import LABEL_LIMIT, short, storable
 
-Scrub = Callable[[str], str | None]  # None: this text cannot be kept
+Scrub = Callable[[str], Sequence[Span] | None]
+"""Finds what must not be kept of a text, from its beginning to its end; None: nothing of it can be kept."""
 
 
 def now() -> datetime:
@@ -47,7 +50,7 @@ def prediction_row(prediction: Prediction, keep_texts: bool, scrub: Scrub | None
         "id": short("id of a prediction", prediction.id),
         "version": short("version", prediction.version, LABEL_LIMIT),
         "form": short("form", prediction.form),
-        "request": kept(prediction.request, scrub) if keep_texts else None,
+        "request": kept(prediction.request, scrub, prediction.places) if keep_texts else None,
         "answer": _changed(prediction.answer, storable),
         "latency_ms": float(prediction.latency_ms),
         "client": short("client", prediction.client),
@@ -55,12 +58,33 @@ def prediction_row(prediction: Prediction, keep_texts: bool, scrub: Scrub | None
     }
 
 
-def kept(request: dict[str, Any] | None, scrub: Scrub | None) -> dict[str, Any] | None:
-    """A request as it is stored, each of its texts scrubbed by itself; None where one of them cannot be kept."""
+def kept(request: dict[str, Any] | None, scrub: Scrub | None, places: Sequence[str] = ()) -> dict[str, Any] | None:
+    """A request as it is stored, each of its texts scrubbed by itself; None where one of them cannot be kept.
+
+    Args:
+        places: names of texts in it into which answers and corrections point: what has been masked in them stands
+            beside them (`masked.py`).
+    """
+    if request is None or scrub is None:
+        return _changed(request, storable)
+    pieces: dict[str, list[list[int]]] = {}
+
+    def cleaned(text: str, name: str) -> str:
+        text = storable(text)
+        if (spans := scrub(text)) is None:
+            raise _NotKept
+        if spans and name in places:
+            pieces[name] = [[span.start, span.end, len(span.placeholder)] for span in spans]
+        return mask(text, spans)
+
     try:
-        return None if request is None else _changed(request, partial(_clean, scrub=scrub))
+        made = {
+            storable(str(name)): _changed(value, partial(cleaned, name=name if isinstance(value, str) else ""))
+            for name, value in request.items()
+        }
     except _NotKept:
         return None
+    return {**made, MASKED: pieces} if pieces else made
 
 
 def length(value: Any) -> int:
@@ -81,13 +105,6 @@ def correction_json(correction: Any) -> Any:
 
 class _NotKept(Exception):
     pass
-
-
-def _clean(text: str, scrub: Scrub | None) -> str:
-    cleaned = clean(text, scrub)
-    if cleaned is None:
-        raise _NotKept
-    return cleaned
 
 
 def _changed(value: Any, change: Callable[[str], str]) -> Any:
@@ -134,7 +151,8 @@ def preference_row(prompt: str, chosen: str, rejected: str, client: str, scrub: 
 def clean(text: str, scrub: Scrub | None) -> str | None:
     """A text that can be stored, without personal data; None where it cannot be kept."""
     text = storable(text)
-    return scrub(text) if scrub else text
+    spans = scrub(text) if scrub else ()
+    return None if spans is None else mask(text, spans)
 
 
 def to_prediction(row: Row[*tuple[Any, ...]]) -> Prediction:

@@ -62,19 +62,30 @@ class Span:
     end: int
     kind: str
 
+    @property
+    def placeholder(self) -> str:
+        """What is kept in its place."""
+        return f"<{self.kind}>"
 
-def scrub(text: str) -> str | None:
-    """The text with `<EMAIL>`, `<CARD>` and so on, by the kinds above, for each piece of personal data in it.
 
-    None where the text is longer than names are looked for in: it cannot be kept.
-    """
-    if len(text) > LIMIT and opened():
-        return None
+def personal(text: str) -> list[Span] | None:
+    """All personal data in a text; None where it is longer than names are looked for in: it cannot be kept."""
+    return None if len(text) > LIMIT and opened() else find(text)
+
+
+def mask(text: str, spans: Iterable[Span]) -> str:
+    """The text with `<EMAIL>`, `<CARD>` and so on, by the kinds above, for each of the spans, which are in order."""
     pieces, place = [], 0
-    for span in find(text):
-        pieces += [text[place : span.start], f"<{span.kind}>"]
+    for span in spans:
+        pieces += [text[place : span.start], span.placeholder]
         place = span.end
     return "".join([*pieces, text[place:]])
+
+
+def scrub(text: str) -> str | None:
+    """The text without its personal data; None where it cannot be kept."""
+    spans = personal(text)
+    return None if spans is None else mask(text, spans)
 
 
 def coverage() -> str:

@@ -25,7 +25,7 @@ from noria.feedback.rows import (
     to_prediction,
     to_preference,
 )
-from noria.feedback.scrub import scrub as scrub_text
+from noria.feedback.scrub import personal
 from noria.feedback.text import short, storable
 
 __all__ = ["Correction", "Prediction", "Preference", "Store", "StoreDown", "UnknownPrediction"]
@@ -40,14 +40,14 @@ class Store:
     Args:
         url: such as `sqlite:///feedback.db` or `postgresql://user:password@host/database`.
         keep_texts: False stores predictions without their texts, and refuses preferences.
-        scrub: takes personal data out of a text before it is stored, or gives None for one that must not be kept: its
+        scrub: finds what is masked in a text before it is stored, or gives None for one that must not be kept: its
             prediction is stored without it. Without `scrub` texts are stored as they are.
 
     Raises:
         UserError: the URL is wrong; or the database cannot be reached, is none, or is of a newer version of Noria.
     """
 
-    def __init__(self, url: str, *, keep_texts: bool = True, scrub: Scrub | None = scrub_text) -> None:
+    def __init__(self, url: str, *, keep_texts: bool = True, scrub: Scrub | None = personal) -> None:
         self._database = Database(url)
         self._keep_texts, self._scrub = keep_texts, scrub
 
@@ -62,18 +62,18 @@ class Store:
             with self._database.write() as connection:
                 self._database.add(connection, tables.predictions, rows)
 
-    def answer(self, prediction_id: str) -> dict[str, Any]:
-        """What was answered.
+    def prediction(self, prediction_id: str) -> Prediction:
+        """One prediction.
 
         Raises:
             UnknownPrediction: the store has no such prediction.
         """
         table = tables.predictions
         with self._database.read() as connection:
-            row = connection.execute(select(table.c.answer).where(table.c.id == storable(prediction_id))).first()
+            row = connection.execute(select(table).where(table.c.id == storable(prediction_id))).first()
         if row is None:
             raise UnknownPrediction(f"There is no prediction {prediction_id[:80]!r}.")
-        return dict(row.answer)
+        return to_prediction(row)
 
     def add_feedback(self, prediction_id: str, client: str, *, correct: bool, correction: Any = None) -> bool:
         """Adds what a client says of a prediction. When a client says something else later, that counts instead.

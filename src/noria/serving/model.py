@@ -80,10 +80,12 @@ class Model:
 
     def _cut(self, encoded: Encoded, requests: list[dict[str, Any]]) -> list[bool]:
         """Which requests were cut. Tokens count them all together: a doubtful one is looked at alone."""
+        if not encoded.tokens.truncated:  # where a long request is read in several windows none ever is
+            return [False] * len(requests)
         limit = length_limit(self._artifact.tokenizer, self.description.max_length)
         full = (encoded.lengths >= limit).tolist()
-        if encoded.tokens.truncated in (0, sum(full)):
-            return [is_full and encoded.tokens.truncated > 0 for is_full in full]
+        if encoded.tokens.truncated == sum(full):
+            return list(full)
         return [
             is_full and self._runner.encoded([request]).tokens.truncated > 0
             for is_full, request in zip(full, requests, strict=True)

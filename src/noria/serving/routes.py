@@ -27,6 +27,7 @@ from noria.serving.document import (
 )  # fmt: skip
 from noria.serving.follow import Taken
 from noria.serving.metrics import CONTENT_TYPE, Metrics
+from noria.serving.model import Description
 from noria.serving.page import page
 from noria.serving.problem import Problem
 from noria.serving.settings import Keys, Settings, is_loopback
@@ -87,19 +88,23 @@ class Routes:
         model = self._taken.description
         requests = read_requests(data, model.service, self.settings.max_texts)
         with self.waiting.place(len(requests)):
-            reply = await self._in_time(self._answered(requests, model.form, client, begun))
+            reply = await self._in_time(self._answered(requests, model, client, begun))
         self.status.answered["requests"] += 1
         self.status.answered["texts"] += len(requests)
         return JSONResponse(reply)
 
-    async def _answered(self, requests: list[dict[str, Any]], form: str, client: str, begun: float) -> dict[str, Any]:
+    async def _answered(
+        self, requests: list[dict[str, Any]], model: Description, client: str, begun: float
+    ) -> dict[str, Any]:
         reply = await self.waiting.ask(requests)
         version, now = reply["version"], datetime.now(UTC)
         answers = [{"id": uuid.uuid4().hex, **answer} for answer in reply["answers"]]
         if self.writer is not None:
             took = 1000 * (time.perf_counter() - begun)
             rows = [
-                Prediction(answer["id"], version, form, request, _kept(answer), took, client, now)
+                Prediction(
+                    answer["id"], version, model.form, request, _kept(answer), took, client, now, model.service.places
+                )
                 for request, answer in zip(requests, answers, strict=True)
             ]
             await self._stored(self.writer.add(rows))

@@ -67,7 +67,7 @@ class Server:
 
     Args:
         store: None: predictions are not kept.
-        scrub: takes personal data out of the texts that are kept; None leaves it to the store.
+        scrub: finds personal data in the texts that are kept; None leaves it to the store.
         device: where the workers' models run.
     """
 

@@ -40,7 +40,7 @@ class Writer:
     """Adds to a store for an event loop; each method returns when what it was given is committed.
 
     Args:
-        scrub: takes personal data out of the texts, for a store that does not; None leaves it to the store. Finding it
+        scrub: finds personal data in the texts, for a store that does not; None leaves it to the store. Finding it
             takes time, and a request of many long texts must not keep the others from being stored.
     """
 
@@ -78,12 +78,8 @@ class Writer:
         """Adds feedback; False where this client has said so already. Raises what the store raises."""
 
         def call() -> bool:
-            answer = self._store.answer(verdict.id)
-            correct, correction = verdict.correct, verdict.correction
-            if correction is not None and service.same(answer, correction):
-                correct, correction = True, None
-            elif correction is None and not correct:
-                correction = service.left(answer)
+            about = self._store.prediction(verdict.id)
+            correct, correction = service.judged(about.request, about.answer, verdict.correct, verdict.correction)
             return self._store.add_feedback(verdict.id, client, correct=correct, correction=correction)
 
         return bool(await self._do([], call))
@@ -99,7 +95,7 @@ class Writer:
         assert self._scrub is not None
         cleaned = []
         for one in predictions:
-            cleaned.append(replace(one, request=kept(one.request, self._scrub)))
+            cleaned.append(replace(one, request=kept(one.request, self._scrub, one.places)))
         lost = sum(one.request is None for one in cleaned) - sum(one.request is None for one in predictions)
         if lost and not self._warned:
             self._warned = True

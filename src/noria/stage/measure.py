@@ -59,9 +59,8 @@ def evaluate_and_record(
             record.data["test_looks"] = look(Path(cfg.paths.runs), data.fingerprints["test"], record.folder)
     record.write()
     log_summary({f"final/{name}": estimate.value for name, estimate in estimates.items()})
-    shown = [name for name in ("id", "split", "label", "prediction", "loss") if name in predictions.column_names]
-    sample = predictions.select(shown).slice(0, SAMPLE)
-    log_tables({"predictions": (shown, list(zip(*(sample.column(c).to_pylist() for c in shown), strict=True)))})
+    sample = opened.kind.form.shown(done[0].predictions.slice(0, SAMPLE), data.splits[done[0].split])
+    log_tables({"predictions": (list(sample), list(zip(*sample.values(), strict=True)))})
     show_samples(runner, data, splits[0], record)
 
 

@@ -15,8 +15,7 @@ from sqlalchemy import URL
 from noria.artifact import bundle
 from noria.common.console import get_console
 from noria.feedback.engine import is_open_to_others, parse, shown
-from noria.feedback.scrub import coverage
-from noria.feedback.scrub import scrub as scrub_text
+from noria.feedback.scrub import coverage, personal
 from noria.feedback.store import Store
 from noria.serving.model import describe
 from noria.serving.server import Device, Server
@@ -81,7 +80,7 @@ def serve(
     store = None if feedback is None else Store(feedback, keep_texts=keep_texts, scrub=None)
     try:
         server = Server(
-            source, settings, keys, store, precision, cast(Device, device.type), scrub_text if scrubs else None
+            source, settings, keys, store, precision, cast(Device, device.type), personal if scrubs else None
         )
         _run(server, lambda url: _greeting(url, server, feedback, texts, keys))
     finally:

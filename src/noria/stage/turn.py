@@ -143,11 +143,10 @@ def _reasons(cfg: DictConfig, plan: Plan, champion: Version, data: FeedbackData)
     ]
     new = len({one.prediction.id for one in judged if not tried or one.created.isoformat() > max(tried)})
     split = "val" if "val" in data.original.splits else "train"
-    said = answers_of(cfg, champion.folder, data.original, split)["prediction"].to_pylist()[:KNOWN]
+    said = answers_of(cfg, champion.folder, data.original, split).slice(0, KNOWN).to_pylist()
     asked = data.ballot.requests(data.original.splits[split])[:KNOWN]
     served = [(service.text(one.request or {}), service.group(one.answer)) for one in kept]
-    answers = (service.answer({"prediction": prediction}) for prediction in said)
-    known = [(service.text(a), service.group(b)) for a, b in zip(asked, answers, strict=True)]
+    known = [(service.text(a), service.group(service.answer(b))) for a, b in zip(asked, said, strict=True)]
     return reasons(new, sum(not one.correct for one in judged), len(judged), served, known, plan.thresholds)
 
 

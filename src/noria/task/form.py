@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 FORMS = ("noria.task",)  # where the forms lie that a file of a stranger may name
+SHOWN = ("id", "split", "label", "prediction", "loss")  # columns of predictions for people to look at
 FORM = b"noria.form"  # in the metadata of predictions: the form's path and settings, as JSON
 
 Written = Mapping[str, Any]
@@ -160,6 +161,14 @@ class Form(ABC):
         Raises:
             UserError: they hold what is no answer of this form, such as a name that is none of the labels.
         """
+
+    def shown(self, predictions: pa.Table, rows: Rows) -> dict[str, list[Any]]:
+        """Columns of a few predictions as people look at them, for a table in W&B.
+
+        Args:
+            rows: those that were answered, with the same `id`.
+        """
+        return {name: predictions[name].to_pylist() for name in SHOWN if name in predictions.column_names}
 
     @abstractmethod
     def reading(self, given: Given) -> Reading:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,6 +12,10 @@ from noria.common.errors import UserError
 Schema = dict[str, Any]
 """A JSON schema, as OpenAPI documents use it."""
 
+SHOWN = 20  # labels that a message names
+INK = r"[^\s\u0000\u001c-\u001f\u0085]"  # a character that is not blank: Python knows five more that are than \s does
+TEXT = {"type": "string", "minLength": 1, "pattern": rf"^[^\u0000]*{INK}[^\u0000]*$"}
+
 
 class Service(ABC):
     """What a server and its page have to know of a form. Requests, answers and corrections are plain JSON values.
@@ -18,11 +23,13 @@ class Service(ABC):
     Attributes:
         asks: the key of a request's body that holds one request, or a list of them.
         corrects: the key of feedback that says what an answer should have been.
+        places: names of the texts of a request into which answers and corrections point, by characters.
         pieces: the parts of the page that ask, show and correct (`serving.page`).
     """
 
     asks: ClassVar[str] = "text"
     corrects: ClassVar[str] = "label"
+    places: ClassVar[tuple[str, ...]] = ()
     pieces: ClassVar[Path]
 
     def check(self) -> None:  # noqa: B027
@@ -76,12 +83,19 @@ class Service(ABC):
         """
 
     @abstractmethod
-    def same(self, answer: dict[str, Any], correction: Any) -> bool:
-        """Whether the answer is what it should have been."""
+    def judged(
+        self, request: dict[str, Any] | None, answer: dict[str, Any], correct: bool, correction: Any
+    ) -> tuple[bool, Any]:
+        """Whether an answer is right, and what it should have been, where that is known, of what a client says.
 
-    def left(self, answer: dict[str, Any]) -> Any:
-        """What else the answer can have been where it was wrong; None where that is more than one thing."""
-        return None
+        Who corrects an answer to what it was says that it is right.
+
+        Args:
+            request: as it is kept; None where it is not.
+
+        Raises:
+            UserError: no answer to this request could be that.
+        """
 
     @abstractmethod
     def text(self, request: dict[str, Any]) -> str:
@@ -90,6 +104,12 @@ class Service(ABC):
     @abstractmethod
     def group(self, answer: dict[str, Any]) -> str:
         """To which of few groups an answer belongs: how often each of them comes is watched."""
+
+
+def listed(labels: Sequence[str]) -> str:
+    """Labels for a message: the first of them, where there are many."""
+    more = len(labels) - SHOWN
+    return ", ".join(labels[:SHOWN]) + (f" and {more:,} more, which /info names" if more > 0 else "")
 
 
 def checked_text(given: Any, name: str) -> str:

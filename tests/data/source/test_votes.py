@@ -177,3 +177,18 @@ def test_weighing_saves_labels_from_liars() -> None:
         found, _, _ = settled(votes, gold, weigh=weigh, least=0.7)
         shares[weigh] = sum(truth[one.place] == one.label for one in found) / len(found)
     assert shares[True] > 0.9 > shares[False] + 0.1
+
+
+def test_where_a_request_may_have_any_label_only_what_was_named_is_believed() -> None:
+    def open_set(*said: str, **trust):
+        return settled([vote(n, "t", f"c{n}", label) for n, label in enumerate(said)], None, None, **trust)
+
+    [one], left_out, _ = open_set("A")
+    assert (one.label, one.probability, left_out) == ("A", 0.8, {})
+    [one], _, _ = open_set("A", "A", "B")
+    assert one.label == "A" and one.probability > 0.8
+    assert open_set("A", "B")[:2] == ([], {"contradicted": 2})
+    assert open_set("-A")[:2] == ([], {"undecided": 1}), "nobody has said what else it is"
+    assert open_set("-A", "-A")[:2] == ([], {"undecided": 2})
+    [one], _, _ = open_set("-A", "B")
+    assert one.label == "B" and one.probability > 0.8

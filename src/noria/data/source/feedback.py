@@ -80,7 +80,8 @@ class FeedbackData(TextData):
             store.close()
         votes, missing = self._votes(found)
         train = self.original.splits["train"]
-        gold = dict(zip(self._places(train), self.ballot.known(train), strict=True))
+        known = zip(self._places(train), self.ballot.known(train), strict=True)
+        gold = {place: label for place, label in known if label is not None}
         believed, left_out, clients = settle(votes, gold, self.ballot.choices, self.trust)
         left_out |= missing
         self.report["feedback"] = {"corrections": len(found), "rows": len(believed), "left_out": left_out}
@@ -103,9 +104,14 @@ class FeedbackData(TextData):
             if problem is not None:
                 missing[problem] += 1
                 continue
-            label, against = self.ballot.vote(said.prediction.answer, said.correct, said.correction)
+            about = said.prediction
+            vote = self.ballot.vote(request, about.answer, said.correct, said.correction)
+            if vote is None:
+                missing["does_not_fit"] += 1
+                continue
+            label, against = vote
             place = self.ballot.place(request)
-            votes.append(Vote(said.prediction.id, place, said.client, label, said.created, against, request))
+            votes.append(Vote(about.id, place, said.client, label, said.created, against, request))
         return votes, dict(missing)
 
     def _places(self, rows: Rows) -> list[str]:
@@ -130,10 +136,19 @@ class FeedbackData(TextData):
             count = self.replay if split == "train" else round(share * len(theirs)) if theirs else 0
             if theirs is not None and count and split in ours:
                 mine = keyed(ours[split]).table
-                both = [mine, keyed(sample(theirs, count)).table.select(mine.column_names)]
-                ours[split] = replace(ours[split], table=pa.concat_tables([part.cast(mine.schema) for part in both]))
+                both = [mine, _with_columns(keyed(sample(theirs, count)).table, mine.schema)]
+                ours[split] = replace(ours[split], table=pa.concat_tables(both))
         self.report["replayed"] = min(self.replay, len(self.original.splits["train"]))
         return ours
+
+
+def _with_columns(table: pa.Table, wanted: pa.Schema) -> pa.Table:
+    """The table with these columns alone; what it has not is null."""
+    there = {*table.column_names}
+    columns = [
+        table[one.name].cast(one.type) if one.name in there else pa.nulls(len(table), one.type) for one in wanted
+    ]
+    return pa.table(columns, schema=wanted)
 
 
 def _shown(url: str) -> str:

@@ -18,6 +18,8 @@ import pyarrow as pa
 
 from noria.data.rows.rows import Rows
 
+NOT_NAMED = ""  # a label that nobody has named, where a request may have any
+
 
 @dataclass(frozen=True)
 class Vote:
@@ -57,10 +59,10 @@ class Believed:
 class Ballot(Protocol):
     """How corrections of a kind of work are counted against each other, and the rows that come of them.
 
-    `choices` are the labels that can be believed.
+    `choices` are the labels that can be believed; None where there are too many to name, and each request has its own.
     """
 
-    choices: Sequence[str]
+    choices: Sequence[str] | None
 
     def read(self, request: dict[str, Any] | None) -> tuple[dict[str, Any], str | None]:
         """A kept request as rows of this data have it, and why it cannot be learnt from; None where it can."""
@@ -68,14 +70,22 @@ class Ballot(Protocol):
     def place(self, request: dict[str, Any]) -> str:
         """What tells requests apart."""
 
-    def vote(self, answer: dict[str, Any], correct: bool, correction: Any) -> tuple[str, bool]:
-        """The label that a client names, and whether all it says is that it is not this one."""
+    def vote(
+        self, request: dict[str, Any], answer: dict[str, Any], correct: bool, correction: Any
+    ) -> tuple[str, bool] | None:
+        """The label that a client names, and whether all it says is that it is not this one.
+
+        None: what it says is none that this request can have, such as one that only other models know.
+
+        Args:
+            request: as `read` gives it.
+        """
 
     def requests(self, rows: Rows) -> list[dict[str, Any]]:
         """Rows of data as requests."""
 
-    def known(self, rows: Rows) -> list[str]:
-        """The labels of rows of data."""
+    def known(self, rows: Rows) -> Sequence[str | None]:
+        """The labels of rows of data; None of one whose label no vote can name."""
 
     def rows(self, believed: Sequence[Believed]) -> dict[str, pa.Array]:
         """The columns of the rows that can be learnt from."""
@@ -107,7 +117,7 @@ class Trust:
 def settle(
     votes: Sequence[Vote],
     gold: Mapping[str, str],
-    labels: Sequence[str],
+    labels: Sequence[str] | None,
     trust: Trust,
 ) -> tuple[list[Believed], dict[str, int], dict[str, float]]:
     """One label for each request that is no gold row.
@@ -118,17 +128,18 @@ def settle(
 
     Args:
         gold: known labels by `place`.
+        labels: those that can be believed; None: of each request what was said of it, and one that nobody has named.
 
     Returns:
         The believed requests, the oldest first; counts of what was left out, by reason; how far each client is
         believed.
     """
     left_out: Counter[str] = Counter()
-    known = set(labels)
+    known = None if labels is None else set(labels)
     newest: dict[tuple[str, str], Vote] = {}
     for vote in sorted(votes, key=lambda vote: vote.at):
         key = (vote.place, vote.client)
-        if vote.label not in known:
+        if known is not None and vote.label not in known:
             left_out["unknown_label"] += 1
             continue
         left_out["repeated"] += newest.pop(key, None) is not None  # a dict keeps the place of what it replaces
@@ -148,9 +159,10 @@ def settle(
             by_place[place].append(vote)
     settled = []
     for said in by_place.values():
-        one = _believed(said, believed, labels)
-        if one is None or one.probability < trust.least:
-            agree = any(all(vote.fits(label) for vote in said) for label in labels)
+        choices = [*dict.fromkeys(vote.label for vote in said), NOT_NAMED] if labels is None else labels
+        one = _believed(said, believed, choices)
+        if one is None or one.label == NOT_NAMED or one.probability < trust.least:
+            agree = any(all(vote.fits(label) for vote in said) for label in choices)
             left_out["undecided" if agree else "contradicted"] += len(said)
         else:
             left_out["merged"] += len(said) - 1

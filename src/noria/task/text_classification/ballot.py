@@ -24,7 +24,7 @@ class TextClassificationBallot:
     """
 
     def __init__(self, choices: Sequence[str], pairs: bool) -> None:
-        self.choices: Sequence[str] = choices
+        self.choices: Sequence[str] | None = choices
         self._pairs = pairs
 
     def read(self, request: dict[str, Any] | None) -> tuple[dict[str, Any], str | None]:
@@ -46,7 +46,7 @@ class TextClassificationBallot:
         """What tells texts apart, or pairs of texts: small differences in how they are written do not."""
         return "\0".join(normalise(request[name]) for name in ("text", "text_pair") if name in request)
 
-    def vote(self, answer: dict[str, Any], correct: bool, correction: Any) -> tuple[str, bool]:
+    def vote(self, request: dict[str, Any], answer: dict[str, Any], correct: bool, correction: Any) -> tuple[str, bool]:
         """The label that a client names, and whether all it says is that it is not this one."""
         if correct:
             return str(answer["label"]), False

@@ -9,15 +9,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from noria.common.errors import UserError
 from noria.feedback.text import LABEL_LIMIT, storable
-from noria.task.service import Schema, Service, checked_text
+from noria.task.service import INK, TEXT, Schema, Service, checked_text, listed
 
 if TYPE_CHECKING:
     from noria.task.text_classification.form import TextClassificationForm
 
 PAIR = "\t"  # between the two texts of a pair, as in the lines that stage=predict reads
-SHOWN = 20  # labels that a message names
-INK = r"[^\s\u0000\u001c-\u001f\u0085]"  # a character that is not blank: Python knows five more that are than \s does
-TEXT = {"type": "string", "minLength": 1, "pattern": rf"^[^\u0000]*{INK}[^\u0000]*$"}
 TEXTS = {**TEXT, "pattern": rf"^[^\u0000\t]*{INK}[^\u0000\t]*\t[^\u0000\t]*{INK}[^\u0000\t]*$"}
 
 
@@ -95,21 +92,24 @@ class TextClassificationService(Service):
         if self._form.kind == "multi_label":
             names = set(labels)  # a body may hold a million names
             if not isinstance(given, list) or not all(isinstance(name, str) and name in names for name in given):
-                raise UserError(f"label must be a list of the model's labels: {_named(labels)}.")
+                raise UserError(f"label must be a list of the model's labels: {listed(labels)}.")
             said = set(given)
             return [name for name in labels if name in said]
         if given not in labels:
-            raise UserError(f"label must be one of the model's: {_named(labels)}.")
+            raise UserError(f"label must be one of the model's: {listed(labels)}.")
         return given
 
-    def same(self, answer: dict[str, Any], correction: Any) -> bool:
-        return bool(answer["label"] == correction)
-
-    def left(self, answer: dict[str, Any]) -> Any:
-        # With several labels a text the answer is a list, and any other list may be the right one.
+    def judged(
+        self, request: dict[str, Any] | None, answer: dict[str, Any], correct: bool, correction: Any
+    ) -> tuple[bool, Any]:
+        if correction is not None:
+            return (True, None) if answer["label"] == correction else (False, correction)
+        if correct:
+            return True, None
+        # Of two labels it is the other one. With several labels a text the answer is a list, and any other list may be.
         names = list(answer["probabilities"])
         others = [name for name in names if name != answer["label"]]
-        return others[0] if len(others) == 1 and answer["label"] in names else None
+        return False, others[0] if len(others) == 1 and answer["label"] in names else None
 
     def text(self, request: dict[str, Any]) -> str:
         return PAIR.join(request[name] for name in ("text", "text_pair") if name in request)
@@ -131,8 +131,3 @@ def _number(given: Any) -> float | None:
         return float(given) if math.isfinite(given) else None
     except OverflowError:
         return None
-
-
-def _named(labels: list[str]) -> str:
-    more = len(labels) - SHOWN
-    return ", ".join(labels[:SHOWN]) + (f" and {more:,} more, which /info names" if more > 0 else "")
