@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -21,7 +22,11 @@ import noria as package
 from noria.artifact import bundle
 from noria.cli.main import main
 from noria.common.errors import UserError
+from noria.data.rows.rows import Rows
+from noria.data.source.votes import Believed
+from noria.serving.model import Model
 from noria.serving.page import page
+from noria.serving.source import Named
 from noria.task.learner import Learner
 
 RUN = Path(__file__).resolve().parents[2] / "scripts/run.py"
@@ -224,6 +229,44 @@ def test_what_is_served_refuses_what_is_no_request(fitted: Fitted) -> None:
         with pytest.raises(UserError, match="number three"):
             service.request(wrong, "number three")
     assert "<!-- piece" not in page(service) and "const piece = {" in page(service)
+
+
+def test_a_served_model_answers_as_predictions_do(fitted: Fitted) -> None:
+    named = Named("it", fitted.artifact)
+    try:
+        model = Model(named, "32-true", torch.device("cpu"), 4)
+    except UserError as error:
+        assert "stage=serve" in str(error)
+        return
+    service = model.description.service
+    asked = [*(row for row in fitted.case.asked if isinstance(row[service.asks], str)), fitted.case.long]
+    served = model.answer([service.request(row[service.asks], "it") for row in asked])
+    assert len(served) == len(asked) > 2
+    for answer, line in zip(served, predicted(fitted, asked, "as_served"), strict=True):
+        near({name: value for name, value in answer.items() if name != "truncated"}, service.answer(line))
+        assert isinstance(service.group(answer), str) and "truncated" in answer
+
+
+def test_corrections_become_rows_of_the_same_kind(fitted: Fitted) -> None:
+    """Of predictions: who says that all answers are right votes for rows that the form takes, with these answers."""
+    form = bundle.open_kind(fitted.artifact, bundle.read_facts(fitted.artifact)).form
+    try:
+        ballot, service = form.ballot(), form.service()
+    except UserError as error:
+        assert "data=feedback" in str(error)
+        return
+    asked = [row for row in fitted.case.asked if isinstance(row[service.asks], str)]
+    believed = []
+    for row, line in zip(asked, predicted(fitted, asked, "voted"), strict=True):
+        request, problem = ballot.read(service.request(row[service.asks], "it"))
+        vote = ballot.vote(request, service.answer(line), True, None)
+        assert problem is None and vote is not None and not vote[1] and request[service.asks] == row[service.asks]
+        believed.append(Believed("it", ballot.place(request), vote[0], 1.0, 1, request))
+    table = pa.table({"id": [str(n) for n in range(len(believed))], **ballot.rows(believed)})
+    rows = form.clean({"train": Rows(table, "feedback")}, {})["train"]
+    form.check(rows)
+    assert ballot.known(rows) == [one.label for one in believed]
+    assert [ballot.place(one) for one in ballot.requests(rows)] == [one.place for one in believed]
 
 
 def test_training_answering_and_comparing_need_no_torch_to_be_described() -> None:

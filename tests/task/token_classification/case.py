@@ -47,6 +47,7 @@ def case(name: str, files: dict[str, str], monitor: str, *words: str) -> Case:
     return Case(
         name, [*words, "task=token_classification", "data.max_length=32"], files, "encoder",
         "AutoModelForTokenClassification", monitor, ASKED, LONG, [{"text": ""}, {"text": ["a", " "]}],
+        ("", " ", 3, None, "a\0b", ["New", "York"], {"text": "a"}),
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 
 from noria.common.errors import UserError
 from noria.data.batch.encoded import Encoded
@@ -17,14 +18,18 @@ from noria.metric.answers import Answers
 from noria.task.form import Form, Written
 from noria.task.outputs import Outputs, Ragged
 from noria.task.requests import NO_NUMBER, Given
+from noria.task.token_classification.ballot import TokenClassificationBallot
 from noria.task.token_classification.gold import cleaned
 from noria.task.token_classification.reading import WordReading
+from noria.task.token_classification.service import TokenClassificationService
 from noria.task.token_classification.viterbi import best
 from noria.task.token_classification.windows import EncodedWords, encode_words
-from noria.task.token_classification.words import places
+from noria.task.token_classification.words import marked, places
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+pc: Any = pyarrow.compute  # its functions are made when it is imported: type checkers see none
 
 ENTITY = pa.struct([("start", pa.int32()), ("end", pa.int32()), ("type", pa.string()), ("score", pa.float32())])
 
@@ -67,7 +72,8 @@ class TokenClassificationForm(Form):
 
     def settle(self, train: Rows, written: Written) -> None:
         if not self.labels:
-            self.labels = tag_room.labels_of(tag for row in train.table["label"].to_pylist() for tag in row)
+            found = {tag for row in train.table["label"].to_pylist() for tag in row}
+            self.labels = tag_room.labels_of(found.union(written.get("label_names") or ()))
 
     def check(self, rows: Rows) -> None:
         known = {*self.labels}
@@ -128,6 +134,29 @@ class TokenClassificationForm(Form):
                 found[name] = np.asarray(table[name], dtype=kind)
         return Answers(found, tuple(self.labels))
 
+    @property
+    def types(self) -> list[str]:
+        """What a span of words can be: the types of entities, or the tags themselves where they have no prefixes."""
+        if not tag_room.has_prefixes(self.labels):
+            return [label for label in self.labels if label != tag_room.OUTSIDE]
+        return list(dict.fromkeys(tag_room.split(label)[1] for label in self.labels if label != tag_room.OUTSIDE))
+
+    def service(self) -> TokenClassificationService:
+        return TokenClassificationService(self)
+
+    def ballot(self) -> TokenClassificationBallot:
+        return TokenClassificationBallot(list(self.labels))
+
+    def shown(self, predictions: pa.Table, rows: Rows) -> dict[str, list[Any]]:
+        found = super().shown(predictions, rows)
+        mine = rows.table.take(pc.index_in(predictions["id"].combine_chunks(), rows.table["id"].combine_chunks()))
+        of = _places(mine["text"].to_pylist(), _words(mine))
+        for name in ("label", "prediction"):
+            if name in found:
+                each = zip(mine["text"].to_pylist(), of, found[name], strict=True)
+                found[name] = [marked(text, places, self._spans(tags)) for text, places, tags in each]
+        return found
+
     def right(self, table: pa.Table) -> np.ndarray:
         return np.array([a == b for a, b in zip(*(table[n].to_pylist() for n in ("label", "prediction")), strict=True)])
 
@@ -155,7 +184,7 @@ class TokenClassificationForm(Form):
                 continue
             answer = by_row.get(row, {"prediction": [tag_room.OUTSIDE] * len(mine), "entities": []})
             entities = [{**one, "score": round(one["score"], 6)} for one in answer["entities"]]
-            found.append({"prediction": entities, "tags": answer["prediction"]})
+            found.append({"prediction": answer["prediction"], "entities": entities})
         return found
 
     def _chosen(self, scores: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -163,6 +192,12 @@ class TokenClassificationForm(Form):
         if self.viterbi and tag_room.has_prefixes(self.labels):
             return best(scores, self.labels)
         return [each.argmax(-1) if len(each) else np.empty(0, np.int64) for each in scores]
+
+    def _spans(self, tags: Sequence[str]) -> list[tuple[int, int, str]]:
+        """The entities, or where there are none each word with a tag, in words."""
+        if tag_room.has_prefixes(self.labels):
+            return tag_room.entities(tags)
+        return [(place, place + 1, tag) for place, tag in enumerate(tags) if tag != tag_room.OUTSIDE]
 
     def _filled(self, path: np.ndarray, words: np.ndarray, count: int) -> list[str]:
         """The tags of all of a text's words: one without a token lies inside of what goes on around it, or is O."""
@@ -185,12 +220,7 @@ class TokenClassificationForm(Form):
         """What the tags say in spans of characters; the score is the least probable of its words' tags."""
         sure = dict(zip(words.tolist(), np.exp(scores[np.arange(len(path)), path]).tolist(), strict=True))
         found = []
-        spans = (
-            tag_room.entities(tags)
-            if tag_room.has_prefixes(self.labels)
-            else [(place, place + 1, tag) for place, tag in enumerate(tags)]
-        )
-        for start, end, kind in spans:
+        for start, end, kind in self._spans(tags):
             score = min((sure[word] for word in range(start, end) if word in sure), default=0.0)
             found.append({"start": int(of[start, 0]), "end": int(of[end - 1, 1]), "type": kind, "score": score})
         return found

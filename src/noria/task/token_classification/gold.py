@@ -38,12 +38,9 @@ def cleaned(rows: Rows, names: Sequence[str] | None) -> Rows:
     found = rows.table["label"].to_pylist()
     if pa.types.is_integer(kind.value_type):
         found = _named(rows, found, names or rows.label_names)
-    words = (
-        rows.table[WORDS].to_pylist()
-        if WORDS in rows.table.column_names
-        else [[text[a:b] for a, b in places(text, None)] for text in rows.texts]
-    )
-    for name, tags, of in zip(rows.ids, found, words, strict=True):
+    words = rows.table[WORDS].to_pylist() if WORDS in rows.table.column_names else [None] * len(rows)
+    for name, tags, text, given in zip(rows.ids, found, rows.texts, words, strict=True):
+        of = places(text, given)
         if len(tags) != len(of):
             raise UserError(f"{rows.where}: row {name} has {len(of)} words and {len(tags)} tags.")
         if not all(isinstance(tag, str) and tag.strip() for tag in tags):

@@ -19,7 +19,7 @@ class WordReading:
         UserError: more than one column is named.
     """
 
-    taken = ("prediction", "tags", "error")
+    taken = ("prediction", "entities", "error")
 
     def __init__(self, given: Given) -> None:
         self._given = given

@@ -36,3 +36,18 @@ def covered(spans: Sequence[tuple[int, int, str]], of: np.ndarray) -> list[tuple
         if len(touched):
             found.append((int(touched[0]), int(touched[-1]) + 1, kind))
     return found
+
+
+def marked(text: str, of: np.ndarray, spans: Sequence[tuple[int, int, str]]) -> str:
+    """The text with spans of its words as people read them: `[Ada Lovelace](PER) lived in [London](LOC)`.
+
+    Args:
+        of: the places of the words (words, 2).
+        spans: in their order: the first word, the one after the last, and the type.
+    """
+    parts, place = [], 0
+    for first, last, kind in spans:
+        start, end = of[first, 0], of[last - 1, 1]
+        parts += [text[place:start], f"[{text[start:end]}]({kind})"]
+        place = end
+    return "".join([*parts, text[place:]])
