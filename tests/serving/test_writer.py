@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import pytest
 from tests.conftest import FORM
 
+from noria.common.errors import UserError
 from noria.feedback.scrub import Span, personal
 from noria.feedback.store import Prediction, Store, StoreDown, UnknownPrediction
 from noria.serving.bodies import Verdict
@@ -42,7 +43,7 @@ def test_what_has_returned_is_in_the_store(store):
         async def one(number: int) -> None:
             row = prediction()
             await writer.add([row, prediction()])
-            assert await writer.say(Verdict(row.id, number % 2 == 0, None), "bob", SERVICE)
+            assert await writer.say(Verdict(row.id, number % 2 == 0, None), "bob", FORM, SERVICE)
 
         await asyncio.gather(*(one(number) for number in range(40)))
         writer.close()
@@ -50,6 +51,20 @@ def test_what_has_returned_is_in_the_store(store):
     asyncio.run(many())
     counts = store.counts()
     assert (counts["predictions"], counts["feedback"]) == (80, 40)
+
+
+def test_what_a_model_of_another_kind_has_answered_is_not_judged_by_this_one(store):
+    async def one() -> None:
+        writer = Writer(store)
+        row = dataclasses.replace(prediction(), form="another.form", answer={"entities": []})
+        await writer.add([row])
+        for verdict in (Verdict(row.id, True, None), Verdict(row.id, False, "good")):
+            with pytest.raises(UserError, match="another kind"):
+                await writer.say(verdict, "bob", FORM, SERVICE)
+        writer.close()
+
+    asyncio.run(one())
+    assert store.counts()["feedback"] == 0
 
 
 def test_what_waits_goes_into_one_transaction(store, monkeypatch):
@@ -70,10 +85,10 @@ def test_a_label_that_was_predicted_means_right(store):
     async def say() -> list[bool]:
         writer, row = Writer(store), prediction()
         await writer.add([row])
-        said = [await writer.say(Verdict(row.id, False, "good"), "bob", SERVICE)]
-        said.append(await writer.say(Verdict(row.id, True, None), "bob", SERVICE))
+        said = [await writer.say(Verdict(row.id, False, "good"), "bob", FORM, SERVICE)]
+        said.append(await writer.say(Verdict(row.id, True, None), "bob", FORM, SERVICE))
         with pytest.raises(UnknownPrediction):
-            await writer.say(Verdict("0" * 32, False, "good"), "bob", SERVICE)
+            await writer.say(Verdict("0" * 32, False, "good"), "bob", FORM, SERVICE)
         writer.close()
         return said
 
@@ -91,7 +106,7 @@ def test_of_two_labels_wrong_means_the_other_one_and_of_three_it_is_kept_alone(s
         writer = Writer(store)
         await writer.add(rows)
         for row in rows:
-            await writer.say(Verdict(row.id, False, None), "bob", SERVICE)
+            await writer.say(Verdict(row.id, False, None), "bob", FORM, SERVICE)
         writer.close()
 
     asyncio.run(say())
@@ -109,7 +124,7 @@ def test_a_database_that_is_gone_is_said_once_and_that_it_is_back(store, tmp_pat
             with pytest.raises(StoreDown, match="not there any more"):
                 await writer.add([prediction()])
             with pytest.raises(StoreDown, match="not there any more"):
-                await writer.say(Verdict(kept[0].id, True, None), "bob", SERVICE)
+                await writer.say(Verdict(kept[0].id, True, None), "bob", FORM, SERVICE)
         (tmp_path / "elsewhere.db").rename(tmp_path / "feedback.db")
         for _ in range(3):
             kept.append(prediction())

@@ -116,9 +116,9 @@ class Routes:
         if self.writer is None:
             raise Problem(404, "This server keeps no feedback: it runs with stage.feedback=null.")
         data = await read_json(request, self.settings.max_body, self.settings.timeout)
-        service = self._taken.description.service
-        verdict = read_verdict(data, service)
-        new = await self._in_time(self._stored(self.writer.say(verdict, client, service)))
+        model = self._taken.description
+        verdict = read_verdict(data, model.service)
+        new = await self._in_time(self._stored(self.writer.say(verdict, client, model.form, model.service)))
         if new:
             self.status.answered["feedback"] += 1
             self.metrics.feedback.labels(str(verdict.correct).lower()).inc()

@@ -74,11 +74,20 @@ class Writer:
         except RuntimeError as error:  # the pool takes nothing any more
             raise StoreDown("The server is about to end.") from error
 
-    async def say(self, verdict: Verdict, client: str, service: Service) -> bool:
-        """Adds feedback; False where this client has said so already. Raises what the store raises."""
+    async def say(self, verdict: Verdict, client: str, form: str, service: Service) -> bool:
+        """Adds feedback; False where this client has said so already. Raises what the store raises.
+
+        Args:
+            form: the dotted path of the form whose service this is.
+
+        Raises:
+            UserError: a model of another kind has answered, or no answer to that request could be the correction.
+        """
 
         def call() -> bool:
             about = self._store.prediction(verdict.id)
+            if about.form != form:
+                raise UserError("A model of another kind has answered that, and is not served now: say it when it is.")
             correct, correction = service.judged(about.request, about.answer, verdict.correct, verdict.correction)
             return self._store.add_feedback(verdict.id, client, correct=correct, correction=correction)
 
