@@ -16,12 +16,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf, open_dict
 from tests.task.case import Case
 
 import noria as package
 from noria.artifact import bundle
 from noria.cli.main import main
 from noria.common.errors import UserError
+from noria.common.paths import conf_dir
 from noria.data.rows.rows import Rows
 from noria.data.source.votes import Believed
 from noria.serving.model import Model
@@ -42,6 +45,18 @@ NEAR = {"rel": 2e-5, "abs": 2e-6}
 
 def test_there_are_kinds() -> None:
     assert len(KINDS) >= 2 and {name.partition("-")[0] for name in CASES} == set(KINDS)
+
+
+def test_the_yaml_of_a_kind_stands_anywhere_in_a_config() -> None:
+    """It holds the kind alone: its usual metrics are chosen where it is the one task of a run."""
+    with initialize_config_dir(str(conf_dir()), version_base=None):
+        plain = OmegaConf.to_container(compose("config"))
+        both = compose("config", [f"+task/kind@heads.{kind}={kind}" for kind in KINDS])
+    heads = OmegaConf.to_container(both).pop("heads")
+    assert {name: keys["_target_"].split(".")[-3] for name, keys in heads.items()} == {kind: kind for kind in KINDS}
+    with open_dict(both):
+        del both["heads"]
+    assert OmegaConf.to_container(both) == plain
 
 
 @dataclass(frozen=True)
