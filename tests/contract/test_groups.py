@@ -8,6 +8,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ELSEWHERE = {
     "hparams_search": "tests/sweep/test_wandb_sweep.py",
     "hydra": "tests/cli",
+    "kind": "tests/task/test_contract.py",
     "local": "a user's own",
     "metric": "tests/metric/test_base.py",
     "paths": "every fit",

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -59,7 +60,12 @@ def evaluate_and_record(
             record.data["test_looks"] = look(Path(cfg.paths.runs), data.fingerprints["test"], record.folder)
     record.write()
     log_summary({f"final/{name}": estimate.value for name, estimate in estimates.items()})
-    sample = opened.kind.form.shown(done[0].predictions.slice(0, SAMPLE), data.splits[done[0].split])
+    sample: dict[str, list[Any]] = {}
+    left = SAMPLE
+    for one in done:
+        for name, values in opened.kind.form.shown(one.predictions.slice(0, left), data.splits[one.split]).items():
+            sample.setdefault(name, []).extend(values)
+        left -= min(left, len(one.predictions))
     log_tables({"predictions": (list(sample), list(zip(*sample.values(), strict=True)))})
     show_samples(runner, data, splits[0], record)
 
