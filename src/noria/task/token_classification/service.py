@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from noria.common.errors import UserError
 from noria.feedback.masked import kept_span, pieces_of, sent_length
-from noria.feedback.text import storable
+from noria.feedback.text import LABEL_LIMIT, storable
 from noria.metric.tags import OUTSIDE
 from noria.task.service import TEXT, Schema, Service, checked_text, listed
 from noria.task.token_classification.words import covered, places
@@ -79,6 +79,8 @@ class TokenClassificationService(Service):
                 raise UserError(f"start and end must be whole numbers, 0 or more, and start below end: {_shown(one)}.")
             if not isinstance(one["type"], str) or one["type"] not in types:
                 raise UserError(f"type must be one of the model's: {listed(self._form.types)}.")
+        if len(json.dumps(given)) > LABEL_LIMIT:  # before each of them is looked up in the text
+            raise UserError(f"entities must have at most {LABEL_LIMIT:,} characters as JSON.")
         found = sorted(({name: one[name] for name in KEYS} for one in given), key=lambda one: one["start"])
         for before, after in pairwise(found):
             if after["start"] < before["end"]:

@@ -28,14 +28,12 @@ def covered(spans: Sequence[tuple[int, int, str]], of: np.ndarray) -> list[tuple
     """Spans of characters as spans of words: from the first word that a span touches to the one after the last.
 
     Args:
-        of: the places of the words (words, 2).
+        of: the places of the words (words, 2), in their order.
     """
-    found = []
-    for start, end, kind in spans:
-        touched = np.flatnonzero((of[:, 0] < end) & (of[:, 1] > start))
-        if len(touched):
-            found.append((int(touched[0]), int(touched[-1]) + 1, kind))
-    return found
+    firsts = np.searchsorted(of[:, 1], [start for start, *_ in spans], side="right")
+    lasts = np.searchsorted(of[:, 0], [end for _, end, _ in spans], side="left")
+    each = zip(firsts.tolist(), lasts.tolist(), spans, strict=True)
+    return [(first, last, kind) for first, last, (*_, kind) in each if first < last]
 
 
 def marked(text: str, of: np.ndarray, spans: Sequence[tuple[int, int, str]]) -> str:
