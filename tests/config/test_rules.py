@@ -20,6 +20,8 @@ DOCS = Path(__file__).parents[2] / "docs" / "rules.md"
 FSDP = {"_target_": "noria.trainer.fsdp.FSDPStrategy"}
 KEEPS = {"checkpoint": {"_target_": "noria.callback.checkpoint.checkpoints"}}
 STOPS = {"stop_on_nan": {"_target_": "noria.callback.stop_on_nan.StopOnNan"}}
+NEW = {"_target_": "noria.model.transformer.fresh.Transformer", "architecture": "both", "norm": "layer"}
+NEW |= {"norm_first": False, "positions": "sinusoidal", "activation": "relu"}
 LORA = {"_target_": "noria.model.peft.Lora"}
 STOP = {"_target_": "lightning.pytorch.callbacks.early_stopping.EarlyStopping", "monitor": "val/loss"}
 
@@ -29,7 +31,7 @@ class EncoderTask:
     form_path = "noria.task.text_classification.form.TextClassificationForm"
     architectures = ("encoder",)
 class AnyTask:
-    architectures = ("both",)
+    architectures = ("encoder", "decoder", "both")
 class Up:
     reads = {"label": ("class", "classes"), "prediction": ("class", "classes")}
     mode = "max"
@@ -46,6 +48,7 @@ class Chats:
 """
 LM, CHATS = {"_target_": "rule_parts.Decoding"}, {"_target_": "noria.data.source.instructions.Instructions"}
 LOGGED = {"logger": {"wandb": {"project": "mill"}}}
+BLEU = {"_target_": "noria.metric.bleu.Bleu"}
 UP, DOWN = {"_target_": "rule_parts.Up"}, {"_target_": "rule_parts.Down"}
 
 
@@ -118,6 +121,32 @@ TRIPS: list[Case] = [
     ("fsdp_on_one_device", trainer(strategy=FSDP, devices=[1]), GPUS, "this run has one"),
     ("fsdp_without_checkpoints", {**trainer(strategy=FSDP), "callback": STOPS}, GPUS, "add checkpoint to callback"),
     ("model_that_cannot_do_the_task", {**task(), "model": {"architecture": "decoder"}}, CPU, "needs encoder"),
+    ("model_that_cannot_do_the_task", {**task(), "model": {"architecture": "both"}}, CPU, "needs encoder"),
+    (
+        "keys_of_what_was_not_chosen",
+        {"callback": {**STOPS, "checkpoint": {"average": 3}}},
+        CPU,
+        "callback.checkpoint.average: there is no callback 'checkpoint' to have it. Choose it",
+    ),
+    ("shape_without_a_home", {"model": {**NEW, "norm": "rms"}}, CPU, "nearest is Marian: take model.norm=layer"),
+    (
+        "shape_without_a_home",
+        {"model": {**NEW, "architecture": "decoder", "norm": "rms", "norm_first": True, "positions": "rotary"}},
+        CPU,
+        "The nearest is Llama: take model.activation=swiglu",
+    ),
+    (
+        "monitored_number_that_is_not_measured",
+        monitor("val/bleu", bleu=BLEU, up=UP),
+        CPU,
+        "which is measured when the training is over: this task generates none",
+    ),
+    (
+        "monitored_number_that_is_not_measured",
+        {**monitor("val/bleu", bleu=BLEU), "task": {"generate_in_validation": False}},
+        CPU,
+        "task.generate_in_validation=true measures it in every validation",
+    ),
     (
         "metric_that_cannot_measure_the_task",
         {**task(kind="regression"), "metric": {"up": UP}},
@@ -254,12 +283,16 @@ PASSES: list[tuple[str, dict[str, Any], Machine]] = [
     ("fsdp_without_checkpoints", {**trainer(strategy=FSDP), "callback": STOPS | KEEPS}, GPUS),
     ("fsdp_without_checkpoints", {**trainer(strategy="ddp"), "callback": STOPS}, GPUS),
     ("model_that_cannot_do_the_task", {**task(), "model": {"architecture": "encoder"}}, CPU),
-    ("model_that_cannot_do_the_task", {**task(), "model": {"architecture": "both"}}, CPU),
     (
         "model_that_cannot_do_the_task",
         {"task": {"_target_": "rule_parts.AnyTask"}, "model": {"architecture": "decoder"}},
         CPU,
     ),
+    ("keys_of_what_was_not_chosen", {"callback": {**STOPS, **KEEPS, "early": None}}, CPU),
+    ("shape_without_a_home", {"model": NEW}, CPU),
+    ("shape_without_a_home", {"model": {**NEW, "norm_first": True, "positions": "learned"}}, CPU),
+    ("shape_without_a_home", {"model": {**NEW, "norm": "rms"}, **stage("predict")}, CPU),
+    ("shape_without_a_home", {"model": {"_target_": "noria.model.pretrained.Pretrained", "architecture": "both"}}, CPU),
     ("metric_that_cannot_measure_the_task", {**task(kind="regression"), "metric": {"down": DOWN}}, CPU),
     (
         "metric_that_cannot_measure_the_task",
@@ -267,6 +300,11 @@ PASSES: list[tuple[str, dict[str, Any], Machine]] = [
         CPU,
     ),
     ("monitored_number_that_is_not_measured", monitor("val/loss"), CPU),
+    (
+        "monitored_number_that_is_not_measured",
+        {**monitor("val/bleu", bleu=BLEU), "task": {"generate_in_validation": True}},
+        CPU,
+    ),
     ("monitored_number_that_is_not_measured", monitor("val/up", up=UP), CPU),
     ("monitored_number_that_is_not_measured", {**monitor("val/x", up=UP), **stage("predict")}, CPU),
     ("monitored_in_the_wrong_direction", monitor("val/loss", "min"), CPU),

@@ -137,7 +137,8 @@ def _reads(network: Any, length: int) -> bool:
     network.eval()
     try:
         with torch.random.fork_rng(devices=[]), torch.no_grad():
-            network(input_ids=ids, attention_mask=torch.ones_like(ids))
+            both = {"decoder_input_ids": ids} if network.config.is_encoder_decoder else {}
+            network(input_ids=ids, attention_mask=torch.ones_like(ids), **both)
     except (IndexError, RuntimeError):
         return False
     finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import torch
 from annotated_types import Ge
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 from transformers.utils import logging as transformers_logging
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 DTYPES = ("float32", "bfloat16", "float16")
 
-
+MADE_UP = ("embed_positions.weight", "final_logits_bias")  # of an encoder-decoder: fixed, or zero where it is missing
 NETWORK_FILES = ("config.json", "generation_config.json", "*.safetensors", "*.index.json", "*.bin", "*.py")
 
 
@@ -112,9 +112,13 @@ class Pretrained:
         folder = Path(self.source).expanduser()
         return sorted(path for pattern in NETWORK_FILES for path in folder.glob(pattern) if path.is_file())
 
-    def tokenizer(self) -> PreTrainedTokenizerBase:
+    def tokenizer(self, texts: Callable[[], Iterable[str]] | None = None) -> PreTrainedTokenizerBase:
         """The model's tokenizer, which makes only what the model has a place for. The networks that are made after it
-        go by it."""
+        go by it.
+
+        Args:
+            texts: those of the data, for a model whose tokenizer is trained on them; this one has its own.
+        """
         tokenizer = fitted_tokenizer(self._open(AutoTokenizer), self.config.get_text_config(), self.name)
         self._tokenizer = tokenizer
         return tokenizer
@@ -183,6 +187,26 @@ class Pretrained:
         self._refuse_missing(loading["missing_keys"])  # an output embedding tied to the input's is none of them
         refuse_unfit_decoder(network, self._pad(pad_token_id))
         return self._made_ready(network, "CAUSAL_LM", [])
+
+    def encoder_decoder(self) -> Any:
+        """The network in fp32 that reads a source and predicts each token of a target from it and those before.
+
+        Its forward takes input_ids and attention_mask (batch, source) and decoder_input_ids (batch, target) and gives
+        logits (batch, target, vocab).
+
+        Raises:
+            UserError: the model has no encoder and decoder, or its weights do not fit.
+        """
+        if not getattr(self.config, "is_encoder_decoder", False):
+            raise UserError(
+                f"model.name={self.name}: a '{self.config.model_type}' model is no encoder with a decoder. Choose one "
+                "that is, such as T5, BART or Marian (model=hub), or model=transformer."
+            )
+        network, loading = self._network(AutoModelForSeq2SeqLM, "text to text")
+        if wrong := sorted(key for key, *_ in loading["mismatched_keys"]):
+            raise self._wrong_shape(wrong[0])
+        self._refuse_missing([key for key in loading["missing_keys"] if not key.endswith(MADE_UP)])
+        return self._made_ready(network, "SEQ_2_SEQ_LM", [])
 
     def _pad(self, given: int | None) -> int:
         named = [getattr(self._tokenizer, f"{name}_token_id", None) for name in ("pad", "eos")]

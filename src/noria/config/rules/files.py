@@ -9,11 +9,12 @@ from noria.common.errors import UserError, nearest
 from noria.common.hardware import Machine
 from noria.common.names import ARTIFACT_FILE, CHAMPION, LAST_CHECKPOINT
 from noria.common.paths import PACKAGE_PREFIX, packaged
-from noria.config.rules.facts import at, stage, trains
+from noria.config.rules.facts import at, attributes, stage, trains
 from noria.config.rules.registry import rule
 
 STANDARD_INPUT = "-"
-NAMED_NOT_STORED = ("noria.data.source.hub.HubData",)  # their `path` may also be a name on the hub
+# their `path` may also be a name on the hub
+NAMED_NOT_STORED = ("noria.data.source.hub.HubData", "noria.data.source.hub_parallel.HubParallelData")
 
 
 @rule
@@ -98,11 +99,14 @@ def data_that_is_not_there(config: dict[str, Any], machine: Machine) -> str | No
     if not is_ours or not (trains(config) or stage(config) == "evaluate"):
         return None
     keys = [key for key in ("data.path", "data.val_path", "data.test_path") if isinstance(at(config, key), str)]
-    found = (_missing_data(key, at(config, key)) for key in keys)
+    ends = attributes(config.get("data")).get("ends")
+    suffixes = [f".{at(config, f'data.{key}')}" for key in ends] if isinstance(ends, tuple) else []
+    found = (_missing_data(key, at(config, key), suffixes) for key in keys)
     return next((message for message in found if message), None)
 
 
-def _missing_data(key: str, given: str) -> str | None:
+def _missing_data(key: str, given: str, suffixes: list[str]) -> str | None:
+    """What is said of a path that is not there, nor any file that it begins and one of the suffixes ends."""
     if given.startswith(PACKAGE_PREFIX):
         try:
             packaged(given.removeprefix(PACKAGE_PREFIX))
@@ -112,15 +116,21 @@ def _missing_data(key: str, given: str) -> str | None:
     path = Path(given).expanduser()
     if "://" in given or path.exists():
         return None
+    if any(entry.name.startswith(f"{path.name}{suffix}") for suffix in suffixes for entry in _beside(path)):
+        return None
     place = "" if path.is_absolute() else f" (looked in {Path.cwd()})"
     return f"{key}={given}: there is no such file or folder{place}.{_close_by(path)}"
 
 
+def _beside(path: Path) -> list[Path]:
+    """What lies in the same folder."""
+    try:
+        return list(path.parent.iterdir())
+    except OSError:  # no such folder either, or not ours to read
+        return []
+
+
 def _close_by(path: Path) -> str:
     """The name beside it that was probably meant."""
-    try:
-        there = [entry.name for entry in path.parent.iterdir()]
-    except OSError:  # no such folder either, or not ours to read
-        there = []
-    match = nearest(path.name, there)
+    match = nearest(path.name, [entry.name for entry in _beside(path)])
     return f" Did you mean {path.parent / match}?" if match else ""

@@ -20,12 +20,12 @@ LOSS = "val/loss"
 
 @rule
 def model_that_cannot_do_the_task(config: dict[str, Any], machine: Machine) -> str | None:
-    """`model.architecture` is none of the `architectures` of the task (`both` fits either)."""
+    """`model.architecture` is none of the `architectures` of the task."""
     fitting = attributes(config.get("task")).get("architectures")
     architecture = at(config, "model.architecture")
     if not isinstance(fitting, tuple | list) or not isinstance(architecture, str):
         return None
-    if architecture in fitting or "both" in (architecture, *fitting):
+    if architecture in fitting:
         return None
     name = target_name(config.get("task"))
     return (
@@ -57,9 +57,20 @@ def monitored_number_that_is_not_measured(config: dict[str, Any], machine: Machi
     monitored = at(config, "monitor.metric")
     if not isinstance(monitored, str) or not isinstance(config.get("metric"), dict) or not trains(config):
         return None
-    measured = [LOSS, *(f"val/{name}" for name in metrics(config))]
+    at_end = [] if at(config, "task.generate_in_validation") else _of_texts(config)
+    measured = [LOSS, *(f"val/{name}" for name in metrics(config) if name not in at_end)]
     if monitored in measured:
         return None
+    if monitored.removeprefix("val/") in at_end:
+        way = (
+            "task.generate_in_validation=true measures it in every validation"
+            if "generate_in_validation" in (config.get("task") or {})
+            else "this task generates none while it trains"
+        )
+        return (
+            f"monitor.metric={monitored} is a number of generated texts, which is measured when the training is over: "
+            f"{way}. Or set monitor.metric to one of {', '.join(measured)}."
+        )
     match = nearest(monitored, measured)
     meant = f"Did you mean {match}? " if match else ""
     return (
@@ -93,6 +104,12 @@ def key_of_the_task_without_meaning(config: dict[str, Any], machine: Machine) ->
             of = _listed([f"task.kind={name}" for name in variants], "or")
             return f"task.{key}={value} is only for {of}, not {variant}: leave it out."
     return None
+
+
+def _of_texts(config: dict[str, Any]) -> list[str]:
+    """The metrics that read texts which the model has generated."""
+    reads = {name: attributes(metric).get("reads") for name, metric in metrics(config).items()}
+    return [name for name, columns in reads.items() if isinstance(columns, dict) and "response" in columns]
 
 
 def _unread(metric: object, held: dict[str, str]) -> list[str]:

@@ -60,3 +60,18 @@ def early_stopping_without_validation(config: dict[str, Any], machine: Machine) 
         f"callback.{stopping[0]} looks at validation, and trainer.limit_val_batches=0 turns it off: "
         f"raise it, or leave the callback out (~callback.{stopping[0]})."
     )
+
+
+@rule
+def keys_of_what_was_not_chosen(config: dict[str, Any], machine: Machine) -> str | None:
+    """`callback`, `metric` or `logger` has keys for a part that its list (`callback=[…]`) does not choose."""
+    for group in ("callback", "metric", "logger"):
+        entries = config.get(group)
+        for name, entry in entries.items() if isinstance(entries, dict) else ():
+            if isinstance(entry, dict) and "_target_" not in entry:
+                keys = ", ".join(f"{group}.{name}.{key}" for key in entry) or f"{group}.{name}"
+                return (
+                    f"{keys}: there is no {group} '{name}' to have it. Choose it ({group}=[…,{name}]), or take it away "
+                    f"(~{group}.{name})."
+                )
+    return None
