@@ -24,7 +24,20 @@ from noria.metric.perplexity import Perplexity
 
 ROOT = Path(__file__).resolve().parents[2]
 YAMLS = sorted((ROOT / "conf/metric").glob("*.yaml"))
-OF_TEXT = ("bits_per_byte", "word_perplexity", "bleu", "rouge1", "rouge2", "rougeL", "rougeLsum")
+OF_TEXT = (
+    "bits_per_byte",
+    "word_perplexity",
+    "bleu",
+    "bert_score",
+    "chrf",
+    "rouge1",
+    "rouge1_mean",
+    "rouge2",
+    "rouge2_mean",
+    "rougeL",
+    "rougeL_mean",
+    "rougeLsum",
+)  # test_sums.py and test_texts.py have them
 OF_TAGS = ("conlleval_f1", "entity_f1", "entity_precision", "entity_recall", "token_accuracy")  # test_entities.py
 MEASURED = [path for path in YAMLS if path.stem not in OF_TEXT + OF_TAGS]
 
@@ -37,6 +50,7 @@ def test_the_yamls_are_found() -> None:
         "base",
         "tags",
         "entities",
+        "references",
     }
     always = {"loss", "token_loss", "word_loss"}  # measured without being asked for
     assert files - always == {yaml.safe_load(path.read_text())[path.stem]["_target_"].split(".")[-2] for path in YAMLS}

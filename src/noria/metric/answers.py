@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -15,10 +16,18 @@ CONTENTS = {
     "number": "values (n,), float64",
     "count": "whole numbers (n,)",
     "text": "texts (n,), objects",
+    "texts": "a list of texts for each row, each of them right (n,), objects",
     "tags": "a list of tags for each row, one a word (n,), objects",
     "spans": "for people: what was found, with its places in the text; no metric reads it",
 }
 """What a column may hold."""
+
+
+def objects(values: Sequence[Any]) -> np.ndarray:
+    """Texts, or lists of them, as an array (n,) of objects."""
+    found = np.empty(len(values), object)
+    found[:] = values
+    return found
 
 
 class Answers(Mapping[str, np.ndarray]):

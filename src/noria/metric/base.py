@@ -55,7 +55,8 @@ class Metric(ABC):
         """The metric over all rows with its 95 % interval."""
         if answers.has_nan:
             return Estimate(math.nan, math.nan, math.nan, answers.rows, "none: a score is NaN", unit=self.unit)
-        return replace(self.interval(answers, resamples, seed), unit=self.unit)
+        found = self.interval(answers, resamples, seed)
+        return replace(found, unit=self.unit, signature=self.signature(answers))
 
     def interval(self, answers: Answers, resamples: int, seed: int) -> Estimate:
         """The metric of answers without NaN: here with a bootstrap over the rows."""
@@ -68,6 +69,10 @@ class Metric(ABC):
 
     def undefined(self, answers: Answers) -> str:
         """Why the metric is not defined on these rows, in words for a message; empty where it is."""
+        return ""
+
+    def signature(self, answers: Answers) -> str:
+        """The settings with which it is computed, where numbers of other settings bear the same name."""
         return ""
 
     def fits(self, answers: Answers) -> bool:

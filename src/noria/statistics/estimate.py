@@ -14,7 +14,8 @@ class Estimate:
     """`value` measured on `n` rows, with the two-sided `confidence` interval from `low` to `high`.
 
     `low` and `high` are NaN where no interval can be given (one row, or a mostly undefined statistic). `unit` says
-    what the value is a number of, or for each of what; it is empty where the name says it.
+    what the value is a number of, or for each of what; it is empty where the name says it. `signature` says with which
+    settings it was computed, where numbers of other settings bear the same name.
     """
 
     value: float
@@ -24,10 +25,12 @@ class Estimate:
     method: str
     confidence: float = 0.95
     unit: str = ""
+    signature: str = ""
 
     def as_dict(self) -> dict[str, float | int | str | None]:
-        """The fields as plain values for a record; NaN becomes None, because JSON has no NaN. No unit, no field."""
-        unit = {"unit": self.unit} if self.unit else {}
+        """The fields as plain values for a record; NaN becomes None, because JSON has no NaN. What is empty is left
+        out."""
+        told = {name: value for name in ("unit", "signature") if (value := getattr(self, name))}
         return {
             "value": _or_none(self.value),
             "low": _or_none(self.low),
@@ -35,7 +38,7 @@ class Estimate:
             "n": self.n,
             "method": self.method,
             "confidence": self.confidence,
-            **unit,
+            **told,
         }
 
     def __str__(self) -> str:
