@@ -22,13 +22,16 @@ def checkpoints(
     mode: Literal["max", "min"],
     keep: Annotated[int, Ge(1)] = 1,
     every_n_steps: Annotated[int, Gt(0)] | None = 500,
+    average: Annotated[int, Ge(2)] | None = None,
 ) -> list[Callback]:
-    """Two callbacks: one keeps the best, one the last.
+    """Two callbacks: one keeps the best, one the last. A third keeps those that are averaged, where any are.
 
     Args:
         directory: where the files go.
         keep: how many of the best are kept.
         every_n_steps: optimiser steps between two writes of the last; it is also written after each epoch.
+        average: the artifact has the mean of the weights of so many last validations (Vaswani et al. 2017, section
+            6.1), in place of the best.
     """
     best = BestCheckpoint(
         dirpath=directory,
@@ -40,7 +43,8 @@ def checkpoints(
         save_weights_only=True,  # resuming takes the last one
         auto_insert_metric_name=True,
     )
-    return [best, LastCheckpoint(Path(directory) / LAST, every_n_steps)]
+    averaged = [AveragedCheckpoint(directory, average)] if average is not None else []
+    return [best, *averaged, LastCheckpoint(Path(directory) / LAST, every_n_steps)]
 
 
 class BestCheckpoint(ModelCheckpoint):
@@ -48,6 +52,26 @@ class BestCheckpoint(ModelCheckpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         super().load_state_dict(_moved(state_dict, str(state_dict["dirpath"]), str(self.dirpath)))
+
+
+class AveragedCheckpoint(BestCheckpoint):
+    """Keeps the weights of the last validations, of which the artifact gets the mean."""
+
+    def __init__(self, directory: str, count: int) -> None:
+        super().__init__(
+            dirpath=directory,
+            filename="average-{step}",
+            monitor="step",
+            mode="max",
+            save_top_k=count,
+            save_on_train_epoch_end=False,
+            save_weights_only=True,
+        )
+
+    @property
+    def files(self) -> list[str]:
+        """Those that are kept, the oldest first."""
+        return sorted(self.best_k_models, key=lambda path: float(self.best_k_models[path]))
 
 
 def _moved(value: Any, old: str, new: str) -> Any:
