@@ -102,3 +102,14 @@ def test_challengers_that_are_worse_by_the_margin_are_almost_never_promoted_in_t
 def test_nothing_to_decide_on_is_refused() -> None:
     with pytest.raises(ValueError, match="needs rows"):
         decide({}, 1)
+
+
+def test_answers_that_are_right_in_part_are_judged_by_their_means() -> None:
+    rng = np.random.default_rng(0)
+    champion = rng.uniform(0.2, 0.6, 300)
+    better = np.clip(champion + rng.normal(0.05, 0.1, 300), 0, 1)
+    found = decide({"test": (champion, better)}, 1).sets["test"]
+    assert found.better and found.no_worse and found.difference.method == "paired t"
+    assert found.difference.value == pytest.approx((better - champion).mean())
+    assert found.champion.value == pytest.approx(champion.mean())
+    assert not decide({"test": (better, champion)}, 1).promote

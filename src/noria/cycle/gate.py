@@ -11,19 +11,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from noria.statistics.bootstrap import mean_interval
 from noria.statistics.estimate import Estimate
-from noria.statistics.no_worse import proportions_no_worse
-from noria.statistics.paired import mcnemar, proportion_difference
+from noria.statistics.no_worse import mean_no_worse, proportions_no_worse
+from noria.statistics.paired import mcnemar, mean_difference, proportion_difference
 from noria.statistics.proportion import wilson
 
 
 @dataclass(frozen=True)
 class Compared:
-    """One set of rows: both accuracies, and the challenger's less the champion's.
+    """One set of rows: how right both are, and the challenger less the champion.
 
     Args:
         difference: its interval is of 1 - the share of alpha that this set had at this look.
-        p: of McNemar's exact test, two-sided; `better` where it is below that share.
+        p: of McNemar's exact test, or of the paired t test where answers are right in part, two-sided; `better` where
+            it is below that share.
         p_no_worse: of "worse by the margin or more", two-sided (`statistics.no_worse`); `no_worse` where it is below
             that share, which is where the interval lies above the negative of the margin.
     """
@@ -55,7 +57,8 @@ def decide(
     one that is worse by the margin on some set is promoted at all. It is shared evenly by the sets.
 
     Args:
-        right: by name of the set, whether the champion and the challenger are right on each row, bool (n,) each.
+        right: by name of the set, whether the champion and the challenger are right on each row, bool (n,) each, or
+            how right they are, from 0 to 1.
         looks: how many times these sets have been looked at, this time included.
         margin: how much worse is still no worse: the lower end of the interval has to lie above its negative.
 
@@ -78,6 +81,8 @@ def decide(
 
 
 def _compared(champion: np.ndarray, challenger: np.ndarray, margin: float, alpha: float) -> Compared:
+    if champion.dtype != bool or challenger.dtype != bool:
+        return _compared_means(champion, challenger, margin, alpha)
     n = len(champion)
     only = int((challenger & ~champion).sum()), int((champion & ~challenger).sum())
     difference = proportion_difference(*only, n, 1 - alpha)
@@ -85,6 +90,20 @@ def _compared(champion: np.ndarray, challenger: np.ndarray, margin: float, alpha
     return Compared(
         wilson(int(champion.sum()), n),
         wilson(int(challenger.sum()), n),
+        difference,
+        p,
+        p_no_worse,
+        better=p < alpha and difference.value > 0,
+        no_worse=p_no_worse < alpha,
+    )
+
+
+def _compared_means(champion: np.ndarray, challenger: np.ndarray, margin: float, alpha: float) -> Compared:
+    difference, p = mean_difference(challenger, champion, 1 - alpha)
+    p_no_worse = mean_no_worse(challenger, champion, margin)
+    return Compared(
+        mean_interval(champion.astype(np.float64)),
+        mean_interval(challenger.astype(np.float64)),
         difference,
         p,
         p_no_worse,

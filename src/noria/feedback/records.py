@@ -18,12 +18,14 @@ class Prediction:
         version: the name of the model version that answered.
         form: the dotted path of the form of its model (`noria.task.form`).
         request: JSON in which every string is text of a user's; None where texts are not kept.
-        answer: JSON; it holds no text of a user's.
+        answer: JSON; it holds no text of a user's, but where `writes` says so.
         latency_ms: milliseconds from the request to the answer.
         client: a name or a hash of who asked; never a key.
         created: aware; the store gives it back in UTC.
         places: names of the texts in `request` into which answers and corrections point, by characters counted from 0
             in the text as it was sent. What is masked in these is kept with them (`masked.py`). Not stored itself.
+        writes: the strings in `answer` are texts, in which what a user sent may stand: they are scrubbed as the
+            request's are, and kept only with them. Not stored itself.
     """
 
     id: str
@@ -35,6 +37,7 @@ class Prediction:
     client: str
     created: datetime
     places: tuple[str, ...] = field(default=(), compare=False)
+    writes: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)

@@ -51,11 +51,25 @@ def prediction_row(prediction: Prediction, keep_texts: bool, scrub: Scrub | None
         "version": short("version", prediction.version, LABEL_LIMIT),
         "form": short("form", prediction.form),
         "request": kept(prediction.request, scrub, prediction.places) if keep_texts else None,
-        "answer": _changed(prediction.answer, storable),
+        "answer": _changed(kept_answer(prediction, scrub) if keep_texts else without_texts(prediction), storable),
         "latency_ms": float(prediction.latency_ms),
         "client": short("client", prediction.client),
         "created": aware("created", prediction.created),
     }
+
+
+def kept_answer(prediction: Prediction, scrub: Scrub | None) -> dict[str, Any]:
+    """The answer as it is stored: scrubbed where it is made of texts, and without them where they cannot be kept."""
+    if not prediction.writes:
+        return prediction.answer
+    found = None if prediction.request is None else kept(prediction.answer, scrub)
+    return without_texts(prediction) if found is None else found
+
+
+def without_texts(prediction: Prediction) -> dict[str, Any]:
+    """The answer, its texts empty where it is made of any."""
+    changed: dict[str, Any] = _changed(prediction.answer, lambda text: "") if prediction.writes else prediction.answer
+    return changed
 
 
 def kept(request: dict[str, Any] | None, scrub: Scrub | None, places: Sequence[str] = ()) -> dict[str, Any] | None:

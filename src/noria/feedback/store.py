@@ -17,6 +17,7 @@ from noria.feedback.records import Correction, Prediction, Preference, StoreDown
 from noria.feedback.rows import (
     Scrub,
     aware,
+    clean,
     correction_json,
     now,
     prediction_row,
@@ -61,6 +62,15 @@ class Store:
         if rows:
             with self._database.write() as connection:
                 self._database.add(connection, tables.predictions, rows)
+
+    @property
+    def keeps_texts(self) -> bool:
+        """Whether the texts of users are kept at all."""
+        return self._keep_texts
+
+    def cleaned(self, text: str) -> str | None:
+        """A text as it is kept; None where it cannot be."""
+        return clean(text, self._scrub)
 
     def prediction(self, prediction_id: str) -> Prediction:
         """One prediction.

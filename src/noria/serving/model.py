@@ -72,7 +72,7 @@ class Model:
         `truncated`: it was cut, as in evaluation, to the longest that the model reads.
         """
         encoded = self._runner.encoded(requests)
-        replies = self._runner.form.replies(self._runner.outputs(encoded, self._batch_size), encoded)
+        replies = self._runner.replies(requests, encoded, self._batch_size)
         return [
             reply if "error" in reply else {**self.description.service.answer(reply), "truncated": is_cut}
             for reply, is_cut in zip(replies, self._cut(encoded, requests), strict=True)
@@ -82,8 +82,9 @@ class Model:
         """Which requests were cut. Tokens count them all together: a doubtful one is looked at alone."""
         if not encoded.tokens.truncated:  # where a long request is read in several windows none ever is
             return [False] * len(requests)
-        limit = length_limit(self._artifact.tokenizer, self.description.max_length)
-        full = (encoded.lengths >= limit).tolist()
+        longest = self.description.max_length
+        limit = length_limit(self._artifact.tokenizer, longest) or longest
+        full = (encoded.tokens.lengths >= limit).tolist()
         if encoded.tokens.truncated == sum(full):
             return list(full)
         return [

@@ -101,10 +101,9 @@ class Routes:
         answers = [{"id": uuid.uuid4().hex, **answer} for answer in reply["answers"]]
         if self.writer is not None:
             took = 1000 * (time.perf_counter() - begun)
+            of = (model.service.places, model.service.writes)
             rows = [
-                Prediction(
-                    answer["id"], version, model.form, request, _kept(answer), took, client, now, model.service.places
-                )
+                Prediction(answer["id"], version, model.form, request, _kept(answer), took, client, now, *of)
                 for request, answer in zip(requests, answers, strict=True)
             ]
             await self._stored(self.writer.add(rows))

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from noria.common.errors import UserError
-from noria.feedback.rows import Scrub, kept, length
+from noria.feedback.rows import Scrub, clean, kept, kept_answer, length
 from noria.feedback.store import Prediction, Store, StoreDown
 from noria.serving.bodies import Verdict
 from noria.task.service import Service
@@ -88,10 +88,26 @@ class Writer:
             about = self._store.prediction(verdict.id)
             if about.form != form:
                 raise UserError("A model of another kind has answered that, and is not served now: say it when it is.")
-            correct, correction = service.judged(about.request, about.answer, verdict.correct, verdict.correction)
+            said = self._as_kept(verdict.correction) if service.writes else verdict.correction
+            correct, correction = service.judged(about.request, about.answer, verdict.correct, said)
             return self._store.add_feedback(verdict.id, client, correct=correct, correction=correction)
 
         return bool(await self._do([], call))
+
+    def _as_kept(self, correction: Any) -> Any:
+        """A correction that is a text of the client's, without personal data.
+
+        Raises:
+            UserError: it cannot be kept.
+        """
+        if not isinstance(correction, str):
+            return correction
+        if not self._store.keeps_texts:
+            raise UserError("This server keeps no texts, and such a correction is one: say only whether it is correct.")
+        found = clean(correction, self._scrub) if self._scrub else self._store.cleaned(correction)
+        if found is None:
+            raise UserError("The correction is too long to be scrubbed of personal data: it cannot be kept.")
+        return found
 
     def close(self) -> None:
         """Writes what waits, then ends."""
@@ -104,7 +120,9 @@ class Writer:
         assert self._scrub is not None
         cleaned = []
         for one in predictions:
-            cleaned.append(replace(one, request=kept(one.request, self._scrub, one.places)))
+            request = kept(one.request, self._scrub, one.places)
+            answer = kept_answer(replace(one, request=request), self._scrub)
+            cleaned.append(replace(one, request=request, answer=answer))
         lost = sum(one.request is None for one in cleaned) - sum(one.request is None for one in predictions)
         if lost and not self._warned:
             self._warned = True

@@ -24,12 +24,15 @@ class Service(ABC):
         asks: the key of a request's body that holds one request, or a list of them.
         corrects: the key of feedback that says what an answer should have been.
         places: names of the texts of a request into which answers and corrections point, by characters.
+        writes: answers and corrections are texts, in which what users sent may stand: they are scrubbed and kept as
+            requests are.
         pieces: the parts of the page that ask, show and correct (`serving.page`).
     """
 
     asks: ClassVar[str] = "text"
     corrects: ClassVar[str] = "label"
     places: ClassVar[tuple[str, ...]] = ()
+    writes: ClassVar[bool] = False
     pieces: ClassVar[Path]
 
     def check(self) -> None:  # noqa: B027

@@ -192,3 +192,11 @@ def test_where_a_request_may_have_any_label_only_what_was_named_is_believed() ->
     assert open_set("-A", "-A")[:2] == ([], {"undecided": 2})
     [one], _, _ = open_set("-A", "B")
     assert one.label == "B" and one.probability > 0.8
+
+
+def test_where_several_answers_are_right_naming_another_is_no_mistake() -> None:
+    gold = {"known": "zwei Hunde"}
+    votes = [vote(1, "known", "a", "zwei Doggen"), vote(2, "new", "a", "Katzen"), vote(3, "known", "b", "-zwei Hunde")]
+    believed, _, clients = settle(votes, gold, None, Trust(), True)
+    assert [one.label for one in believed] == ["Katzen"] and clients["a"] > clients["b"]
+    assert settle(votes, gold, None, Trust(), False)[2]["a"] < clients["a"]

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -45,6 +45,8 @@ class FeedbackData(TextData):
         distrust: clients that are right less often on gold rows are not heard.
     """
 
+    gives: ClassVar[tuple[str, ...]] = ()  # what the form's ballot writes
+
     def __init__(
         self,
         *,
@@ -67,6 +69,11 @@ class FeedbackData(TextData):
         for reason, count in self.report["feedback"]["left_out"].items():  # before it was split, so of no one split
             self.report["dropped"].setdefault("feedback", {})[reason] = count
 
+    @property
+    def written(self) -> dict[str, Any]:
+        """Labels are written as the ballot writes them, all else as in the original data."""
+        return {**self.original.written, **super().written}
+
     def read(self) -> dict[str, Rows]:
         from noria.feedback.store import Store
 
@@ -82,7 +89,8 @@ class FeedbackData(TextData):
         train = self.original.splits["train"]
         known = zip(self._places(train), self.ballot.known(train), strict=True)
         gold = {place: label for place, label in known if label is not None}
-        believed, left_out, clients = settle(votes, gold, self.ballot.choices, self.trust)
+        ballot = self.ballot
+        believed, left_out, clients = settle(votes, gold, ballot.choices, self.trust, ballot.several_right)
         left_out |= missing
         self.report["feedback"] = {"corrections": len(found), "rows": len(believed), "left_out": left_out}
         self.report["clients"] = {name: round(share, 3) for name, share in sorted(clients.items())}

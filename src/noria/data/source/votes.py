@@ -60,9 +60,11 @@ class Ballot(Protocol):
     """How corrections of a kind of work are counted against each other, and the rows that come of them.
 
     `choices` are the labels that can be believed; None where there are too many to name, and each request has its own.
+    Where `several_right`, who names another label than the known one may be as right: a text can be put in many words.
     """
 
     choices: Sequence[str] | None
+    several_right: bool
 
     def read(self, request: dict[str, Any] | None) -> tuple[dict[str, Any], str | None]:
         """A kept request as rows of this data have it, and why it cannot be learnt from; None where it can."""
@@ -119,6 +121,7 @@ def settle(
     gold: Mapping[str, str],
     labels: Sequence[str] | None,
     trust: Trust,
+    several_right: bool = False,
 ) -> tuple[list[Believed], dict[str, int], dict[str, float]]:
     """One label for each request that is no gold row.
 
@@ -129,6 +132,7 @@ def settle(
     Args:
         gold: known labels by `place`.
         labels: those that can be believed; None: of each request what was said of it, and one that nobody has named.
+        several_right: naming another label than the known one is no mistake.
 
     Returns:
         The believed requests, the oldest first; counts of what was left out, by reason; how far each client is
@@ -144,7 +148,7 @@ def settle(
             continue
         left_out["repeated"] += newest.pop(key, None) is not None  # a dict keeps the place of what it replaces
         newest[key] = vote
-    believed, distrusted = _reliability(newest, gold, trust)
+    believed, distrusted = _reliability(newest, gold, trust, several_right)
     by_place: dict[str, list[Vote]] = defaultdict(list)
     taken: Counter[str] = Counter()
     for (place, client), vote in reversed(newest.items()):
@@ -172,14 +176,15 @@ def settle(
 
 
 def _reliability(
-    newest: Mapping[tuple[str, str], Vote], gold: Mapping[str, str], trust: Trust
+    newest: Mapping[tuple[str, str], Vote], gold: Mapping[str, str], trust: Trust, several_right: bool
 ) -> tuple[dict[str, float], set[str]]:
     """How often each client is right on gold rows (the mean of a Beta distribution), and whose votes do not count."""
     right: Counter[str] = Counter()
     wrong: Counter[str] = Counter()
     for (place, client), vote in newest.items():
         right[client] += place in gold and vote.fits(gold[place])
-        wrong[client] += place in gold and not vote.fits(gold[place])
+        differs = place in gold and not vote.fits(gold[place])
+        wrong[client] += differs and not (several_right and not vote.against)
     prior = trust.prior_right + trust.prior_wrong
     if not trust.weigh:
         return dict.fromkeys(right, trust.prior_right / prior), set()

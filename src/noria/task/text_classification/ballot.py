@@ -23,6 +23,8 @@ class TextClassificationBallot:
         pairs: whether rows are pairs of texts.
     """
 
+    several_right = False
+
     def __init__(self, choices: Sequence[str], pairs: bool) -> None:
         self.choices: Sequence[str] | None = choices
         self._pairs = pairs

@@ -30,6 +30,7 @@ class TokenClassificationBallot:
     """
 
     choices: Sequence[str] | None = None
+    several_right = False
 
     def __init__(self, labels: Sequence[str]) -> None:
         self._labels = {*labels}
