@@ -108,6 +108,29 @@ def tiny_decoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_tiny_decoder(tmp_path_factory.mktemp("decoders") / "tiny_decoder")
 
 
+def make_tiny_encoder_decoder(folder: Path) -> Path:
+    """A T5 with one block on each side, and a tokenizer of its own."""
+    import torch
+    from transformers import T5Config, T5ForConditionalGeneration
+
+    from noria.model.vocabulary import Vocabulary
+
+    tokenizer = Vocabulary(size=340).trained(["say: two dogs run here.", "zwei Hunde laufen hier, Ja.", "cats sleep"])
+    torch.manual_seed(0)
+    sizes = {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2, "dropout_rate": 0.0}
+    ends = {"pad_token_id": tokenizer.pad_token_id, "eos_token_id": tokenizer.eos_token_id}
+    start = {"decoder_start_token_id": tokenizer.pad_token_id}
+    T5ForConditionalGeneration(T5Config(vocab_size=len(tokenizer), **sizes, **ends, **start)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder_decoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny T5, for `model=hub model.architecture=both model.name=…`."""
+    return make_tiny_encoder_decoder(tmp_path_factory.mktemp("encoder_decoders") / "tiny_t5")
+
+
 def make_tiny_gguf(path: Path, decoder: Path) -> Path:
     """The tiny decoder as llama.cpp packs one: its linear layers and embedding in Q8_0, its tokenizer inside."""
     import numpy as np

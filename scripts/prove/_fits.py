@@ -17,9 +17,9 @@ from safetensors.torch import load_file
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from conftest import make_reviews, make_tiny, make_tiny_decoder  # noqa: E402
+from conftest import make_reviews, make_tiny, make_tiny_decoder, make_tiny_encoder_decoder  # noqa: E402
 
-TASKS = ("text_classification", "causal_lm")
+TASKS = ("text_classification", "causal_lm", "seq2seq")
 ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if name not in ("LOCAL_RANK", "WORLD_SIZE", "MASTER_PORT")},
     "OMP_NUM_THREADS": "1",  # the networks are tiny, and the ranks share the cores
@@ -37,18 +37,34 @@ def make_chats(path: Path, rows: int = 120) -> Path:
     return path
 
 
+def make_pairs(path: Path, rows: int = 120) -> Path:
+    """Texts and what they should become, of uneven length."""
+    with path.open("w") as file:
+        for number in range(rows):
+            pair = {"source": f"film {number}" + " again" * (number % 7), "target": "fine " * (number % 5) + "film"}
+            file.write(json.dumps(pair) + "\n")
+    return path
+
+
 def prepare(folder: Path, dropout: float) -> dict[str, list[str]]:
     """The overrides of a tiny fit of each task."""
     folder.mkdir(parents=True, exist_ok=True)
     bert = make_tiny(folder / "bert", hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
     decoder = make_tiny_decoder(folder / "decoder", attention_dropout=dropout)
-    shared = ["model=hub", "precision=fp32", "logger=csv", "trainer.accelerator=cpu", "trainer.log_every_n_steps=1"]
+    shared = ["precision=fp32", "logger=csv", "trainer.accelerator=cpu", "trainer.log_every_n_steps=1"]
+    new = ["model=transformer", "model.d_model=16", "model.num_heads=2", "model.d_ff=32", "model.num_encoder_layers=1"]
+    new += ["model.num_decoder_layers=1", "model.vocabulary.size=330", f"model.dropout={dropout}"]
+    write = ["task=seq2seq", "task.generation.max_new_tokens=12", "data=parallel", "data.max_length=32"]
     classify = [f"model.name={bert}", "data=table", f"data.path={make_reviews(folder / 'reviews.csv')}"]
     answer = ["task=causal_lm", "model.architecture=decoder", f"model.name={decoder}", "data=instructions"]
     chats = make_chats(folder / "chats.jsonl")
+    pairs = make_pairs(folder / "pairs.jsonl")
+    hub = ["model=hub", "model.architecture=both", f"model.name={make_tiny_encoder_decoder(folder / 't5')}"]
     return {
-        "text_classification": [*shared, *classify, "metric=[accuracy]", "data.max_length=32"],
-        "causal_lm": [*shared, *answer, f"data.path={chats}", "data.max_length=128"],
+        "text_classification": [*shared, "model=hub", *classify, "metric=[accuracy]", "data.max_length=32"],
+        "causal_lm": [*shared, "model=hub", *answer, f"data.path={chats}", "data.max_length=128"],
+        "seq2seq": [*shared, *new, *write, f"data.path={pairs}"],
+        "seq2seq, pretrained": [*shared, *hub, *write, f"data.path={pairs}"],  # what an adapter can stand beside
     }
 
 

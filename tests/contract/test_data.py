@@ -22,6 +22,7 @@ ROWS = 40  # of each split at most
 
 # What a source needs beside its YAML, the splits and the labels it gives; no labels: its targets are its own tokens.
 LM = ["task=causal_lm", "model=hub", "model.architecture=decoder", "model.name={decoder}", "data.max_length=64"]
+PAIRS = ["task=seq2seq", "model=transformer", "data.source=en", "data.target=de"]
 SPECIAL = {
     "conll": (
         ["task=token_classification", "data.path={folder}/rows.conll"],
@@ -32,6 +33,22 @@ SPECIAL = {
     "hub": (["data.path={folder}/files"], {"train", "val", "test"}, ["bad", "good"]),
     "imdb": ([], {"train", "val", "test"}, ["negative", "positive"]),
     "instructions": ([*LM, "data.path={folder}/chats.jsonl"], {"train", "val", "test"}, []),
+    "hub_parallel": (
+        [*PAIRS, "data.path={folder}/pairs"],
+        {"train", "val", "test"},
+        [],
+    ),
+    "parallel": (
+        [
+            "task=seq2seq",
+            "model=transformer",
+            "data.path={folder}/pairs/train.jsonl",
+            "data.source=en",
+            "data.target=de",
+        ],
+        {"train", "val", "test"},
+        [],
+    ),
     "rotten_tomatoes": ([], {"train", "val", "test"}, ["negative", "positive"]),
     "sst2": (["data.path={folder}/glue"], {"train", "val"}, ["negative", "positive"]),
     "table": (["data.path={folder}/table.csv"], {"train", "val", "test"}, ["bad", "good"]),
@@ -76,6 +93,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "chats.jsonl").write_text("".join(json.dumps(chat) + "\n" for chat in chats))
     sentences = [f"Ada\tB-PER\nByron\tI-PER\n{number}\tO\n" for number in range(300)]
     (tmp_path / "rows.conll").write_text("\n".join(sentences))
+    (tmp_path / "pairs").mkdir()
+    for name, rows in (("train", 200), ("validation", 60), ("test", 60)):
+        pairs = [{"en": f"{name}: {i} dogs{' run' * (i % 7)}", "de": f"{name}: {i} Hunde"} for i in range(rows)]
+        (tmp_path / "pairs" / f"{name}.jsonl").write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
     write_feedback(f"sqlite:///{tmp_path}/feedback.db", 200)
     (tmp_path / "texts").mkdir()
     for name in ("a.txt", "b.md"):
@@ -130,7 +151,7 @@ def test_it_keeps_the_contract(build: Callable[..., DataModule], choice: str) ->
     assert size <= 16 and 2 < width <= data.max_length
     for name in ("input_ids", "attention_mask"):
         assert batches[0][name].dtype == torch.int64 and batches[0][name].shape == (size, width)
-    check = _check_tags if choice == "conll" else _check_labels if data.labels else _check_targets
+    check = CHECKS.get(choice) or (_check_labels if data.labels else _check_targets)
     check(data, batches)
 
     for split, one_pass in (("train", batches), ("val", list(data.val_dataloader()))):
@@ -174,3 +195,16 @@ def _check_targets(data: DataModule, batches: list[dict[str, torch.Tensor]]) -> 
     for split in ("train", "val"):
         row = data.encoded(split).row
         assert row.dtype == np.int64 and set(row.tolist()) == set(range(len(data.splits[split]))), "a row is missing"
+
+
+def _check_pairs(data: DataModule, batches: list[dict[str, torch.Tensor]]) -> None:
+    """Each row has a target of its own length, which `targets` counts."""
+    encoded = data.encoded("train")
+    for batch in batches:
+        wanted = batch["labels"] != -100
+        assert batch["labels"].dtype == torch.int64 and len(batch["labels"]) == len(batch["input_ids"])
+        assert wanted.sum(1).tolist() == encoded.targets[batch["index"].numpy()].tolist()
+        assert (wanted.sum(1) > 2).all() and wanted[:, 0].all()
+
+
+CHECKS = {"conll": _check_tags, "hub_parallel": _check_pairs, "parallel": _check_pairs}

@@ -11,6 +11,7 @@ import pytest
 import torch
 from transformers import (
     AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
     AutoTokenizer,
@@ -28,10 +29,17 @@ SPECIAL = {
     "chat_smollm2": ["data.path={chats}", *DECODER],
     "domain_lm": ["data.path={texts}", *DECODER],
     "entities": ["data.path={conll}"],
+    "summarize_scitldr": ["data.path={papers}", "data.val_path={papers}", *DECODER[:3], "data.max_length=200"],
+    "translate_multi30k": ["data.path={pairs}", "data.val_path={pairs}", "data.test_path={pairs}"],
     "sst2_bert": ["model.name={bert}", "data.path={glue}"],
 }
+OTHER = {
+    "summarize_scitldr": ["trainer.max_epochs=2", "stage.before=true"],
+    "translate_multi30k": ["data.batch_tokens=null", "callback=[checkpoint,stop_on_nan]"],
+}
+METRICS = {"entities": "entity_f1", "translate_multi30k": "bleu"}
 STAGES = {"feedback_loop": "feedback_loop.feedback_loop"}  # those that do more than train
-ADAPTERS = {"chat_smollm2": "lora"}  # those that train an adapter
+ADAPTERS = {"chat_smollm2": "lora", "summarize_scitldr": "lora"}  # those that train an adapter
 
 
 def test_the_yamls_are_found(found: list[str]) -> None:
@@ -40,10 +48,19 @@ def test_the_yamls_are_found(found: list[str]) -> None:
 
 @pytest.fixture
 def needs(
-    bert: Path, glue: Path, chats: Path, texts: Path, conll: Path, tiny_decoder: Path, choice: str
+    bert: Path,
+    glue: Path,
+    chats: Path,
+    texts: Path,
+    conll: Path,
+    pairs: Path,
+    papers: Path,
+    tiny_decoder: Path,
+    choice: str,
 ) -> Callable[[], list[str]]:
     """needs(): what SPECIAL names, with the paths in place."""
-    paths = {"bert": bert, "glue": glue, "chats": chats, "texts": texts, "conll": conll, "decoder": tiny_decoder}
+    paths = {"bert": bert, "glue": glue, "chats": chats, "texts": texts, "conll": conll, "pairs": pairs}
+    paths |= {"papers": papers, "decoder": tiny_decoder}
     return lambda: [word.format(**paths) for word in SPECIAL.get(choice, [])]
 
 
@@ -85,6 +102,25 @@ def texts(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def papers(tmp_path: Path) -> Path:
+    """Abstracts with a summary and a title each."""
+    rows = [
+        {"source": [f"We lift {n} buckets.", "So."], "target": [f"{n} lifted."], "title": "Wheels"} for n in range(60)
+    ]
+    path = tmp_path / "papers.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> Path:
+    """The common part of two files, an English and a German one."""
+    for end, word in (("en", "dogs"), ("de", "Hunde")):
+        (tmp_path / f"pairs.{end}").write_text("".join(f"{number} {word}.\n" for number in range(60)))
+    return tmp_path / "pairs"
+
+
+@pytest.fixture
 def conll(tmp_path: Path) -> Path:
     """Sentences with a person in each, a word and its tag a line."""
     path = tmp_path / "rows.conll"
@@ -96,16 +132,18 @@ def test_two_steps_of_it(noria: Callable[..., int], choice: str, needs: Callable
     if choice in STAGES:
         pytest.skip(f"tests/stage/test_{choice}.py runs it")
     decoder = "{decoder}" in " ".join(SPECIAL.get(choice, []))
-    metric = "perplexity" if decoder else "entity_f1" if choice == "entities" else "accuracy"
+    metric = METRICS.get(choice, "perplexity" if decoder else "accuracy")
     limits = ["trainer.max_steps=2", "data.limit=8", "data.eval_limit=8", "data.batch_size=2", "stage.test=false"]
     less = ["logger=csv", "precision=fp32", "callback=[stop_on_nan]", f"metric=[{metric}]"]
     length = [] if decoder else ["data.max_length=16"]
+    length += OTHER.get(choice, [])
     assert noria(f"experiment={choice}", *limits, *less, *length, *needs()) == 0
     run = Path("runs/latest").resolve()
     record = json.loads((run / "record.json").read_text())
     assert run.parent.name == choice == record["experiment"]
     assert record["history"][-1]["step"] == 2
-    (decoded if decoder else tagged if choice == "entities" else classified)(run, record)
+    checks = {"entities": tagged, "translate_multi30k": translated}
+    (decoded if decoder else checks.get(choice, classified))(run, record)
     assert (run / "artifact/adapter/adapter_model.safetensors").is_file() is (choice in ADAPTERS)
     assert record["choices"]["model/peft"] == ADAPTERS.get(choice, "none")
     (run / "artifact/model.safetensors").unlink()  # large, and pytest keeps the folder
@@ -114,6 +152,11 @@ def test_two_steps_of_it(noria: Callable[..., int], choice: str, needs: Callable
 def classified(run: Path, record: dict[str, Any]) -> None:
     assert record["metrics"]["val/accuracy"]["n"] == 8
     assert AutoModelForSequenceClassification.from_pretrained(run / "artifact").config.num_labels == 2
+
+
+def translated(run: Path, record: dict[str, Any]) -> None:
+    assert record["metrics"]["val/bleu"]["n"] == 8 and "tok:13a" in record["metrics"]["val/bleu"]["signature"]
+    assert AutoModelForSeq2SeqLM.from_pretrained(run / "artifact").config.model_type == "marian"
 
 
 def tagged(run: Path, record: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ SAYS = {"01_first_run": "mistakes in", "02_read_a_sweep": "these rows and seeds 
 
 
 def test_there_are_notebooks() -> None:
-    assert {path.stem for path in NOTEBOOKS.glob("*.ipynb")} == {*SAYS, "04_the_wheel"}
+    assert {path.stem for path in NOTEBOOKS.glob("*.ipynb")} == {*SAYS, "03_attention_by_hand", "04_the_wheel"}
 
 
 @pytest.mark.parametrize("name", SAYS)
@@ -25,3 +25,14 @@ def test_notebook_runs(
         assert noria(*tiny, f"optimizer.lr={lr}", f"seed={seed}", f"paths.run_dir=runs/fits/{lr}-{seed}") == 0
     runs = tmp_path / "runs"
     assert SAYS[name] in run_notebook(name, NORIA_RUN=runs / "latest", NORIA_SWEEP=runs / "fits")
+
+
+def test_attention_by_hand_runs(noria: Callable[..., int], run_notebook: Callable[..., str], tmp_path: Path) -> None:
+    """On a translation model of two blocks."""
+    for end, word in (("en", "men play football"), ("de", "Männer spielen Fußball")):
+        (tmp_path / f"rows.{end}").write_text("".join(f"{number} {word}.\n" for number in range(80)), encoding="utf-8")
+    words = ["experiment=translate_multi30k", "data.path=rows", "data.batch_tokens=256", "data.val_fraction=0.2"]
+    words += ["model.d_model=16", "model.num_heads=2", "model.d_ff=32", "model.num_encoder_layers=2"]
+    words += ["model.num_decoder_layers=2", "model.vocabulary.size=330", "trainer.max_epochs=1", "logger=csv"]
+    assert noria(*words, "paths.run_dir=run") == 0
+    assert "attention of 2 blocks with 2 heads each" in run_notebook("03_attention_by_hand", NORIA_RUN=tmp_path / "run")

@@ -41,6 +41,7 @@ class Use(Protocol):
     def settle(self, train: Rows, written: Mapping[str, Any], /) -> None: ...
     def check(self, rows: Rows, /) -> None: ...
     def contents(self, rows: Rows, /) -> list[Iterable[str]]: ...
+    def corpus(self, rows: Rows, /) -> Iterable[str]: ...
     def prompts(self, rows: Rows, count: int, /) -> list[tuple[Any, str]]: ...
     def encode(
         self, rows: Rows, tokenizer: PreTrainedTokenizerBase, max_length: int, measured: bool,
@@ -128,6 +129,11 @@ class DataModule(L.LightningDataModule):
     def labels(self) -> list[str]:
         """The names that answers are made of, in the order of the targets; none where there are no classes."""
         return list(self.form.labels)
+
+    def corpus(self) -> Iterable[str]:
+        """All texts of the training rows, for a tokenizer that is trained on them."""
+        self.setup()
+        return self.form.corpus(self.splits["train"])
 
     def prompts(self, split: str, count: int) -> list[tuple[Any, str]]:
         """Some beginnings for a decoder to go on from (a text, or chat messages), each with what follows it here."""

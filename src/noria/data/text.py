@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from noria.data.module import DataModule
 
@@ -18,7 +18,7 @@ class TextData(DataModule):
             labels; None: found out, or refused where both are possible.
     """
 
-    gives = ("text", "label")
+    gives: ClassVar[tuple[str, ...]] = ("text", "label")
 
     def __init__(
         self,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from noria.inference.baselines import Baseline
 from noria.statistics.estimate import Estimate
 
 
@@ -19,8 +20,10 @@ class Evaluation:
             cut into pieces, each of them has an id that ends in #1, #2, …. `key` is the hash that tells texts apart
             (`data/rows/split.py`): by it another run's training rows are found among these. The schema's metadata
             names the form.
+        baselines: where texts were generated, what trivial answers have (`copy`, `lead` …), by metric.
     """
 
     split: str
     estimates: dict[str, Estimate]
     predictions: pa.Table
+    baselines: dict[str, dict[str, Baseline]] = field(default_factory=dict)

@@ -6,6 +6,7 @@ Knows neither where the rows come from nor what becomes of the numbers.
 from __future__ import annotations
 
 import json
+import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -17,16 +18,22 @@ import torch
 from hydra.utils import get_class
 
 from noria.artifact.bundle import Artifact
+from noria.common.errors import UserError
 from noria.data.batch.batches import epoch_batches
 from noria.data.batch.encoded import Encoded
 from noria.data.module import DataModule
+from noria.data.rows.rows import Rows
 from noria.data.rows.split import KEY, keyed
+from noria.inference.baselines import beside
 from noria.inference.evaluation import Evaluation
 from noria.metric.base import Metric
+from noria.metric.references import REFERENCE, RESPONSE
 from noria.model.session import Session
 from noria.task.form import FORM
 from noria.task.kind import Answerer
 from noria.task.outputs import Outputs, joined
+
+log = logging.getLogger(__name__)
 
 
 class Runner:
@@ -79,15 +86,21 @@ class Runner:
         metrics: Mapping[str, Metric],
         batch_size: int,
         advance: Callable[[int], Any] = lambda rows: None,
+        respond: bool = False,
     ) -> Evaluation:
-        """Runs over every example of a split once.
+        """Runs over every example of a split once, and where a metric reads texts answers every row.
 
         The loss is the plain one: no class weights, no label smoothing, so that runs trained with other losses can be
         compared.
+
+        Args:
+            respond: answer every row though no metric asks for it, where rows ask anything.
         """
         encoded, rows = data.encoded(split), data.splits[split]
         decided = self.form.decide(self.outputs(encoded, batch_size, advance), encoded, np.arange(len(encoded)))
         owner, answered = np.asarray(decided["row"]), decided.drop_columns(["row"])
+        if any(RESPONSE in metric.reads for metric in metrics.values()) or (respond and self.form.asked(rows)):
+            answered = self._with_responses(answered, owner, rows, batch_size, advance)
         answers = self.form.read(answered)
         always = {name: get_class(path)() for name, path in self.form.measured.items()}
         estimates = {name: metric.estimate(answers) for name, metric in always.items() if metric.fits(answers)}
@@ -101,12 +114,46 @@ class Runner:
             **{name: answered[name] for name in answered.column_names},
         }
         described = json.dumps({"form": self.form.path(), "settings": self.form.settings()})
-        return Evaluation(split, estimates, pa.table(columns).replace_schema_metadata({FORM: described.encode()}))
+        predictions = pa.table(columns).replace_schema_metadata({FORM: described.encode()})
+        trivial = self.form.trivial(rows, data.written) if RESPONSE in answers else {}
+        of_rows = {name: [texts[row] for row in owner] for name, texts in trivial.items()}
+        return Evaluation(split, estimates, predictions, beside(answers, of_rows, metrics) if of_rows else {})
+
+    def _with_responses(
+        self, answered: pa.Table, owner: np.ndarray, rows: Rows, batch_size: int, advance: Callable[[int], Any]
+    ) -> pa.Table:
+        """Predictions with what the model answers to each row, and what is right.
+
+        Raises:
+            UserError: nothing is asked in these rows.
+        """
+        asked = self.form.asked(rows)
+        if not asked:
+            raise UserError(
+                f"{rows.where}: a metric of texts was chosen (metric=[…]), and these rows ask nothing: there is no "
+                "text that the model's own could be measured against."
+            )
+        responses, failed = [], 0
+        size = batch_size * self.kind.chunk
+        for start in range(0, len(owner), size):
+            part = owner[start : start + size]
+            for reply in self.answer([asked[row][0] for row in part], batch_size, part.tolist()):
+                failed += "error" in reply
+                responses.append(reply.get(RESPONSE, ""))
+            advance(len(part))
+        if failed:
+            log.warning("%d of %d rows could not be answered: their answers count as empty.", failed, len(owner))
+        answered = answered.append_column(REFERENCE, pa.array([asked[row][1] for row in owner]))
+        return answered.append_column(RESPONSE, pa.array(responses, pa.string()))
+
+    def steps(self, encoded: Encoded, metrics: Mapping[str, Metric]) -> int:
+        """How often `measure` will count an example, for a progress bar."""
+        return len(encoded) * (2 if any(RESPONSE in metric.reads for metric in metrics.values()) else 1)
 
     @cached_property
     def answerer(self) -> Answerer:
         """What answers requests."""
-        made = self.kind.answerer(self._session, self._tokenizer, self._settings)
+        made = self.kind.answerer(self._session, self._tokenizer, self._max_length, self._settings)
         return _Deciding(self) if made is None else made
 
     def answer(
@@ -118,6 +165,12 @@ class Runner:
             numbers: of the requests in the whole input; by them random numbers are drawn, where there are any.
         """
         return self.answerer.answer(requests, batch_size, numbers)
+
+    def replies(self, requests: Sequence[Any], encoded: Encoded, batch_size: int) -> list[dict[str, Any]]:
+        """`answer` for requests whose tokens are there already."""
+        if isinstance(self.answerer, _Deciding):
+            return self.form.replies(self.outputs(encoded, batch_size), encoded)
+        return self.answer(requests, batch_size)
 
     def encoded(self, requests: Sequence[Any]) -> Encoded:
         """The tokens of requests."""
@@ -135,9 +188,7 @@ class _Deciding:
     ) -> list[dict[str, Any]]:
         if not requests:
             return []
-        encoded = self._runner.encoded(requests)
-        outputs = self._runner.outputs(encoded, batch_size)
-        return self._runner.form.replies(outputs, encoded)
+        return self._runner.replies(requests, self._runner.encoded(requests), batch_size)
 
     def problem(self, request: Any) -> str | None:
         return None

@@ -73,6 +73,7 @@ def metrics(record: Record) -> None:
         unit = [str(e.get("unit", ""))] if units else []
         table.add_row(name, *unit, value, f"[{low}, {high}]", f"{e['n']:,}", e["method"])
     get_console().print(table)
+    baselines(record)
     for split, few in {name.rpartition("/")[0]: e["n"] for name, e in found.items() if e["n"] < FEW}.items():
         said = (
             f"{split}: {few} row{'s' if few > 1 else ''} or windows are too few for an interval that can be relied on"
@@ -80,6 +81,23 @@ def metrics(record: Record) -> None:
         get_console().print(f"{said} ({FEW} or more would do).", style="yellow", highlight=False)
     if looks := record.data.get("test_looks"):
         get_console().print(f"This test set has now been looked at {looks} time{'s' if looks > 1 else ''}.")
+
+
+def baselines(record: Record) -> None:
+    """What trivial answers have on the same rows, and how much the model's are better, where texts were generated."""
+    found = record.data.get("baselines")
+    if not found:
+        return
+    table = Table(title="Beside answers that take no model")
+    for column in ("metric", "of", "value", "the model's is better by", "95 % interval"):
+        table.add_column(column, no_wrap=column != "95 % interval")
+    for split, kinds in found.items():
+        for name in next(iter(kinds.values())):
+            for kind, metrics in kinds.items():
+                own, gap = metrics[name], metrics[name]["difference"]
+                value, better, low, high = map(_shown, (own["value"], gap["value"], gap["low"], gap["high"]))
+                table.add_row(f"{split}/{name}", kind, value, better, f"[{low}, {high}]")
+    get_console().print(table)
 
 
 def _shown(number: float | None) -> str:
@@ -124,6 +142,10 @@ def end(record: Record, table: EpochTable) -> None:
 def _kept(kept: dict[str, Any]) -> str:
     """Which weights the artifact has."""
     step, steps, metric = kept["step"], kept["steps"], kept.get("metric")
+    if count := kept.get("averaged"):
+        return (
+            f"the mean of the weights after the last {count} validations, the last one after step {step:,} of {steps:,}"
+        )
     if metric is None:
         return f"the weights after step {step:,} of {steps:,}: no validation has chosen among them"
     return f"the weights after step {step:,} of {steps:,}, with the best {metric} ({kept['value']:.4f})"

@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 from torch import nn
 
 from noria.artifact import bundle
-from noria.callback.checkpoint import LastCheckpoint
+from noria.callback.checkpoint import AveragedCheckpoint, LastCheckpoint
 from noria.callback.heartbeat import Heartbeat
 from noria.callback.interrupt import Interrupt
 from noria.callback.last_validation import LastValidation
@@ -37,6 +37,7 @@ from noria.stage.exits import measuring, one_exit, own_group, saving
 from noria.stage.inputs import input_facts, refuse_other_inputs
 from noria.stage.measure import evaluate_and_record, measure_before
 from noria.stage.parts import (
+    load_mean,
     load_weights,
     make_callbacks,
     make_loggers,
@@ -144,10 +145,10 @@ def _given(cfg: DictConfig) -> _Given:
     """Opens the tokenizer and reads the rows; from here on the run's random numbers come from its seed."""
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     pretrained = instantiate(cfg.model)
-    tokenizer = pretrained.tokenizer()
     kind: Kind = instantiate(cfg.task)
-    data = instantiate(cfg.data).bind(kind.form, tokenizer, cfg.seed)
-    data.setup()
+    data: DataModule = instantiate(cfg.data).bind(kind.form, seed=cfg.seed)
+    tokenizer = pretrained.tokenizer(data.corpus)
+    data.bind(kind.form, tokenizer, cfg.seed).setup()
     return _Given(pretrained, tokenizer, kind, data)
 
 
@@ -201,14 +202,19 @@ def _saved(given: _Given, learner: Learner, trainer: pl.Trainer, record: Record,
 
 
 def _take_best(network: nn.Module, learner: Learner, trainer: pl.Trainer, record: Record) -> None:
-    """Puts the best weights (the last, where no checkpoint was kept) into a fresh network: FSDP has cut up the old one.
+    """Puts the best weights (the last, where no checkpoint was kept), or the mean of the last ones, into a fresh
+    network: FSDP has cut up the old one.
 
     The record says which they are, and of how many steps.
     """
-    best = next((c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint) and c.best_model_path), None)
+    found = [c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint) and c.best_model_path]
+    averaged = next((c for c in found if isinstance(c, AveragedCheckpoint)), None)
+    best = next((c for c in found if c is not averaged), None)
     last = record.folder / LAST_CHECKPOINT
     kept: dict[str, Any] = {"step": trainer.global_step, "steps": trainer.global_step}
-    if best:
+    if averaged:
+        kept |= {"step": load_mean(network, averaged.files), "averaged": len(averaged.files)}
+    elif best:
         kept["step"] = load_weights(network, best.best_model_path)
         if best.best_model_score is not None:  # a callback of the user's may keep by time
             kept |= {"metric": best.monitor, "value": float(best.best_model_score)}

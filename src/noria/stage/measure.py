@@ -49,6 +49,11 @@ def evaluate_and_record(
     done = [_evaluate(runner, data, split, metrics, record) for split in splits]
     estimates = {f"{e.split}/{name}": estimate for e in done for name, estimate in e.estimates.items()}
     record.data["metrics"] |= {name: estimate.as_dict() for name, estimate in estimates.items()}
+    if trivial := {e.split: e.baselines for e in done if e.baselines}:
+        record.data["baselines"] = {
+            split: {kind: {name: one.as_dict() for name, one in found.items()} for kind, found in kinds.items()}
+            for split, kinds in trivial.items()
+        }
     if not done:  # data without a validation set, in a run that leaves the test set alone
         return
     predictions = pa.concat_tables([e.predictions for e in done])
@@ -95,7 +100,7 @@ def _evaluate(
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=get_console(), transient=True) as bar:
         started = time.perf_counter()
-        rows = bar.add_task(f"Evaluating {split}", total=len(data.encoded(split)))
+        rows = bar.add_task(f"Evaluating {split}", total=runner.steps(data.encoded(split), metrics))
         done = runner.measure(data, split, metrics, data.eval_batch_size, partial(bar.advance, rows))
         record.time(f"{split}_seconds", time.perf_counter() - started)
     return done

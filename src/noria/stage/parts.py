@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -84,7 +84,26 @@ def make_loggers(nodes: DictConfig | None, info: RunInfo) -> list[Logger]:
 
 def load_weights(network: nn.Module, checkpoint: str) -> int:
     """Loads a task checkpoint's network weights, running nothing that the file may hold; the step that they are of."""
+    state, step = _weights(checkpoint)
+    network.load_state_dict(state)
+    return step
+
+
+def load_mean(network: nn.Module, checkpoints: Sequence[str]) -> int:
+    """Loads the mean of the network weights of several checkpoints, one after the other; the step of the last."""
+    mean, step = _weights(checkpoints[0])
+    numbers = {name: weight.double() for name, weight in mean.items() if weight.is_floating_point()}
+    for checkpoint in checkpoints[1:]:
+        mean, step = _weights(checkpoint)
+        for name, weight in numbers.items():
+            weight += mean[name]
+    state = {name: numbers[name].div(len(checkpoints)).to(x) if name in numbers else x for name, x in mean.items()}
+    network.load_state_dict(state)
+    return step
+
+
+def _weights(checkpoint: str) -> tuple[dict[str, torch.Tensor], int]:
     held = torch.load(checkpoint, map_location="cpu", weights_only=True)
     state = held["state_dict"]
-    network.load_state_dict({k.removeprefix("network."): v for k, v in state.items() if k.startswith("network.")})
-    return int(held["global_step"])
+    named = {k.removeprefix("network."): v for k, v in state.items() if k.startswith("network.")}
+    return named, int(held["global_step"])

@@ -101,6 +101,8 @@ def try_metrics(
         lacking = {f"{split}/loss": NOTHING_COUNTS} if split == "val" and not kind.weights(encoded).any() else {}
         answers = kind.form.read(kind.form.decide(kind.form.made_up(encoded), encoded, np.arange(len(encoded))))
         for name, metric in metrics.items():
+            if not metric.fits(answers):
+                continue
             if why := metric.undefined(answers):
                 lacking[f"{split}/{name}"] = why
         if wanted := next((name for name in monitored if name in lacking), None):

@@ -14,6 +14,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from noria.artifact import bundle
+from noria.config import signature
 from noria.cycle.gate import Decision, decide
 from noria.cycle.reasons import Reason, Thresholds, reasons, worth_training
 from noria.data.module import DataModule
@@ -34,6 +35,7 @@ from noria.tracking.run_info import RunInfo
 
 KNOWN = 2000  # rows of the original data that what was served is held against
 ORIGINAL, FEEDBACK = "frozen test", "trusted feedback"
+PRETRAINED = "noria.model.pretrained.Pretrained"
 FEEDBACK_DATA = f"{FeedbackData.__module__}.{FeedbackData.__qualname__}"
 
 
@@ -154,7 +156,8 @@ def _from(champion: Version, model: dict[str, Any]) -> dict[str, Any]:
     """The config of the champion as a model to train on from: a folder of transformers, whatever it was made from."""
     kept = {name: value for name, value in model.items() if name not in ("revision", "new_head")}
     if str(model["_target_"]).startswith("noria."):
-        kept["_target_"] = "noria.model.pretrained.Pretrained"
+        known = signature.read(PRETRAINED).keys
+        kept = {"_target_": PRETRAINED, **{name: value for name, value in kept.items() if name in known}}
     return {**kept, "name": str(champion.folder)}
 
 
@@ -185,7 +188,7 @@ def right_rows(cfg: DictConfig, artifact: Path, data: DataModule) -> np.ndarray:
 def answers_of(cfg: DictConfig, artifact: Path, data: DataModule, split: str) -> pa.Table:
     """What an artifact answers to the rows of a split, as its predictions hold it."""
     runner = Runner(bundle.open_artifact(artifact, own_kinds(cfg)), precision_of(cfg), device_of(cfg))
-    return runner.measure(data, split, {}, data.eval_batch_size).predictions
+    return runner.measure(data, split, {}, data.eval_batch_size, respond=True).predictions
 
 
 def _lineage(champion: Version, decision: Decision, record: Record, read: datetime) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 FORMS = ("noria.task",)  # where the forms lie that a file of a stranger may name
 SHOWN = ("id", "split", "label", "prediction", "loss")  # columns of predictions for people to look at
+TEXTS = ("text", "text_pair")  # columns of rows that hold texts
 FORM = b"noria.form"  # in the metadata of predictions: the form's path and settings, as JSON
 
 Written = Mapping[str, Any]
@@ -136,6 +138,10 @@ class Form(ABC):
     def contents(self, rows: Rows) -> list[Iterable[str]]:
         """Columns of strings that hold all that is learnt from these rows, for a fingerprint."""
 
+    def corpus(self, rows: Rows) -> Iterable[str]:
+        """The texts among what is learnt from these rows: a tokenizer may be trained on them."""
+        return chain.from_iterable(rows.table[name].to_pylist() for name in TEXTS if name in rows.table.column_names)
+
     @abstractmethod
     def decide(self, outputs: Outputs, encoded: Encoded, index: np.ndarray) -> pa.Table:
         """The answers, with what is right where that is known: the columns that `answers` names, and `row`.
@@ -185,6 +191,17 @@ class Form(ABC):
     def replies(self, outputs: Outputs, encoded: Encoded) -> list[dict[str, Any]]:
         """The answer to each of these requests, or an `error`: what `decide` is for rows."""
         raise NotImplementedError
+
+    def asked(self, rows: Rows) -> list[tuple[Any, Any]]:
+        """Each row as a request with its right answer, or several, where texts are generated; else none.
+
+        What a model answers to them becomes the column `response` of its predictions, beside `reference`.
+        """
+        return []
+
+    def trivial(self, rows: Rows, written: Written) -> dict[str, list[str]]:
+        """Answers to each row that take no model, by name: they are measured beside the model's."""
+        return {}
 
     def prompts(self, rows: Rows, count: int) -> list[tuple[Any, str]]:
         """Some of the rows as something to answer, each with its right answer; none where nothing is generated."""

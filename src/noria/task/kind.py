@@ -117,6 +117,11 @@ class Kind(ABC):
         trained with other losses can be compared.
         """
 
+    def said(self, network: nn.Module, batch: Batch) -> Mapping[str, np.ndarray]:
+        """What the network, in evaluation mode, answers to each example of a validation batch: `response`, texts as
+        objects (examples,); nothing where validation does not generate."""
+        return {}
+
     @abstractmethod
     def weights(self, encoded: Encoded) -> np.ndarray:
         """What each example counts with (examples,): the weights that `losses` gives, known without a forward."""
@@ -136,10 +141,13 @@ class Kind(ABC):
     def finish(self, network: nn.Module, tokenizer: PreTrainedTokenizerBase) -> None:  # noqa: B027
         """Writes into a network's own config what others need that open it, before it is saved."""
 
-    def answerer(self, session: Session, tokenizer: PreTrainedTokenizerBase, settings: Any = None) -> Answerer | None:
+    def answerer(
+        self, session: Session, tokenizer: PreTrainedTokenizerBase, max_length: int, settings: Any = None
+    ) -> Answerer | None:
         """What answers requests one after the other; None where answers are decided from `outputs`.
 
         Args:
+            max_length: tokens of a text at most, as the model was trained.
             settings: how texts are generated, where they are (`noria.task.generation.sampling.Sampling`).
         """
         return None

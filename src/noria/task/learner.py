@@ -153,7 +153,7 @@ class Learner(pl.LightningModule):
         losses, weights = self.kind.losses(made, batch)
         # in fp32: precision=bf16-true makes bf16 of them, which counts no further than 256
         sums = {"index": batch["index"], "losses": losses.detach().float(), "weights": weights.float()}
-        outputs = self.kind.outputs(made, batch) if self._metrics else {}
+        outputs = {**self.kind.outputs(made, batch), **self.kind.said(self.network, batch)} if self._metrics else {}
         self._seen.append(({name: values.cpu().numpy() for name, values in sums.items()}, outputs))
 
     def on_validation_epoch_end(self) -> None:
@@ -172,6 +172,8 @@ class Learner(pl.LightningModule):
         form = self.kind.form
         answers = form.read(form.decide(outputs, self._validated, sums["index"]))
         for name, metric in self._metrics.items():
+            if not metric.fits(answers):  # it reads texts that this validation has not generated
+                continue
             value = metric(answers)
             if math.isnan(value) and (why := metric.undefined(answers)):
                 self.no_value[f"val/{name}"] = why

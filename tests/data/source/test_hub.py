@@ -146,4 +146,4 @@ def test_no_file_of_the_room_imports_the_library_when_it_is_imported(monkeypatch
         monkeypatch.setitem(sys.modules, module.__name__, module)
         spec.loader.exec_module(module)
     with pytest.raises(ImportError):
-        hub.load("x", None, None, {}, [], "")
+        hub.load("x", None, None, {})

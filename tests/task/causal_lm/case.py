@@ -10,8 +10,10 @@ CHATS = [
     for n in range(90)
 ]
 
+PAIRS = [{"source": f"film {n}", "target": [LINES[n], "fine"]} for n in range(90)]
 
-def case(name: str, files: dict[str, str], *words: str) -> Case:
+
+def case(name: str, files: dict[str, str], *words: str, column: str = "prompt") -> Case:
     return Case(
         name,
         ["task=causal_lm", "data.max_length=48", "data.val_fraction=0.2", "data.test_fraction=0.2", *words],
@@ -19,9 +21,9 @@ def case(name: str, files: dict[str, str], *words: str) -> Case:
         "decoder",
         "AutoModelForCausalLM",
         "val/loss",
-        [{"prompt": prompt} for prompt in ("film", "a warm film", "they say", "what of film 3?")],
-        {"prompt": "film " * 900},
-        [{"prompt": ""}],
+        [{column: prompt} for prompt in ("film", "a warm film", "they say", "what of film 3?")],
+        {column: "film " * 900},
+        [{column: ""}],
         predict=["stage.generation.max_new_tokens=4"],
     )
 
@@ -33,5 +35,18 @@ CASES = [
         {"chats.jsonl": "".join(json.dumps(chat) + "\n" for chat in CHATS)},
         "data=instructions",
         "data.path=chats.jsonl",
+    ),
+    case(
+        "pairs",
+        {
+            "pairs.jsonl": "".join(
+                json.dumps({"source": f"film {n}", "target": [LINES[n], "fine"]}) + "\n" for n in range(90)
+            )
+        },
+        "data=parallel",
+        "data.path=pairs.jsonl",
+        "task.prefix='what of '",
+        "metric=[rouge1,perplexity]",
+        column="source",
     ),
 ]

@@ -14,7 +14,7 @@ from noria.artifact.bundle import Artifact, open_artifact
 from noria.common.errors import UserError
 from noria.task.generation.generator import BadPrompt, Generator
 from noria.task.generation.prompts import Prompt
-from noria.task.generation.sampling import Sampling
+from noria.task.generation.sampling import Sampling, Typed, settled
 
 CPU = torch.device("cpu")
 PROMPTS: list[Prompt] = [
@@ -187,3 +187,37 @@ def test_messages_go_through_the_template(decoder: Artifact, decoder_folder: Pat
 def test_messages_that_are_none(decoder: Artifact, messages: Any, words: str) -> None:
     with pytest.raises(UserError, match=words):
         make(decoder).generate([messages], 1)
+
+
+def test_beams_are_the_librarys_alone_and_in_a_batch(decoder: Artifact) -> None:
+    settings = {"max_new_tokens": 8, "num_beams": 3, "num_return_sequences": 2, "no_repeat_ngram_size": 2}
+    ours = make(decoder, **settings, length_penalty=0.5)
+    together = ours.answer(PROMPTS, 64)
+    for prompt, found in zip(PROMPTS, together, strict=True):
+        (alone,) = ours.answer([prompt], 1)
+        assert [one["response"] for one in alone["responses"]] == [one["response"] for one in found["responses"]]
+        assert (
+            found["response"] == found["responses"][0]["response"] and "".join(ours.stream(prompt)) == found["response"]
+        )
+        scores = [one["score"] for one in found["responses"]]
+        assert scores == sorted(scores, reverse=True)
+        assert scores == pytest.approx([one["score"] for one in alone["responses"]], abs=1e-4)
+    plain = make(decoder, max_new_tokens=8, num_beams=3, num_return_sequences=2, length_penalty=0.5)
+    ids = decoder.tokenizer(PROMPTS[0], return_tensors="pt")
+    expected = decoder.network.generate(  # type: ignore[operator, union-attr]
+        **ids, num_beams=3, num_return_sequences=2, length_penalty=0.5, max_new_tokens=8, do_sample=False,
+        eos_token_id=decoder.tokenizer.eos_token_id, return_dict_in_generate=True, output_scores=True,
+    )  # fmt: skip
+    (found,) = plain.answer([PROMPTS[0]], 1)
+    texts = decoder.tokenizer.batch_decode(expected.sequences[:, ids["input_ids"].shape[1] :], skip_special_tokens=True)
+    assert [one["response"] for one in found["responses"]] == texts
+    assert [one["score"] for one in found["responses"]] == pytest.approx(expected.sequences_scores.tolist(), abs=1e-5)
+
+
+def test_settings_that_contradict_each_other_are_refused() -> None:
+    with pytest.raises(UserError, match="num_return_sequences=3, but num_beams=2"):
+        Sampling(num_beams=2, num_return_sequences=3)
+    with pytest.raises(UserError, match=r"temperature=0\.7 draws one by chance"):
+        Typed(temperature=0.7).over(Sampling(num_beams=5))
+    assert Typed(num_beams=1, temperature=0.7).over(Sampling(num_beams=5)).temperature == 0.7
+    assert settled(Sampling(num_beams=5), None).num_beams == 5

@@ -43,8 +43,9 @@ Spans = Sequence[Sequence[tuple[int, int]]]  # for each text where its targets s
 class Tokens:
     """The token ids of rows, in memory or in a mapped file.
 
-    `lengths` (int32, one a row) counts tokens, special ones included; `truncated` counts the rows cut short, `plain`
-    those in which the names of padding or of the end of a row stood and were read as text.
+    `lengths` (int32, one a row) counts tokens, special ones included; `cut` (bool) says which rows were cut short and
+    `truncated` how many; `plain` counts those in which the names of padding or of the end of a row
+    stood and were read as text.
     """
 
     def __init__(self, batches: Sequence[pa.RecordBatch]) -> None:
@@ -56,9 +57,12 @@ class Tokens:
         self.has_sizes = bool(batches) and "bytes" in batches[0].schema.names
         self._bytes = [_flat(batch.column("bytes")) for batch in batches] if self.has_sizes else []
         self._words = [_flat(batch.column("words")) for batch in batches] if self.has_sizes else []
+        self.cut = np.concatenate(
+            [np.empty(0, bool), *(np.asarray(batch.column("truncated"), bool) for batch in batches)]
+        )
         lengths = [np.diff(offsets) for _, offsets in self._ids]
         self.lengths = np.concatenate([np.empty(0, np.int32), *lengths]).astype(np.int32)
-        self.truncated = sum(batch.column("truncated").true_count for batch in batches)
+        self.truncated = int(self.cut.sum())
         self.plain = sum(batch.column("plain").true_count for batch in batches if "plain" in batch.schema.names)
 
     def __len__(self) -> int:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import pyarrow as pa
+
 from noria.common.errors import UserError, did_you_mean
 from noria.data.rows.rows import Rows, label_columns, text_columns
 from noria.data.source.table_rows import rows_of
@@ -51,22 +53,33 @@ class HubData(TextData):
 
     def read(self) -> dict[str, Rows]:
         names = {split: name for split, name in self.split_names.items() if name is not None}
-        rows, self.report["revision"] = load(self.path, self.name_, self.revision, names, self.text, self.label)
+        rows, self.report["revision"] = labelled(self.path, self.name_, self.revision, names, self.text, self.label)
         return rows
 
 
-def load(
-    path: str,
-    name: str | None,
-    revision: str | None,
-    splits: dict[str, str],
-    text: list[str],
-    label: str | list[str],
+def labelled(
+    path: str, name: str | None, revision: str | None, splits: dict[str, str], text: list[str], label: str | list[str]
 ) -> tuple[dict[str, Rows], str | None]:
-    """The rows of each split (our name -> its name there), and the revision where it is known.
+    """The labelled texts of each split (our name -> its name there), and the revision where it is known.
 
     Raises:
-        UserError: there is no such data set, configuration, split or column, or no way to the hub.
+        UserError: as `load`, or there is no such column.
+    """
+    tables, known = load(path, name, revision, splits)
+    rows = {
+        ours: rows_of(table, splits[ours], f"{path}, split {splits[ours]}", text, label)
+        for ours, table in tables.items()
+    }
+    return rows, known
+
+
+def load(
+    path: str, name: str | None, revision: str | None, splits: dict[str, str]
+) -> tuple[dict[str, pa.Table], str | None]:
+    """The table of each split (our name -> its name there), and the revision where it is known.
+
+    Raises:
+        UserError: there is no such data set, configuration or split, or no way to the hub.
     """
     import datasets
     from datasets.exceptions import DatasetsError
@@ -81,7 +94,7 @@ def load(
             f"The data set {what} cannot be loaded: {_cause(error)}. Check its name, configuration and revision, "
             "and the way to the hub; data=table reads local files."
         ) from error
-    rows = {}
+    tables = {}
     for ours, theirs in splits.items():
         if theirs not in found:
             raise UserError(
@@ -89,10 +102,10 @@ def load(
                 f"data.{ours}_split={'null cuts one from train.' if ours != 'train' else 'names it.'}"
             )
         table = found[theirs].with_format("arrow")[:]
-        table = table.replace_schema_metadata(found[theirs].features.arrow_schema.metadata)  # the names of classes
-        rows[ours] = rows_of(table, theirs, f"{path}, split {theirs}", text, label)
+        # which holds the names of classes
+        tables[ours] = table.replace_schema_metadata(found[theirs].features.arrow_schema.metadata)
     known = builder.hash if builder.repo_id and COMMIT.fullmatch(builder.hash or "") else revision
-    return rows, known
+    return tables, known
 
 
 def _cause(error: BaseException) -> str:

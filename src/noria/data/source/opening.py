@@ -82,11 +82,12 @@ def read_text(path: str | Path) -> str:
     return content.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def lines_of(file: Iterable[bytes], name: str) -> Iterator[str]:
+def lines_of(file: Iterable[bytes], name: str, newlines: bool = False) -> Iterator[str]:
     """The lines of a UTF-8 file as they come, without their ends and without a byte order mark.
 
     Args:
         name: what messages call the file.
+        newlines: a line ends at a newline alone, and not at a carriage return in its midst.
 
     Raises:
         UserError: a line is no UTF-8, or cannot be unpacked; those before it have been given.
@@ -103,7 +104,8 @@ def lines_of(file: Iterable[bytes], name: str) -> Iterator[str]:
         except (OSError, pa.ArrowInvalid) as error:
             raise UserError(f"{name} cannot be read after line {number}: {error}") from None
         number += 1
-        yield from line.removesuffix("\n").removesuffix("\r").split("\r")
+        line = line.removesuffix("\n").removesuffix("\r")
+        yield from [line] if newlines else line.split("\r")
 
 
 def check_utf8(path: Path) -> None:

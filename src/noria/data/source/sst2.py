@@ -43,7 +43,7 @@ class Sst2(TextData):
     def read(self) -> dict[str, Rows]:
         if self.path is None:
             names = {"train": "train", "val": "validation"}
-            rows, self.report["revision"] = hub.load(HUB, None, self.revision, names, ["sentence"], "label")
+            rows, self.report["revision"] = hub.labelled(HUB, None, self.revision, names, ["sentence"], "label")
             return rows
         return {
             split: from_table(

@@ -17,8 +17,10 @@ from noria.data.batch.tokens import cached_tokens, length_limit
 from noria.data.chat.chat import ends_turns
 from noria.data.chat.written import written as written_chats
 from noria.data.rows.mapped import pieces
+from noria.data.rows.pairs import TARGETS, trivial_answers
 from noria.data.rows.rows import Rows
-from noria.metric.answers import Answers
+from noria.metric.answers import Answers, objects
+from noria.task.causal_lm.pairs import PairReading, as_chats
 from noria.task.causal_lm.passages import encode_passages
 from noria.task.causal_lm.reading import PromptReading
 from noria.task.form import Form, Written
@@ -39,10 +41,15 @@ class CausalLMForm(Form):
     """Passages of documents (`text`, `last`), every token of which is a target, or conversations (`messages`, `tools`),
     of which the assistant's answers are.
 
-    A conversation is cut at `max_length` tokens; one of which no answer is left then is left out and counted.
+    A conversation is cut at `max_length` tokens; one of which no answer is left then is left out and counted. Pairs of
+    a source text and its targets (`text`, `targets`) are conversations of one question.
+
+    Args:
+        prefix: stands before the source of a pair.
+        pairs: the model has learnt from pairs.
     """
 
-    needs = (("text", "last"), ("messages", "tools"))
+    needs = (("text", "last"), ("messages", "tools"), ("text", "targets"))
     answers: ClassVar[dict[str, dict[str, str]]] = {
         "causal_lm": {
             "loss": "number",
@@ -50,7 +57,7 @@ class CausalLMForm(Form):
             "text_loss": "number",
             "bytes": "count",
             "words": "count",
-            "reference": "text",
+            "reference": "texts",
             "response": "text",
         }
     }
@@ -71,8 +78,18 @@ class CausalLMForm(Form):
             "it is a language model: stage=serve serves classifiers and regressions. stage=predict answers prompts."
         )
 
+    def __init__(self, *, prefix: str = "", pairs: bool = False) -> None:
+        self.prefix, self.pairs = prefix, pairs
+
     def settings(self) -> dict[str, Any]:
-        return {}
+        return {"prefix": self.prefix, "pairs": self.pairs}
+
+    def clean(self, given: dict[str, Rows], written: Written) -> dict[str, Rows]:
+        self.pairs = self.pairs or TARGETS in given["train"].table.column_names
+        return {
+            name: as_chats(rows, self.prefix) if TARGETS in rows.table.column_names else rows
+            for name, rows in given.items()
+        }
 
     def encode(
         self, rows: Rows, tokenizer: PreTrainedTokenizerBase, max_length: int, measured: bool, written: Written
@@ -90,6 +107,12 @@ class CausalLMForm(Form):
             return [rows.table["id"], rows.table["messages"], *([tools] if any(tools) else [])]
         lasts = (str(last) for piece in pieces(rows.table["last"]) for last in piece.to_pylist())
         return [rows.table["id"], rows.table["text"], lasts]
+
+    def corpus(self, rows: Rows) -> Iterable[str]:
+        if "messages" not in rows.table.column_names:
+            return super().corpus(rows)
+        chats = (json.loads(messages) for messages in rows.table["messages"].to_pylist())
+        return (str(message.get("content") or "") for chat in chats for message in chat)
 
     def decide(self, outputs: Outputs, encoded: Encoded, index: np.ndarray) -> pa.Table:
         """One line a window, or where windows overlap a row, for only rows are then independent of each other."""
@@ -113,12 +136,24 @@ class CausalLMForm(Form):
         for name, content in self.contents_of().items():
             if name in table.column_names:
                 found[name] = (
-                    np.array(table[name].to_pylist(), object) if content == "text" else np.asarray(table[name])
+                    objects(table[name].to_pylist()) if content in ("text", "texts") else np.asarray(table[name])
                 )
         return Answers(found)
 
-    def reading(self, given: Given) -> PromptReading:
-        return PromptReading(given)
+    def reading(self, given: Given) -> PromptReading | PairReading:
+        return PairReading(given, self.prefix) if self.pairs else PromptReading(given)
+
+    def asked(self, rows: Rows) -> list[tuple[Any, Any]]:
+        """Of each conversation the last answer, asked for by what stands before it."""
+        if "messages" not in rows.table.column_names:
+            return []
+        prompts = self.prompts(rows, len(rows))
+        if TARGETS not in rows.table.column_names:
+            return [(prompt, [right]) for prompt, right in prompts]
+        return [(prompt, right) for (prompt, _), right in zip(prompts, rows.table[TARGETS].to_pylist(), strict=True)]
+
+    def trivial(self, rows: Rows, written: Written) -> dict[str, list[str]]:
+        return trivial_answers(rows, written["trivial"]) if "trivial" in written else {}
 
     def prompts(self, rows: Rows, count: int) -> list[tuple[Any, str]]:
         if "messages" not in rows.table.column_names:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -15,9 +14,10 @@ from noria.data.chat.stops import name_stops
 from noria.model.limits import refuse_unknown_tokens
 from noria.model.pretrained import Pretrained
 from noria.model.session import Session
+from noria.model.token_losses import row_sums
 from noria.task.causal_lm.form import CausalLMForm
 from noria.task.generation.generator import Generator
-from noria.task.generation.sampling import Sampling
+from noria.task.generation.sampling import Sampling, settled
 from noria.task.kind import Batch, Kind
 
 if TYPE_CHECKING:
@@ -31,18 +31,21 @@ class CausalLM(Kind):
     """Trains a decoder on the tokens that are targets: all of a text, or the answers of a conversation.
 
     Every target counts alike, whichever row, batch or rank it stands in.
+
+    Args:
+        prefix: stands before the source of a pair of texts (`data=parallel`), such as what is to be done with it.
     """
 
     form_path = "noria.task.causal_lm.form.CausalLMForm"
-    architectures = ("decoder", "both")
+    architectures = ("decoder",)
     keeps_dtype: ClassVar[bool] = True
     batch_size: ClassVar[int] = 16
     chunk: ClassVar[int] = 4
 
     form: CausalLMForm
 
-    def __init__(self) -> None:
-        self.form = CausalLMForm()
+    def __init__(self, *, prefix: str = "") -> None:
+        self.form = CausalLMForm(prefix=prefix)
 
     def network(self, pretrained: Pretrained, tokenizer: PreTrainedTokenizerBase) -> nn.Module:
         made: nn.Module = pretrained.language_model()
@@ -87,8 +90,10 @@ class CausalLM(Kind):
     def finish(self, network: nn.Module, tokenizer: PreTrainedTokenizerBase) -> None:
         name_stops(network, tokenizer)
 
-    def answerer(self, session: Session, tokenizer: PreTrainedTokenizerBase, settings: Any = None) -> Generator:
-        return Generator(session, tokenizer, settings or Sampling())
+    def answerer(
+        self, session: Session, tokenizer: PreTrainedTokenizerBase, max_length: int, settings: Any = None
+    ) -> Generator:
+        return Generator(session, tokenizer, settled(Sampling(), settings))
 
 
 def row_losses(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -112,9 +117,3 @@ def target_losses(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     there = targets != IGNORED
     # Only where something is to be predicted: fp32 logits of a whole vocabulary are what memory goes into.
     return F.cross_entropy(logits[:, :-1][there].float(), targets[there], reduction="none"), there
-
-
-def row_sums(losses: Tensor, there: Tensor) -> Tensor:
-    """The sums over each row (rows,) of what stands at these places (rows, length - 1)."""
-    places = there.nonzero()[:, 0]
-    return torch.zeros(len(there), dtype=losses.dtype, device=losses.device).index_add(0, places, losses)

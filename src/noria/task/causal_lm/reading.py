@@ -18,7 +18,7 @@ class PromptReading:
     What answered a row before (its response, or the answers that its chat ends with) is kept as its `reference`.
     """
 
-    taken = ("response", "error")
+    taken = ("response", "score", "responses", "error")
 
     def __init__(self, given: Given) -> None:
         self._given = given

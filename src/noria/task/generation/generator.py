@@ -29,6 +29,16 @@ from noria.task.requests import Unanswerable
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+Answer = tuple[str, float | None]
+"""A text, and its score where beams were followed: the sum of its tokens' log-probabilities over its length to the
+power of the length penalty."""
+
+
+def reply(answers: Sequence[Answer]) -> dict[str, Any]:
+    """What is told of the answers to one request, the best first."""
+    scored = [{"response": text, **({} if score is None else {"score": score})} for text, score in answers]
+    return {**scored[0], **({"responses": scored} if len(scored) > 1 else {})}
+
 
 class BadPrompt(Unanswerable):
     """A prompt that cannot be answered, while others can."""
@@ -69,7 +79,13 @@ class Generator:
             raise UserError(f"{self._network.config.name_or_path}: {said}") from None
         pad = padding_id(self._tokenizer)
         self._config = GenerationConfig(
-            max_new_tokens=sampling.max_new_tokens, do_sample=False, eos_token_id=self._stops or None, pad_token_id=pad
+            max_new_tokens=sampling.max_new_tokens,
+            num_beams=sampling.num_beams,
+            num_return_sequences=sampling.num_return_sequences,
+            length_penalty=float(sampling.length_penalty),
+            do_sample=False,
+            eos_token_id=self._stops or None,
+            pad_token_id=pad,
         )
         # Its settings would fill in whatever is unset in ours.
         self._network.generation_config = GenerationConfig(eos_token_id=self._stops or None, pad_token_id=pad)
@@ -119,7 +135,8 @@ class Generator:
     def answer(
         self, requests: Sequence[Prompt], batch_size: int, numbers: Sequence[int] | None = None
     ) -> list[dict[str, Any]]:
-        """The `response` to each prompt, or an `error` where it cannot be answered."""
+        """The `response` to each prompt, or an `error` where it cannot be answered. Where beams were followed it has a
+        `score`, and with several answers all of them stand in `responses`."""
         numbers = range(len(requests)) if numbers is None else numbers
         found: list[dict[str, Any]] = [{} for _ in requests]
         good = []
@@ -128,9 +145,10 @@ class Generator:
                 found[place] = {"error": said}
             else:
                 good.append(place)
-        texts = self.generate([requests[p] for p in good], batch_size, numbers=[numbers[p] for p in good])
-        for place, text in zip(good, texts, strict=True):
-            found[place] = {"response": text}
+        own = [numbers[place] for place in good]
+        all_answers = self.answers([requests[place] for place in good], batch_size, numbers=own)
+        for place, answers in zip(good, all_answers, strict=True):
+            found[place] = reply(answers)
         return found
 
     def problem(self, request: Prompt) -> str | None:
@@ -148,7 +166,17 @@ class Generator:
         advance: Callable[[int], Any] = lambda rows: None,
         numbers: Sequence[int] | None = None,
     ) -> list[str]:
-        """The answers, without their prompts, in the order of the prompts.
+        """The best of `answers` to each prompt, as texts."""
+        return [answers[0][0] for answers in self.answers(prompts, batch_size, advance, numbers)]
+
+    def answers(
+        self,
+        prompts: Sequence[Prompt],
+        batch_size: int,
+        advance: Callable[[int], Any] = lambda rows: None,
+        numbers: Sequence[int] | None = None,
+    ) -> list[list[Answer]]:
+        """The answers, without their prompts, in the order of the prompts: to each the best first.
 
         Prompts of like length share a batch. The same sampling settings and number give a prompt the same answer
         on the same machine; in another batch too, up to rounding.
@@ -161,13 +189,13 @@ class Generator:
             UserError: as `encode`, for any of the prompts, before the first is answered.
         """
         encoded = [self.encode(prompt) for prompt in prompts]
-        answers = [""] * len(encoded)
+        answers: list[list[Answer]] = [[] for _ in encoded]
         lengths = np.array([len(ids) for ids in encoded], np.int64)
         for rows in epoch_batches(lengths, batch_size, seed=0, epoch=0, shuffle=False):
             for part in self._parts(rows, lengths):
                 batch = [encoded[row] for row in part], [int(row) if numbers is None else numbers[row] for row in part]
-                for row, ids in zip(part, self._answer(*batch), strict=True):
-                    answers[row] = self._text(ids)
+                for row, found in zip(part, self._answer(*batch), strict=True):
+                    answers[row] = [(self._text(ids), score) for ids, score in found]
             advance(len(rows))
         return answers
 
@@ -182,6 +210,8 @@ class Generator:
         Raises:
             UserError: as `encode`, at once; in the midst of the pieces whatever the generation raises.
         """
+        if self.sampling.num_beams > 1:  # what is likeliest is known when all is written
+            return iter(self.generate([prompt], 1, numbers=[number]))
         encoded = self.encode(prompt)
         return pieces(lambda *stream: self._answer([encoded], [number], *stream), self._text, self._stops)
 
@@ -192,8 +222,8 @@ class Generator:
         numbers: list[int],
         streamer: BaseStreamer | None = None,
         closed: StoppingCriteria | None = None,
-    ) -> list[list[int]]:
-        """The tokens of one batch's answers."""
+    ) -> list[list[tuple[list[int], float | None]]]:
+        """The tokens of one batch's answers, each with its score where beams were followed."""
         width = max(len(ids) for ids in prompts)
         input_ids = torch.full((len(prompts), width), int(self._config.pad_token_id))
         attention_mask = torch.zeros_like(input_ids)
@@ -208,10 +238,18 @@ class Generator:
                 attention_mask=attention_mask,
                 generation_config=self._config,
                 logits_processor=processors(self.sampling, attention_mask, numbers, device),
+                return_dict_in_generate=True,
+                output_scores=self.sampling.num_beams > 1,
                 stopping_criteria=StoppingCriteriaList([closed] if closed else []),
                 streamer=streamer,
             )
-        return [row[: self._end(row)] for row in out[:, width:].tolist()]
+        written: list[list[int]] = out.sequences[:, width:].tolist()
+        tokens = [row[: self._end(row)] for row in written]
+        scores: list[float | None] = [None] * len(tokens)
+        if self.sampling.num_beams > 1:
+            scores = out.sequences_scores.tolist()
+        found, each = list(zip(tokens, scores, strict=True)), self.sampling.num_return_sequences
+        return [found[start : start + each] for start in range(0, len(found), each)]
 
     def _end(self, ids: list[int]) -> int:
         return next((place for place, token in enumerate(ids) if token in self._stops), len(ids))

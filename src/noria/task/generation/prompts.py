@@ -218,9 +218,11 @@ def conversation(prompt: Sequence[dict[str, Any]] | dict[str, Any], where: str) 
 
 
 def last_said(prompt: Prompt) -> str:
-    """What a prompt ends with, for people."""
+    """What a prompt ends with, for people; of a text to be answered the whole of it."""
     if isinstance(prompt, str):
         return prompt
+    if isinstance(prompt, dict) and "messages" not in prompt:
+        return str(prompt["text"])
     messages = prompt["messages"] if isinstance(prompt, dict) else prompt
     return str(messages[-1]["content"])
 

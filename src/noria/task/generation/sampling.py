@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import asdict, dataclass, replace
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -13,19 +13,29 @@ from torch import Tensor
 from transformers import (
     LogitsProcessor,
     LogitsProcessorList,
+    NoRepeatNGramLogitsProcessor,
     RepetitionPenaltyLogitsProcessor,
     TemperatureLogitsWarper,
     TopKLogitsWarper,
     TopPLogitsWarper,
 )
 
+from noria.common.errors import UserError
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """What `stage.generation` holds.
+    """How texts are generated.
 
     Args:
         max_new_tokens: where an answer is cut off.
+        num_beams: answers that are followed at once (beam search); 1 takes one token after the other.
+        length_penalty: of beams: scores are divided by the answer's length to the power of this.
+        no_repeat_ngram_size: no so many tokens in a row stand in an answer twice (Paulus et al. 2017, section 2.5); 0:
+            they may.
+        num_return_sequences: answers to each request, the best first; no more than beams.
+        max_source_ratio: of an encoder-decoder: tokens of an answer at most for each token of its source, beside ten;
+            None: `max_new_tokens` alone.
         temperature: what the scores are divided by before sampling; 0 takes the likeliest token (greedy).
         top_p: sample from the likeliest tokens that together have this probability (Holtzman et al. 2020).
         top_k: sample from so many of the likeliest tokens; 0: from all.
@@ -35,11 +45,58 @@ class Sampling:
     """
 
     max_new_tokens: Annotated[int, Gt(0)] = 256
+    num_beams: Annotated[int, Gt(0)] = 1
+    length_penalty: float = 1.0
+    no_repeat_ngram_size: Annotated[int, Ge(0)] = 0
+    num_return_sequences: Annotated[int, Gt(0)] = 1
+    max_source_ratio: Annotated[float, Gt(0)] | None = None
     temperature: Annotated[float, Ge(0)] = 0.0
     top_p: Annotated[float, Interval(gt=0, le=1)] = 1.0
     top_k: Annotated[int, Ge(0)] = 0
     repetition_penalty: Annotated[float, Gt(0)] = 1.0
     seed: Annotated[int, Ge(0)] = 0
+
+    def __post_init__(self) -> None:
+        if self.num_return_sequences > self.num_beams:
+            raise UserError(
+                f"num_return_sequences={self.num_return_sequences}, but num_beams={self.num_beams} answers are all "
+                "that are looked for: raise num_beams."
+            )
+        if self.num_beams > 1 and self.temperature:
+            raise UserError(
+                f"num_beams={self.num_beams} looks for the likeliest answer, and temperature={self.temperature:g} "
+                "draws one by chance: take num_beams=1, or temperature=0."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Typed:
+    """What is typed of `Sampling` (`stage.generation`); what is None is as the model was measured with."""
+
+    max_new_tokens: Annotated[int, Gt(0)] | None = None
+    num_beams: Annotated[int, Gt(0)] | None = None
+    length_penalty: float | None = None
+    no_repeat_ngram_size: Annotated[int, Ge(0)] | None = None
+    num_return_sequences: Annotated[int, Gt(0)] | None = None
+    max_source_ratio: Annotated[float, Gt(0)] | None = None
+    temperature: Annotated[float, Ge(0)] | None = None
+    top_p: Annotated[float, Interval(gt=0, le=1)] | None = None
+    top_k: Annotated[int, Ge(0)] | None = None
+    repetition_penalty: Annotated[float, Gt(0)] | None = None
+    seed: Annotated[int, Ge(0)] | None = None
+
+    def over(self, own: Sampling) -> Sampling:
+        """The model's own settings with what is typed in their place.
+
+        Raises:
+            UserError: they contradict each other.
+        """
+        return replace(own, **{name: value for name, value in asdict(self).items() if value is not None})
+
+
+def settled(own: Sampling, given: Sampling | Typed | None) -> Sampling:
+    """How a model answers: as it is told, else as its own settings say."""
+    return own if given is None else given.over(own) if isinstance(given, Typed) else given
 
 
 def processors(
@@ -54,14 +111,30 @@ def processors(
     chain = LogitsProcessorList()
     if sampling.repetition_penalty != 1:
         chain.append(_Repetition(float(sampling.repetition_penalty), attention_mask))
+    if sampling.no_repeat_ngram_size:
+        chain.append(_NoRepeat(sampling.no_repeat_ngram_size, attention_mask.shape[1]))
     if sampling.temperature == 0:
         return chain
-    chain.append(TemperatureLogitsWarper(float(sampling.temperature)))
+    return LogitsProcessorList([*chain, *warpers(sampling), _Gumbel(sampling.seed, numbers, device)])
+
+
+def warpers(sampling: Sampling) -> LogitsProcessorList:
+    """What shapes the probabilities that are sampled from."""
+    chain = LogitsProcessorList([TemperatureLogitsWarper(float(sampling.temperature))])
     if sampling.top_k:
         chain.append(TopKLogitsWarper(sampling.top_k))
     if sampling.top_p < 1:
         chain.append(TopPLogitsWarper(sampling.top_p))
-    chain.append(_Gumbel(sampling.seed, numbers, device))
+    return chain
+
+
+def repetitions(sampling: Sampling) -> LogitsProcessorList:
+    """What keeps an answer from saying the same again, where no prompt stands before it."""
+    chain = LogitsProcessorList()
+    if sampling.repetition_penalty != 1:
+        chain.append(RepetitionPenaltyLogitsProcessor(float(sampling.repetition_penalty)))
+    if sampling.no_repeat_ngram_size:
+        chain.append(NoRepeatNGramLogitsProcessor(sampling.no_repeat_ngram_size))
     return chain
 
 
@@ -74,9 +147,22 @@ class _Repetition(RepetitionPenaltyLogitsProcessor):
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         width = self.padded.shape[1]
+        if len(input_ids) > len(self.padded):  # several beams a row
+            self.padded = self.padded.repeat_interleave(len(input_ids) // len(self.padded), 0)
         prompt = input_ids[:, :width]
         prompt = torch.where(self.padded, prompt[:, -1:], prompt)  # the last token is always the prompt's own
         return super().__call__(torch.cat([prompt, input_ids[:, width:]], 1), scores)
+
+
+class _NoRepeat(NoRepeatNGramLogitsProcessor):
+    """The library's own, for the answer alone: it may say what the prompt has said."""
+
+    def __init__(self, size: int, prompt: int) -> None:
+        super().__init__(size)
+        self.prompt = prompt
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        return super().__call__(input_ids[:, self.prompt :], scores)
 
 
 class _Gumbel(LogitsProcessor):
@@ -93,7 +179,22 @@ class _Gumbel(LogitsProcessor):
             self.generators.append(torch.Generator(device).manual_seed(int(state[0])))
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        noise = torch.empty_like(scores, dtype=torch.float32)  # (rows, vocabulary)
-        for row, generator in zip(noise, self.generators, strict=True):
-            row.exponential_(generator=generator)
+        return self.added(range(len(self.generators)), scores)
+
+    def added(self, rows: Sequence[int], scores: Tensor) -> Tensor:
+        """The scores (rows, vocabulary) of some of the rows, with their noise."""
+        noise = torch.empty_like(scores, dtype=torch.float32)
+        for own, row in zip(noise, rows, strict=True):
+            own.exponential_(generator=self.generators[row])
         return scores - noise.clamp(min=torch.finfo(torch.float32).tiny).log()
+
+
+class Drawn:
+    """Takes tokens by chance, for rows that leave the batch one after the other (`noria.task.generation.search`)."""
+
+    def __init__(self, sampling: Sampling, numbers: Sequence[int], device: torch.device) -> None:
+        self._warpers: Any = warpers(sampling)
+        self._noise = _Gumbel(sampling.seed, numbers, device)
+
+    def __call__(self, rows: Sequence[int], history: Tensor, scores: Tensor) -> Tensor:
+        return self._noise.added(rows, self._warpers(history, scores))
