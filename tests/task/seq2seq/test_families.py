@@ -154,3 +154,37 @@ def test_it_is_fitted_and_answers_as_the_library_does(
     scores = [one["score"] for answer in answers for one in answer["responses"]]
     assert scores == pytest.approx(expected.sequences_scores.tolist(), abs=1e-4)
     assert all(answer["response"] == answer["responses"][0]["response"] for answer in answers)
+
+
+def test_padding_that_is_the_end_of_text_is_learnt_and_ends_answers(noria: Callable[..., int], tmp_path: Path) -> None:
+    """Many tokenizers have no padding of their own. Here one-token texts stand beside longer ones, too."""
+    tokenizer = tokenizer_of("bart", tmp_path)
+    tokenizer.pad_token = tokenizer.eos_token
+    end = tokenizer.eos_token_id
+    torch.manual_seed(0)
+    config = BartConfig(
+        vocab_size=len(tokenizer), pad_token_id=end, eos_token_id=end, bos_token_id=None, decoder_start_token_id=end,
+        forced_eos_token_id=None, **SIZES,
+    )  # fmt: skip
+    BartForConditionalGeneration(config).save_pretrained("model")
+    tokenizer.save_pretrained("model")
+    rows = [{"source": a, "target": b} for a, b in [*PAIRS, ("a", "x"), ("x", "a")] * 4]
+    Path("rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words = [
+        "task=seq2seq",
+        "data=parallel",
+        "data.path=rows.jsonl",
+        "data.val_path=rows.jsonl",
+        "data.test_fraction=0",
+    ]
+    words += ["model=hub", "model.name=model", "model.architecture=both", "data.max_length=24", "logger=csv"]
+    words += ["trainer.max_epochs=16", "optimizer.lr=1e-2", "task.generation.max_new_tokens=20", "precision=fp32"]
+    assert noria(*words, "paths.run_dir=run") == 0
+    answers = {}
+    for size in (1, 4):
+        asked = ["stage=predict", "artifact=run/artifact", "input=asked.txt", "precision=fp32"]
+        Path("asked.txt").write_text("".join(f"{text}\n" for text in ("two dogs run", "a", "x", "a cat sleeps here")))
+        assert noria(*asked, f"stage.batch_size={size}", f"stage.output={size}.jsonl") == 0
+        answers[size] = [json.loads(line)["response"] for line in Path(f"{size}.jsonl").read_text().splitlines()]
+    assert answers[1] == answers[4]
+    assert answers[1][0] == "zwei Hunde laufen", "and nothing after its end"

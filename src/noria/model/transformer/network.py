@@ -37,6 +37,7 @@ class Network(nn.Module):
     def __init__(self, shape: Shape, config: Any) -> None:
         super().__init__()
         self.shape, self.config = shape, config
+        self.generation_config: Any = None  # of a network that came from the library
         self.embeddings = nn.Embedding(shape.vocab_size, shape.d_model, padding_idx=shape.pad)
 
     @property

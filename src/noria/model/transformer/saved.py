@@ -314,6 +314,7 @@ def from_library(found: Any) -> EncoderDecoder | None:
         weight = torch.cat([theirs[f"{one}.{kind}"] for one in names])
         state[name] = weight[home.offset :] if module.endswith(".positions") else weight
     network.load_state_dict(state)
+    network.generation_config = getattr(found, "generation_config", None)
     return network.to(found.device, found.dtype).eval()
 
 

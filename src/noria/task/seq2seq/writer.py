@@ -146,7 +146,9 @@ def _stops(network: Any, tokenizer: PreTrainedTokenizerBase) -> set[int]:
 
 
 def _never(network: Any) -> list[int]:
-    """Tokens that no answer may hold: those that the model's own settings name, and padding whose embedding is zero."""
-    words = getattr(getattr(network, "generation_config", None), "bad_words_ids", None) or []
-    shape = getattr(network, "shape", None)
-    return sorted({*(word[0] for word in words if len(word) == 1), *([] if shape is None else [shape.pad])})
+    """Tokens that no answer may hold, as the model's own settings say; of one that is being trained the padding, as its
+    artifact will say."""
+    settings = getattr(network, "generation_config", None)
+    if settings is None:
+        return [network.shape.pad]
+    return sorted({word[0] for word in settings.bad_words_ids or [] if len(word) == 1})
