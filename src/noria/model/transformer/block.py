@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from noria.model.dropout import cheap_dropout
@@ -38,7 +39,7 @@ class Residual(nn.Module):
         dropout = self.dropout if self.training else 0.0
         if self.norm_first:
             return x + cheap_dropout(out, dropout)
-        if isinstance(self.norm, nn.LayerNorm):
+        if isinstance(self.norm, nn.LayerNorm) and torch.is_grad_enabled():
             return residual_norm(out, x, self.norm, dropout)[0]
         return self.norm(x + cheap_dropout(out, dropout))
 

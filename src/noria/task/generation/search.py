@@ -12,6 +12,7 @@ from torch import Tensor
 from transformers import LogitsProcessorList
 
 NEVER = -1e9  # the score of a continuation that is none
+MOSTLY = 0.9  # of a batch that has to be open: those that are done leave when more of them are
 BLOCK = 64  # scores of neighbouring tokens of which only the best is looked at first
 
 
@@ -82,6 +83,7 @@ def search(decoder: Decoder, limits: Tensor, settings: Settings) -> list[list[Fo
     longest = int(limits.max())
     stops = torch.tensor(list(settings.stops), device=device, dtype=torch.int64)
     found: list[list[Found]] = [[] for _ in range(len(limits))]
+    open_ = torch.ones(len(limits), dtype=torch.bool, device=device)  # of those in the batch, which are not done
     history = torch.full((len(limits), beams, longest + 1), settings.first, dtype=torch.int64, device=device)
     running = torch.full((len(limits), beams), NEVER, device=device)
     running[:, 0] = 0  # at first all beams are the same
@@ -109,15 +111,17 @@ def search(decoder: Decoder, limits: Tensor, settings: Settings) -> list[list[Fo
         parents = beam.gather(1, going)
         done = (ended[:, -1] > NEVER / 2) & (running[:, 0] / share <= ended[:, -1])
         done |= (limits[alive] <= step) | broken | (running[:, 0] < NEVER / 2)
-        if not done.any():
-            continue
-        for row in done.nonzero()[:, 0].tolist():
+        for row in (done & open_).nonzero()[:, 0].tolist():
             if not broken[row]:
                 found[int(alive[row])] = _taken(ended[row], ended_history[row], ended_length[row], settings.stops)
-        left = (~done).nonzero()[:, 0]
+        open_ &= ~done
+        left = open_.nonzero()[:, 0]
         if not len(left):
             break
+        if len(left) > MOSTLY * len(open_):  # to leave takes a copy of all that stays
+            continue
         decoder.keep(left)
+        open_ = open_[left]
         alive, history, running, parents = alive[left], history[left], running[left], parents[left]
         ended, ended_history, ended_length = ended[left], ended_history[left], ended_length[left]
     return found
@@ -133,22 +137,17 @@ def _best(
         only = raw[..., settings.forced[place]].clone()
         raw = torch.full_like(raw, -torch.inf)
         raw[..., settings.forced[place]] = only
-    total = raw.logsumexp(-1, keepdim=True)
-    offset = running[..., None] - total
+    made = raw.log_softmax(-1)
+    scores = made.flatten(0, 1)
     if settings.processors or settings.draw:
-        flat = history.flatten(0, 1)
         chain: Any = settings.processors
-        scores = chain(flat, (raw - total).flatten(0, 1))
-        if settings.never:
-            scores[:, list(settings.never)] = -torch.inf
-        if settings.draw is not None:  # the token that chance takes, with its own log-probability
-            token = settings.draw(alive.tolist(), flat, scores).argmax(-1, keepdim=True)  # (sources, 1)
-            best = running + (raw - total).flatten(0, 1).gather(1, token)
-            return best, torch.zeros_like(token), token
-        raw, offset = scores.view_as(raw), running[..., None]
-    elif settings.never:
-        raw[..., list(settings.never)] = -torch.inf
-    return highest(raw, offset, min(kept, beams * vocabulary))
+        scores = chain(history.flatten(0, 1), scores.clone())
+    for token in settings.never:
+        scores[:, token] = -torch.inf
+    if settings.draw is not None:  # the token that chance takes, with its own log-probability
+        taken = settings.draw(alive.tolist(), history.flatten(0, 1), scores).argmax(-1, keepdim=True)  # (sources, 1)
+        return running + made.flatten(0, 1).gather(1, taken), torch.zeros_like(taken), taken
+    return highest(scores.view_as(raw), running[..., None], min(kept, beams * vocabulary))
 
 
 def highest(raw: Tensor, offset: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:

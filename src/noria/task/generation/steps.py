@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache, EncoderDecoderCache
 
+from noria.model.packed_linear import pack_linears
 from noria.model.transformer.decoding import Decoding
 from noria.model.transformer.network import EncoderDecoder
 from noria.model.transformer.saved import from_library
@@ -15,8 +16,9 @@ from noria.task.generation.search import Decoder
 
 
 def fast_form(network: Any) -> Any:
-    """The network as ours where it is one that we have, else itself."""
-    return from_library(network) or network
+    """The network as ours, made ready to answer, where it is one that we have; else itself."""
+    ours = from_library(network)
+    return network if ours is None else pack_linears(ours)
 
 
 def decoder_of(network: Any, input_ids: Tensor, attention_mask: Tensor, beams: int) -> Decoder:

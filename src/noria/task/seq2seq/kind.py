@@ -43,7 +43,7 @@ class Seq2Seq(Kind):
 
     form_path = "noria.task.seq2seq.form.Seq2SeqForm"
     architectures = ("both",)
-    batch_size: ClassVar[int] = 64
+    batch_size: ClassVar[int] = 128
     chunk: ClassVar[int] = 8
 
     form: Seq2SeqForm
