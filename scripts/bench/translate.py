@@ -103,7 +103,7 @@ def noria(data: str, steps: int, folder: str) -> float:
         [
             *(sys.executable, ROOT / "scripts/run.py", "experiment=translate_multi30k", "logger=csv"),
             *(f"data.path={data}/train", f"data.val_path={data}/val", "data.test_fraction=0", "data.eval_limit=20"),
-            *(f"trainer.max_steps={steps}", "trainer.max_epochs=99", "metric=[]", "stage.test=false"),
+            *(f"trainer.max_steps={steps}", "trainer.max_epochs=99", "metric=[bleu]", "stage.test=false"),
             *("scheduler.warmup_steps=0.5", "trainer.limit_val_batches=0", "~callback.checkpoint"),
             *(f"paths.run_dir={run}", f"paths.runs={run}/all"),
         ]
