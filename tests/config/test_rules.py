@@ -169,7 +169,8 @@ TRIPS: list[Case] = [
         {**data(path="rows.csv"), "task": LM},
         CPU,
         "data=TableData is for task=multilabel_classification or text_classification or text_regression or "
-        "token_classification, but this task is Decoding: choose such a task, or data=instructions or text.",
+        "token_classification, but this task is Decoding: choose such a task, or data=hub_parallel or instructions or "
+        "parallel or text.",
     ),
     ("data_for_another_task", {**task(kind="regression"), "data": CHATS}, CPU, "is for task=causal_lm, but"),
     ("batch_without_room_for_a_row", data(batch_tokens=127, max_length=128), CPU, "no room for a row of data.max_l"),

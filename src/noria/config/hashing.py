@@ -46,6 +46,9 @@ DOES_NOT_MATTER = (
 )
 """Dotted keys that are left out: a run may be resumed with another value of any of them."""
 
+ADDED: dict[str, Any] = {"callback.checkpoint.average": None, "task.prefix": ""}
+"""Keys that older configs lack, with the value that does what was done before there was the key."""
+
 OF_THE_PLACE = ("paths", "resume", "sweep")
 """Of those, what says where a run lies and nothing of how it is made."""
 
@@ -103,7 +106,7 @@ def _without(value: dict[str, Any], prefix: str, run_dir: str) -> dict[str, Any]
     kept: dict[str, Any] = {}
     for name, item in value.items():
         key = f"{prefix}{name}"
-        if key in DOES_NOT_MATTER or _lies_inside(item, run_dir):
+        if key in DOES_NOT_MATTER or _lies_inside(item, run_dir) or (key in ADDED and item == ADDED[key]):
             continue
         if isinstance(item, dict):
             item = _without(item, f"{key}.", run_dir)
