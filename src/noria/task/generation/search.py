@@ -12,7 +12,8 @@ from torch import Tensor
 from transformers import LogitsProcessorList
 
 NEVER = -1e9  # the score of a continuation that is none
-MOSTLY = 0.9  # of a batch that has to be open: those that are done leave when more of them are
+ROUND = 8  # a large batch has a multiple of so many sources: the first product of each new shape takes long
+MOSTLY = 0.8  # of a batch that has to be open: those that are done leave when more of them are
 BLOCK = 64  # scores of neighbouring tokens of which only the best is looked at first
 
 
@@ -115,11 +116,13 @@ def search(decoder: Decoder, limits: Tensor, settings: Settings) -> list[list[Fo
             if not broken[row]:
                 found[int(alive[row])] = _taken(ended[row], ended_history[row], ended_length[row], settings.stops)
         open_ &= ~done
-        left = open_.nonzero()[:, 0]
-        if not len(left):
+        count = int(open_.sum())
+        if not count:
             break
-        if len(left) > MOSTLY * len(open_):  # to leave takes a copy of all that stays
+        count = -(-count // ROUND) * ROUND if count > ROUND else count  # with some that are done
+        if count > MOSTLY * len(open_):  # to leave takes a copy of all that stays
             continue
+        left = (~open_).sort(stable=True).indices[:count].sort().values
         decoder.keep(left)
         open_ = open_[left]
         alive, history, running, parents = alive[left], history[left], running[left], parents[left]
