@@ -42,6 +42,21 @@ def own_labels(config: Any) -> list[str]:
     return [str(label) for _, label in sorted((config.id2label or {}).items())]
 
 
+def name_labels(config: Any, labels: Sequence[str], problem_type: str | None) -> int:
+    """Writes the labels of a head into a model's config, in place; how many rows of scores there are.
+
+    Args:
+        labels: none: one number.
+        problem_type: as transformers names them.
+    """
+    names = list(labels) or ["value"]
+    config.num_labels = len(names)
+    config.id2label = dict(enumerate(names))
+    config.label2id = {name: index for index, name in enumerate(names)}
+    config.problem_type = problem_type
+    return len(names)
+
+
 def settle_head(
     network: Any, given: Sequence[str], names: Sequence[str], said: Sequence[str] | None, new: bool, model: str
 ) -> None:

@@ -19,7 +19,7 @@ from transformers.utils import logging as transformers_logging
 from noria.common.console import say_once
 from noria.common.errors import UserError
 from noria.common.paths import PACKAGE_PREFIX, packaged
-from noria.model.head import SEQUENCE, Head, own_labels, settle_head
+from noria.model.head import SEQUENCE, Head, name_labels, own_labels, settle_head
 from noria.model.layers import BLOCK
 from noria.model.limits import embed_all
 from noria.model.padding import drop_unknown_padding, refuse_unfit_decoder, settle_padding
@@ -145,11 +145,7 @@ class Pretrained:
             UserError: the model has no such head, or its weights do not fit.
         """
         config = self.config
-        names = labels or ["value"]
-        config.num_labels = len(names)
-        config.id2label = dict(enumerate(names))
-        config.label2id = {name: index for index, name in enumerate(names)}
-        config.problem_type = problem_type
+        name_labels(config, labels, problem_type)
         network, loading = self._network(head.auto_class, head.name)
         self._check_weights(network, loading)
         if labels and not _lacks_head(network, loading):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from annotated_types import Ge, Gt, Interval
 
 from noria.common.errors import UserError
-from noria.model.head import SEQUENCE, Head
+from noria.model.head import SEQUENCE, Head, name_labels
 from noria.model.transformer.network import Classifier, EncoderDecoder, LanguageModel
 from noria.model.transformer.saved import library_config
 from noria.model.transformer.shape import Shape
@@ -192,12 +192,8 @@ class Transformer:
         """An encoder with a head, as `Pretrained.classifier` gives it."""
         shape = self._shape()
         config = library_config(shape, end=self._end)
-        names = labels or ["value"]
-        config.num_labels = len(names)
-        config.id2label = dict(enumerate(names))
-        config.label2id = {name: index for index, name in enumerate(names)}
-        config.problem_type = problem_type
-        return Classifier(shape, config, len(names), tokens=head.adapted_as == "TOKEN_CLS").train()
+        rows = name_labels(config, labels, problem_type)
+        return Classifier(shape, config, rows, tokens=head.adapted_as == "TOKEN_CLS").train()
 
     @property
     def _end(self) -> int:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,3 @@ class Shape:
         """Whether a norm follows the embeddings: BERT has it, and BART, which is post-norm with learned positions."""
         learned = self.architecture == "both" and self.positions == "learned" and not self.norm_first
         return self.architecture == "encoder" or learned
-
-    def as_dict(self) -> dict[str, Any]:
-        """The values by name."""
-        return asdict(self)

@@ -70,18 +70,12 @@ class Writer:
         for rows in epoch_batches(encoded.tokens.lengths, batch_size, seed=0, epoch=0, shuffle=False):
             batch = self._session.moved(encoded[rows])
             with self._session.context():
-                found = self.search(batch["input_ids"], batch["attention_mask"], [int(numbers[row]) for row in rows])
+                own = [int(numbers[row]) for row in rows]
+                ids, mask = batch["input_ids"], batch["attention_mask"]
+                found = write(self._network, self._tokenizer, ids, mask, self.sampling, own)
             for row, answers in zip(rows, found, strict=True):
                 replies[row] = self._reply(answers)
         return replies
-
-    def search(self, input_ids: Tensor, attention_mask: Tensor, numbers: Sequence[int]) -> list[list[Found]]:
-        """The answers to each source (sources, places) as tokens.
-
-        Args:
-            numbers: one for each source: by them random numbers are drawn, where there are any.
-        """
-        return write(self._network, self._tokenizer, input_ids, attention_mask, self.sampling, numbers)
 
     def _reply(self, answers: list[Found]) -> dict[str, Any]:
         if not answers:
@@ -106,7 +100,11 @@ def write(
     sampling: Sampling,
     numbers: Sequence[int],
 ) -> list[list[Found]]:
-    """The answers of a network in evaluation mode to each source (sources, places), the best first."""
+    """The answers of a network in evaluation mode to each source (sources, places), the best first.
+
+    Args:
+        numbers: one for each source: by them random numbers are drawn, where there are any.
+    """
     before, _ = around_targets(tokenizer)
     limits = torch.full((len(input_ids),), sampling.max_new_tokens, device=input_ids.device)
     if sampling.max_source_ratio is not None:
