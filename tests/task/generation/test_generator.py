@@ -15,6 +15,7 @@ from noria.common.errors import UserError
 from noria.task.generation.generator import BadPrompt, Generator
 from noria.task.generation.prompts import Prompt
 from noria.task.generation.sampling import Sampling, Typed, settled
+from noria.task.requests import NO_NUMBER
 
 CPU = torch.device("cpu")
 PROMPTS: list[Prompt] = [
@@ -137,6 +138,29 @@ def test_what_goes_wrong_in_the_midst_of_a_stream_is_raised(decoder: Artifact) -
     hook = decoder.network.register_forward_hook(fail)
     with pytest.raises(RuntimeError, match="no more memory"):
         list(make(decoder).stream("great fun"))
+    hook.remove()
+
+
+def test_scores_that_are_no_numbers_are_told_and_the_others_are_answered(decoder: Artifact) -> None:
+    """In every second row of what is read at once: some weights overflow for some texts alone."""
+
+    def spoil(module: Any, given: Any, output: Any) -> None:
+        output.logits[1::2] = torch.nan
+
+    def spoil_all(module: Any, given: Any, output: Any) -> None:
+        output.logits[:] = torch.nan
+
+    good = make(decoder).answer(PROMPTS[:1], 1)
+    hook = decoder.network.register_forward_hook(spoil)
+    found = make(decoder).answer([PROMPTS[0], PROMPTS[0]], 2)
+    assert found == [*good, {"error": NO_NUMBER}]
+    with pytest.raises(UserError, match=NO_NUMBER):
+        make(decoder).generate([PROMPTS[0], PROMPTS[0]], 2)
+    hook.remove()
+    streaming = make(decoder)
+    hook = decoder.network.register_forward_hook(spoil_all)
+    with pytest.raises(UserError, match=NO_NUMBER):
+        list(streaming.stream("great fun"))
     hook.remove()
 
 

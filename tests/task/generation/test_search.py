@@ -10,10 +10,8 @@ from transformers import (
     BartConfig,
     BartForConditionalGeneration,
     GenerationConfig,
-    LogitsProcessorList,
     MarianConfig,
     MarianMTModel,
-    NoRepeatNGramLogitsProcessor,
     PegasusConfig,
     PegasusForConditionalGeneration,
     T5Config,
@@ -21,6 +19,7 @@ from transformers import (
 )
 
 from noria.model.transformer.network import EncoderDecoder
+from noria.task.generation.sampling import Penalties, Sampling
 from noria.task.generation.search import Found, Settings, highest, search
 from noria.task.generation.steps import decoder_of, fast_form
 
@@ -63,8 +62,8 @@ def theirs(request: pytest.FixtureRequest) -> Any:
 
 
 def found_by(decoder: Any, rows: slice, beams: int, penalty: float, ngram: int, most: int) -> list[list[Found]]:
-    own = LogitsProcessorList([NoRepeatNGramLogitsProcessor(ngram)] if ngram else [])
-    settings = Settings(PAD, [END], beams, penalty, never=[PAD], processors=own)
+    own = Penalties(Sampling(no_repeat_ngram_size=ngram))
+    settings = Settings(PAD, [END], beams, penalty, never=[PAD], penalties=own)
     width = int(MASK[rows].sum(1).max())
     ids, mask = SOURCES[rows, :width].where(MASK[rows, :width] > 0, PAD), MASK[rows, :width]
     with torch.inference_mode():

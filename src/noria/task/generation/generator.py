@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
-from transformers.generation.streamers import BaseStreamer
+from torch import Tensor
+from transformers import GenerationConfig
 
 from noria.common.errors import UserError
 from noria.data.batch.batches import epoch_batches
@@ -21,10 +21,12 @@ from noria.data.chat.template import Runaway
 from noria.model.limits import embeddings
 from noria.model.padding import generates_beside
 from noria.model.session import Session
+from noria.task.generation.prompted import PromptDecoding
 from noria.task.generation.prompts import Prompt, conversation
-from noria.task.generation.sampling import Sampling, processors
-from noria.task.generation.streaming import pieces
-from noria.task.requests import Unanswerable
+from noria.task.generation.sampling import Drawn, Penalties, Sampling
+from noria.task.generation.search import Decoder, Found, Settings, search
+from noria.task.generation.streaming import Heard, pieces
+from noria.task.requests import NO_NUMBER, Unanswerable
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -80,9 +82,6 @@ class Generator:
         pad = padding_id(self._tokenizer)
         self._config = GenerationConfig(
             max_new_tokens=sampling.max_new_tokens,
-            num_beams=sampling.num_beams,
-            num_return_sequences=sampling.num_return_sequences,
-            length_penalty=float(sampling.length_penalty),
             do_sample=False,
             eos_token_id=self._stops or None,
             pad_token_id=pad,
@@ -148,7 +147,7 @@ class Generator:
         own = [numbers[place] for place in good]
         all_answers = self.answers([requests[place] for place in good], batch_size, numbers=own)
         for place, answers in zip(good, all_answers, strict=True):
-            found[place] = reply(answers)
+            found[place] = reply(answers) if answers else {"error": NO_NUMBER}
         return found
 
     def problem(self, request: Prompt) -> str | None:
@@ -166,8 +165,13 @@ class Generator:
         advance: Callable[[int], Any] = lambda rows: None,
         numbers: Sequence[int] | None = None,
     ) -> list[str]:
-        """The best of `answers` to each prompt, as texts."""
-        return [answers[0][0] for answers in self.answers(prompts, batch_size, advance, numbers)]
+        """The best of `answers` to each prompt, as texts.
+
+        Raises:
+            UserError: as `answers`, and where the model finds nothing: its scores are no numbers.
+        """
+        found = self.answers(prompts, batch_size, advance, numbers)
+        return [self._best(answers) for answers in found]
 
     def answers(
         self,
@@ -176,10 +180,11 @@ class Generator:
         advance: Callable[[int], Any] = lambda rows: None,
         numbers: Sequence[int] | None = None,
     ) -> list[list[Answer]]:
-        """The answers, without their prompts, in the order of the prompts: to each the best first.
+        """The answers, without their prompts, in the order of the prompts: to each the best first, or none where the
+        model's scores are no numbers.
 
-        Prompts of like length share a batch. The same sampling settings and number give a prompt the same answer
-        on the same machine; in another batch too, up to rounding.
+        Prompts of like length share a batch, and leave it when their answers are done. The same sampling settings and
+        number give a prompt the same answer on the same machine; in another batch too, up to rounding.
 
         Args:
             advance: told the number of prompts after each batch, for a progress bar.
@@ -189,13 +194,14 @@ class Generator:
             UserError: as `encode`, for any of the prompts, before the first is answered.
         """
         encoded = [self.encode(prompt) for prompt in prompts]
+        beams, each = self.sampling.num_beams > 1, self.sampling.num_return_sequences
         answers: list[list[Answer]] = [[] for _ in encoded]
         lengths = np.array([len(ids) for ids in encoded], np.int64)
         for rows in epoch_batches(lengths, batch_size, seed=0, epoch=0, shuffle=False):
             for part in self._parts(rows, lengths):
                 batch = [encoded[row] for row in part], [int(row) if numbers is None else numbers[row] for row in part]
                 for row, found in zip(part, self._answer(*batch), strict=True):
-                    answers[row] = [(self._text(ids), score) for ids, score in found]
+                    answers[row] = [(self._text(one.tokens), one.score if beams else None) for one in found[:each]]
             advance(len(rows))
         return answers
 
@@ -213,46 +219,62 @@ class Generator:
         if self.sampling.num_beams > 1:  # what is likeliest is known when all is written
             return iter(self.generate([prompt], 1, numbers=[number]))
         encoded = self.encode(prompt)
-        return pieces(lambda *stream: self._answer([encoded], [number], *stream), self._text, self._stops)
+
+        def generate(tell: Callable[[int], None]) -> list[int]:
+            (found,) = self._answer([encoded], [number], tell)
+            if not found:
+                raise UserError(NO_NUMBER)
+            return found[0].tokens
+
+        return pieces(generate, self._text)
 
     @torch.inference_mode()
     def _answer(
         self,
         prompts: list[list[int]],
         numbers: list[int],
-        streamer: BaseStreamer | None = None,
-        closed: StoppingCriteria | None = None,
-    ) -> list[list[tuple[list[int], float | None]]]:
-        """The tokens of one batch's answers, each with its score where beams were followed."""
+        tell: Callable[[int], None] | None = None,
+    ) -> list[list[Found]]:
+        """What is found for the prompts of one batch; nothing for one whose scores are no numbers.
+
+        Args:
+            tell: takes each token of a single prompt's single beam, all but the last, when it is certain.
+        """
         width = max(len(ids) for ids in prompts)
         input_ids = torch.full((len(prompts), width), int(self._config.pad_token_id))
         attention_mask = torch.zeros_like(input_ids)
         for row, ids in enumerate(prompts):  # at the right end, where the answer goes on
             input_ids[row, width - len(ids) :] = torch.tensor(ids)
             attention_mask[row, width - len(ids) :] = 1
-        device = self._session.device
+        device, sampling = self._session.device, self.sampling
         input_ids, attention_mask = input_ids.to(device), attention_mask.to(device)
-        with self._session.context():
-            out = self._network.generate(
-                input_ids=input_ids,
-                attention_mask=attention_mask,
-                generation_config=self._config,
-                logits_processor=processors(self.sampling, attention_mask, numbers, device),
-                return_dict_in_generate=True,
-                output_scores=self.sampling.num_beams > 1,
-                stopping_criteria=StoppingCriteriaList([closed] if closed else []),
-                streamer=streamer,
-            )
-        written: list[list[int]] = out.sequences[:, width:].tolist()
-        tokens = [row[: self._end(row)] for row in written]
-        scores: list[float | None] = [None] * len(tokens)
-        if self.sampling.num_beams > 1:
-            scores = out.sequences_scores.tolist()
-        found, each = list(zip(tokens, scores, strict=True)), self.sampling.num_return_sequences
-        return [found[start : start + each] for start in range(0, len(found), each)]
+        settings = Settings(
+            first=0,
+            stops=sorted(self._stops),
+            beams=sampling.num_beams,
+            length_penalty=float(sampling.length_penalty),
+            penalties=Penalties(sampling, input_ids, attention_mask),
+            draw=Drawn(sampling, numbers, device) if sampling.temperature else None,
+        )
+        limits = torch.full((len(prompts),), sampling.max_new_tokens, device=device)
 
-    def _end(self, ids: list[int]) -> int:
-        return next((place for place, token in enumerate(ids) if token in self._stops), len(ids))
+        def loop(network: Any, ids: Tensor, **given: Any) -> list[list[Found]]:
+            """In place of the library's own, which it has made all ready for."""
+            for name in ("logits_processor", "stopping_criteria", "generation_config"):
+                del given[name]
+            decoder: Decoder = PromptDecoding(network, ids, given, sampling.num_beams)
+            return search(decoder if tell is None else Heard(decoder, tell), limits, settings)
+
+        with self._session.context():
+            found: list[list[Found]] = self._network.generate(
+                input_ids=input_ids, attention_mask=attention_mask, generation_config=self._config, custom_generate=loop
+            )
+        return found
+
+    def _best(self, answers: list[Answer]) -> str:
+        if not answers:
+            raise UserError(NO_NUMBER)
+        return answers[0][0]
 
     def _text(self, ids: list[int]) -> str:
         text = self._tokenizer.decode(ids, skip_special_tokens=True)

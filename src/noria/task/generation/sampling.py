@@ -11,7 +11,6 @@ import torch
 from annotated_types import Ge, Gt, Interval
 from torch import Tensor
 from transformers import (
-    LogitsProcessor,
     LogitsProcessorList,
     NoRepeatNGramLogitsProcessor,
     RepetitionPenaltyLogitsProcessor,
@@ -99,25 +98,6 @@ def settled(own: Sampling, given: Sampling | Typed | None) -> Sampling:
     return own if given is None else given.over(own) if isinstance(given, Typed) else given
 
 
-def processors(
-    sampling: Sampling, attention_mask: Tensor, numbers: Sequence[int], device: torch.device
-) -> LogitsProcessorList:
-    """Turns the scores of a batch into such that the highest is the token to take.
-
-    Args:
-        attention_mask: (rows, prompt), 0 where a prompt is padded at its left.
-        numbers: the number of each row's prompt.
-    """
-    chain = LogitsProcessorList()
-    if sampling.repetition_penalty != 1:
-        chain.append(_Repetition(float(sampling.repetition_penalty), attention_mask))
-    if sampling.no_repeat_ngram_size:
-        chain.append(_NoRepeat(sampling.no_repeat_ngram_size, attention_mask.shape[1]))
-    if sampling.temperature == 0:
-        return chain
-    return LogitsProcessorList([*chain, *warpers(sampling), _Gumbel(sampling.seed, numbers, device)])
-
-
 def warpers(sampling: Sampling) -> LogitsProcessorList:
     """What shapes the probabilities that are sampled from."""
     chain = LogitsProcessorList([TemperatureLogitsWarper(float(sampling.temperature))])
@@ -128,73 +108,60 @@ def warpers(sampling: Sampling) -> LogitsProcessorList:
     return chain
 
 
-def repetitions(sampling: Sampling) -> LogitsProcessorList:
-    """What keeps an answer from saying the same again, where no prompt stands before it."""
-    chain = LogitsProcessorList()
-    if sampling.repetition_penalty != 1:
-        chain.append(RepetitionPenaltyLogitsProcessor(float(sampling.repetition_penalty)))
-    if sampling.no_repeat_ngram_size:
-        chain.append(NoRepeatNGramLogitsProcessor(sampling.no_repeat_ngram_size))
-    return chain
+class Penalties:
+    """Makes tokens less likely that were said before, by the library's own rules.
 
+    Answers may repeat series of tokens of their prompts, but no single ones without a penalty.
 
-class _Repetition(RepetitionPenaltyLogitsProcessor):
-    """The library's own, for which padding is no repetition: the padding token often is the end of text too."""
-
-    def __init__(self, penalty: float, attention_mask: Tensor) -> None:
-        super().__init__(penalty)
-        self.padded = attention_mask == 0  # (rows, prompt)
-
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        width = self.padded.shape[1]
-        if len(input_ids) > len(self.padded):  # several beams a row
-            self.padded = self.padded.repeat_interleave(len(input_ids) // len(self.padded), 0)
-        prompt = input_ids[:, :width]
-        prompt = torch.where(self.padded, prompt[:, -1:], prompt)  # the last token is always the prompt's own
-        return super().__call__(torch.cat([prompt, input_ids[:, width:]], 1), scores)
-
-
-class _NoRepeat(NoRepeatNGramLogitsProcessor):
-    """The library's own, for the answer alone: it may say what the prompt has said."""
-
-    def __init__(self, size: int, prompt: int) -> None:
-        super().__init__(size)
-        self.prompt = prompt
-
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        return super().__call__(input_ids[:, self.prompt :], scores)
-
-
-class _Gumbel(LogitsProcessor):
-    """Adds Gumbel noise, after which the highest score is a sample from the softmax (Gumbel 1954).
-
-    Each row draws from a generator of its own, so that its answer depends neither on its batch nor on what else
-    drew random numbers.
+    Args:
+        prompts, attention_mask: (prompts, places), what stands before the answers; padding, at the left, is no
+            repetition: the padding token often is the end of text too. None: nothing stands before them.
     """
 
-    def __init__(self, seed: int, numbers: Sequence[int], device: torch.device) -> None:
-        self.generators = []
-        for number in numbers:
-            state = np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)
-            self.generators.append(torch.Generator(device).manual_seed(int(state[0])))
+    def __init__(self, sampling: Sampling, prompts: Tensor | None = None, attention_mask: Tensor | None = None) -> None:
+        self._repetition: Any = None
+        self._series: Any = None
+        if sampling.repetition_penalty != 1:
+            self._repetition = RepetitionPenaltyLogitsProcessor(float(sampling.repetition_penalty))
+        if sampling.no_repeat_ngram_size:
+            self._series = NoRepeatNGramLogitsProcessor(sampling.no_repeat_ngram_size)
+        self._prompts = prompts
+        if prompts is not None and attention_mask is not None:  # the last token is always the prompt's own
+            self._prompts = torch.where(attention_mask == 0, prompts[:, -1:], prompts)
 
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        return self.added(range(len(self.generators)), scores)
-
-    def added(self, rows: Sequence[int], scores: Tensor) -> Tensor:
-        """The scores (rows, vocabulary) of some of the rows, with their noise."""
-        noise = torch.empty_like(scores, dtype=torch.float32)
-        for own, row in zip(noise, rows, strict=True):
-            own.exponential_(generator=self.generators[row])
-        return scores - noise.clamp(min=torch.finfo(torch.float32).tiny).log()
+    def __call__(self, rows: Tensor, history: Tensor, scores: Tensor) -> Tensor:
+        """As `noria.task.generation.search.Shape`."""
+        own = history if self._prompts is None else history[:, 1:]  # what begins an answer is its prompt's last token
+        if self._repetition is not None:
+            said = own if self._prompts is None else torch.cat([self._prompts[rows], own], 1)
+            scores = self._repetition(said, scores)
+        if self._series is not None:
+            scores = self._series(own, scores)
+        return scores
 
 
 class Drawn:
-    """Takes tokens by chance, for rows that leave the batch one after the other (`noria.task.generation.search`)."""
+    """Makes a sample the highest score: Gumbel noise is added, after which the highest one is a sample from the softmax
+    (Gumbel 1954).
+
+    Each row draws from a generator of its own, so that its answer depends neither on its batch nor on what else
+    drew random numbers.
+
+    Args:
+        numbers: of all rows: with the seed they decide the random numbers.
+    """
 
     def __init__(self, sampling: Sampling, numbers: Sequence[int], device: torch.device) -> None:
         self._warpers: Any = warpers(sampling)
-        self._noise = _Gumbel(sampling.seed, numbers, device)
+        self._generators = []
+        for number in numbers:
+            state = np.random.SeedSequence([sampling.seed, number]).generate_state(1, np.uint64)
+            self._generators.append(torch.Generator(device).manual_seed(int(state[0])))
 
-    def __call__(self, rows: Sequence[int], history: Tensor, scores: Tensor) -> Tensor:
-        return self._noise.added(rows, self._warpers(history, scores))
+    def __call__(self, rows: Tensor, history: Tensor, scores: Tensor) -> Tensor:
+        """As `noria.task.generation.search.Shape`."""
+        scores = self._warpers(history, scores)
+        noise = torch.empty_like(scores, dtype=torch.float32)
+        for own, row in zip(noise, rows.tolist(), strict=True):
+            own.exponential_(generator=self._generators[row])
+        return scores - noise.clamp(min=torch.finfo(torch.float32).tiny).log()

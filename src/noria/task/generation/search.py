@@ -4,12 +4,11 @@ texts."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
-from transformers import LogitsProcessorList
 
 NEVER = -1e9  # the score of a continuation that is none
 ROUND = 8  # a large batch has a multiple of so many sources: the first product of each new shape takes long
@@ -24,10 +23,15 @@ class Decoder(Protocol):
     def keep(self, sources: Tensor) -> None: ...
 
 
-class Draw(Protocol):
-    """Random numbers that turn scores of rows (rows, vocabulary) into such that the highest is the token to take."""
+class Shape(Protocol):
+    """Changes the scores (rows, vocabulary) of some rows.
 
-    def __call__(self, rows: Sequence[int], history: Tensor, scores: Tensor) -> Tensor: ...
+    Args:
+        rows: (rows,), the number of the source that each of them is of.
+        history: (rows, length), the tokens so far, with the one that all begin with.
+    """
+
+    def __call__(self, rows: Tensor, history: Tensor, scores: Tensor) -> Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -55,8 +59,9 @@ class Settings:
         length_penalty: above 0 long ones are favoured; 0 compares the sums themselves.
         never: tokens that none may hold.
         forced: tokens that each begins with, after the first.
-        processors: change the log-probabilities (rows, vocabulary), given the tokens so far (rows, length).
-        draw: takes a token by chance; for one beam.
+        penalties: of tokens that were said before; on log-probabilities where beams are followed, else on the scores
+            themselves, as the transformers library has it.
+        draw: makes the token that chance takes the highest; for one beam.
     """
 
     first: int
@@ -65,8 +70,8 @@ class Settings:
     length_penalty: float = 1.0
     never: Sequence[int] = ()
     forced: Sequence[int] = ()
-    processors: LogitsProcessorList = field(default_factory=LogitsProcessorList)
-    draw: Draw | None = None
+    penalties: Shape | None = None
+    draw: Shape | None = None
 
 
 def search(decoder: Decoder, limits: Tensor, settings: Settings) -> list[list[Found]]:
@@ -94,7 +99,7 @@ def search(decoder: Decoder, limits: Tensor, settings: Settings) -> list[list[Fo
     kept = 2 * beams
     for step in range(1, longest + 1):
         raw = decoder.scores(history[:, :, step - 1], parents).float()
-        broken = ~torch.isfinite(raw.sum(-1)).all(1)
+        broken = ~torch.isfinite(raw.amax(-1)).all(1)
         best, beam, token = _best(raw, running, history[:, :, :step], kept, alive, settings)
         ends = torch.isin(token, stops) | (limits[alive] <= step)[:, None]
         # those that end, if they are among the first `beams`
@@ -141,14 +146,16 @@ def _best(
         raw = torch.full_like(raw, -torch.inf)
         raw[..., settings.forced[place]] = only
     made = raw.log_softmax(-1)
-    scores = made.flatten(0, 1)
-    if settings.processors or settings.draw:
-        chain: Any = settings.processors
-        scores = chain(history.flatten(0, 1), scores.clone())
+    scores = (raw if beams == 1 else made).flatten(0, 1)
+    rows, told = alive.repeat_interleave(beams), history.flatten(0, 1)
+    if settings.penalties is not None:
+        scores = settings.penalties(rows, told, scores.clone())
     for token in settings.never:
         scores[:, token] = -torch.inf
-    if settings.draw is not None:  # the token that chance takes, with its own log-probability
-        taken = settings.draw(alive.tolist(), history.flatten(0, 1), scores).argmax(-1, keepdim=True)  # (sources, 1)
+    if beams == 1:  # one token, with its own log-probability
+        if settings.draw is not None:
+            scores = settings.draw(rows, told, scores)
+        taken = scores.argmax(-1, keepdim=True)  # (sources, 1)
         return running + made.flatten(0, 1).gather(1, taken), torch.zeros_like(taken), taken
     return highest(scores.view_as(raw), running[..., None], min(kept, beams * vocabulary))
 

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from queue import SimpleQueue
-from typing import Any
 
-import torch
 from torch import Tensor
-from transformers import StoppingCriteria
-from transformers.generation.streamers import BaseStreamer
+
+from noria.task.generation.search import Decoder
 
 
 def pieces(
-    generate: Callable[[BaseStreamer, StoppingCriteria], Any],
+    generate: Callable[[Callable[[int], None]], list[int]],
     decode: Callable[[list[int]], str],
-    stops: Collection[int],
 ) -> Iterator[str]:
     """The pieces of a text, each as soon as no later token can change it.
 
     Closing the iterator ends the generation.
 
     Args:
-        generate: runs in a thread: it hands the tokens to the streamer and ends when the criterion says so.
+        generate: runs in a thread, hands the tokens of the answer on as they come, and gives back all of them.
         decode: the text of some tokens.
-        stops: tokens that end an answer and are not of its text.
 
     Raises:
         BaseException: whatever `generate` raises, after the pieces before it.
@@ -33,9 +29,19 @@ def pieces(
     queue: SimpleQueue[int | BaseException | None] = SimpleQueue()
     closed = threading.Event()
 
+    told = 0
+
+    def tell(token: int) -> None:
+        nonlocal told
+        if closed.is_set():
+            raise _Closed
+        told += 1
+        queue.put(token)
+
     def work() -> None:
         try:
-            generate(_Tokens(queue), _Closed(closed))
+            for token in generate(tell)[told:]:
+                queue.put(token)
             queue.put(None)
         except BaseException as problem:
             queue.put(problem)
@@ -48,8 +54,6 @@ def pieces(
         while (item := queue.get()) is not None:
             if isinstance(item, BaseException):
                 raise item
-            if item in stops:
-                continue
             ids.append(item)
             before, text = text, decode(ids)
             # The last token may be half a letter, and some change the space before them.
@@ -64,29 +68,22 @@ def pieces(
         worker.join()
 
 
-class _Tokens(BaseStreamer):
-    """Hands the tokens of one answer on as they come, without those of the prompt."""
+class Heard:
+    """A decoder, of one beam of one source, that tells each token when it is asked what follows it."""
 
-    def __init__(self, queue: SimpleQueue[Any]) -> None:
-        self.queue = queue
-        self.in_prompt = True
+    def __init__(self, decoder: Decoder, tell: Callable[[int], None]) -> None:
+        self._decoder, self._tell = decoder, tell
+        self._begun = False
 
-    def put(self, value: Tensor) -> None:
-        if self.in_prompt:
-            self.in_prompt = False
-            return
-        for token in value.flatten().tolist():
-            self.queue.put(token)
+    def scores(self, tokens: Tensor, parents: Tensor | None = None) -> Tensor:
+        if self._begun:  # before, it is what stands in the place of the prompt
+            self._tell(int(tokens))
+        self._begun = True
+        return self._decoder.scores(tokens, parents)
 
-    def end(self) -> None:
-        """Nothing: what comes after the last token is the caller's to say."""
+    def keep(self, sources: Tensor) -> None:
+        self._decoder.keep(sources)
 
 
-class _Closed(StoppingCriteria):
-    """Stops when nobody listens any more."""
-
-    def __init__(self, closed: threading.Event) -> None:
-        self.closed = closed
-
-    def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:
-        return torch.full((len(input_ids),), self.closed.is_set(), dtype=torch.bool, device=input_ids.device)
+class _Closed(Exception):
+    """Nobody listens any more."""

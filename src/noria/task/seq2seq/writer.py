@@ -12,7 +12,7 @@ from noria.data.batch.batches import epoch_batches
 from noria.data.batch.encoded_pairs import EncodedPairs
 from noria.model.session import Session
 from noria.task.generation.generator import reply
-from noria.task.generation.sampling import Drawn, Sampling, repetitions
+from noria.task.generation.sampling import Drawn, Penalties, Sampling
 from noria.task.generation.search import Found, Settings, search
 from noria.task.generation.steps import decoder_of, fast_form
 from noria.task.requests import NO_NUMBER
@@ -120,7 +120,7 @@ def write(
         length_penalty=float(sampling.length_penalty),
         never=_never(network),
         forced=before,
-        processors=repetitions(sampling),
+        penalties=Penalties(sampling),
         draw=Drawn(sampling, numbers, input_ids.device) if sampling.temperature else None,
     )
     return search(decoder_of(network, input_ids, attention_mask, sampling.num_beams), limits, settings)
