@@ -39,7 +39,8 @@ OF_TEXT = (
     "rougeLsum",
 )  # test_sums.py and test_texts.py have them
 OF_TAGS = ("conlleval_f1", "entity_f1", "entity_precision", "entity_recall", "token_accuracy")  # test_entities.py
-MEASURED = [path for path in YAMLS if path.stem not in OF_TEXT + OF_TAGS]
+OF_RANKS = ("map", "mrr", "ndcg", "retrieval_recall")  # test_ranks.py
+MEASURED = [path for path in YAMLS if path.stem not in OF_TEXT + OF_TAGS + OF_RANKS]
 
 
 def test_the_yamls_are_found() -> None:
@@ -50,6 +51,7 @@ def test_the_yamls_are_found() -> None:
         "base",
         "tags",
         "entities",
+        "ranks",
         "references",
     }
     always = {"loss", "token_loss", "word_loss"}  # measured without being asked for

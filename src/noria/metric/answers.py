@@ -18,6 +18,7 @@ CONTENTS = {
     "text": "texts (n,), objects",
     "texts": "a list of texts for each row, each of them right (n,), objects",
     "tags": "a list of tags for each row, one a word (n,), objects",
+    "ranks": "a list of numbers for each row, one a relevant document (n,), objects",
     "spans": "for people: what was found, with its places in the text; no metric reads it",
 }
 """What a column may hold."""
