@@ -39,8 +39,9 @@ OF_TEXT = (
     "rougeLsum",
 )  # test_sums.py and test_texts.py have them
 OF_TAGS = ("conlleval_f1", "entity_f1", "entity_precision", "entity_recall", "token_accuracy")  # test_entities.py
+OF_ANSWERS = ("answer_f1", "exact_match")  # test_answer_text.py
 OF_RANKS = ("map", "mrr", "ndcg", "retrieval_recall")  # test_ranks.py
-MEASURED = [path for path in YAMLS if path.stem not in OF_TEXT + OF_TAGS + OF_RANKS]
+MEASURED = [path for path in YAMLS if path.stem not in OF_TEXT + OF_TAGS + OF_ANSWERS + OF_RANKS]
 
 
 def test_the_yamls_are_found() -> None:
@@ -50,6 +51,8 @@ def test_the_yamls_are_found() -> None:
         "answers",
         "base",
         "tags",
+        "answer_text",
+        "best_answer",
         "entities",
         "ranks",
         "references",
