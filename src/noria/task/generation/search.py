@@ -145,19 +145,32 @@ def _best(
         only = raw[..., settings.forced[place]].clone()
         raw = torch.full_like(raw, -torch.inf)
         raw[..., settings.forced[place]] = only
-    made = raw.log_softmax(-1)
-    scores = (raw if beams == 1 else made).flatten(0, 1)
     rows, told = alive.repeat_interleave(beams), history.flatten(0, 1)
+    if beams == 1:
+        return _taken_token(raw[:, 0], running, told, rows, settings)
+    scores = _shaped(raw.log_softmax(-1).flatten(0, 1), told, rows, settings)
+    return highest(scores.view_as(raw), running[..., None], min(kept, beams * vocabulary))
+
+
+def _taken_token(
+    raw: Tensor, running: Tensor, told: Tensor, rows: Tensor, settings: Settings
+) -> tuple[Tensor, Tensor, Tensor]:
+    """As `_best`, for one beam: the likeliest token, or the one that chance takes, with its own log-probability."""
+    total = raw.logsumexp(-1, keepdim=True)
+    scores = _shaped(raw, told, rows, settings)
+    if settings.draw is not None:
+        scores = settings.draw(rows, told, scores)
+    taken = scores.argmax(-1, keepdim=True)  # (sources, 1)
+    return running + raw.gather(1, taken) - total, torch.zeros_like(taken), taken
+
+
+def _shaped(scores: Tensor, told: Tensor, rows: Tensor, settings: Settings) -> Tensor:
+    """The scores (rows, vocabulary), changed in place or not, after penalties, without tokens that none may hold."""
     if settings.penalties is not None:
-        scores = settings.penalties(rows, told, scores.clone())
+        scores = settings.penalties(rows, told, scores)
     for token in settings.never:
         scores[:, token] = -torch.inf
-    if beams == 1:  # one token, with its own log-probability
-        if settings.draw is not None:
-            scores = settings.draw(rows, told, scores)
-        taken = scores.argmax(-1, keepdim=True)  # (sources, 1)
-        return running + made.flatten(0, 1).gather(1, taken), torch.zeros_like(taken), taken
-    return highest(scores.view_as(raw), running[..., None], min(kept, beams * vocabulary))
+    return scores
 
 
 def highest(raw: Tensor, offset: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
