@@ -93,11 +93,3 @@ def queries(answers: Answers) -> Iterator[Ranked]:
     """The relevant documents of each query."""
     for grades, above, tied in zip(answers["grades"], answers["above"], answers["tied"], strict=True):
         yield Ranked(np.asarray(grades, np.float64), np.asarray(above, np.float64), np.asarray(tied, np.int64))
-
-
-def share_within(ranked: Ranked, k: int | None) -> np.ndarray:
-    """With which probability each document stands among the first k (documents,)."""
-    if k is None:
-        return np.isfinite(ranked.above).astype(np.float64)
-    share: np.ndarray = np.clip((k - ranked.above) / ranked.tied, 0, 1)
-    return share

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import numpy as np
 from annotated_types import Gt
 
-from noria.metric.ranks import Ranked, Ranking, share_within
+from noria.metric.ranks import Ranked, Ranking
 
 
 def recall(ranked: Ranked, k: int | None) -> float:
-    """The share of the relevant documents that is among the first k."""
-    return float(share_within(ranked, k).mean())
+    """The share of the relevant documents that is among the first k, its expected value at equal scores."""
+    above, tied = ranked.above[np.isfinite(ranked.above)], ranked.tied[np.isfinite(ranked.above)]
+    within = np.ones(len(above)) if k is None else np.clip((k - above) / tied, 0, 1)
+    return float(within.sum() / len(ranked.grades))
 
 
 class RetrievalRecall(Ranking):

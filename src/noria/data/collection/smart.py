@@ -64,7 +64,7 @@ def _records(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
         for line in lines_of(file, f"'{path}'"):
             if begins := RECORD.match(line):
                 if number:
-                    yield number, {name: " ".join(" ".join(own).split()) for name, own in fields.items()}
+                    yield number, _joined(fields)
                 number, fields, lines = begins[1], {}, None
             elif number and (field := FIELD.match(line)):
                 lines = fields.setdefault(field[1], [])
@@ -73,7 +73,11 @@ def _records(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
             elif line.strip():
                 raise UserError(f"'{path}': the text '{line.strip():.40}' stands outside of a record's field.")
     if number:
-        yield number, {name: " ".join(" ".join(own).split()) for name, own in fields.items()}
+        yield number, _joined(fields)
+
+
+def _joined(fields: dict[str, list[str]]) -> dict[str, str]:
+    return {name: " ".join(" ".join(lines).split()) for name, lines in fields.items()}
 
 
 def _judgements(path: Path) -> Iterator[Judgement]:

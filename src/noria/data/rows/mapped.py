@@ -10,7 +10,8 @@ import mmap
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from itertools import chain, islice
+from typing import Any
 
 import pyarrow as pa
 
@@ -19,6 +20,7 @@ from noria.common.paths import cache_dir
 log = logging.getLogger(__name__)
 
 CHUNK = 8192  # rows that are worked on at a time
+HELD = 1024  # rows that are Python objects at a time
 SMALL = 4 << 20  # bytes: a table up to here stays in memory
 
 
@@ -39,6 +41,23 @@ def gather(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> pa.Table:
             pa.default_memory_pool().release_unused()  # what reading took, which the pool would keep
             return pa.Table.from_batches(found, schema)
     return pa.Table.from_batches(first, schema)
+
+
+def gather_rows(schema: pa.Schema, rows: Iterable[tuple[Any, ...]]) -> pa.Table:
+    """Rows as one table, of which few are Python objects at a time.
+
+    Args:
+        rows: the values of each in the order of the schema's fields.
+    """
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        rest = iter(rows)
+        while some := list(islice(rest, HELD)):
+            columns = zip(*some, strict=True)
+            arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+            yield pa.record_batch(arrays, schema=schema)
+
+    return gather(schema, batches())
 
 
 def pieces(column: pa.Array | pa.ChunkedArray) -> Iterator[pa.Array]:

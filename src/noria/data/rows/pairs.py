@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from typing import Any
 
 import pyarrow as pa
 
 from noria.common.errors import UserError, did_you_mean
-from noria.data.rows.mapped import gather
+from noria.data.rows.mapped import gather_rows
 from noria.data.rows.rows import NO_TEXT, Rows
 
 TARGETS, TRIVIAL = "targets", "trivial"  # columns
 TRANSLATION = "translation"  # the column in which the hub's data sets hold {language: text}
 NO_TARGET = "no_target"
-HELD = 1024  # rows that are Python objects at a time
 LISTS = [(name, pa.list_(pa.string())) for name in (TARGETS, TRIVIAL)]
 SCHEMA = pa.schema([("id", pa.string()), ("text", pa.string()), *LISTS])
 LEAD = "lead"  # the first sentence of a source
@@ -51,14 +49,7 @@ def from_pairs(pairs: Iterable[Pair], source: str, where: str) -> Rows:
             else:
                 yield f"{source}:{number}", text, said, list(trivial)
 
-    def batches() -> Iterator[pa.RecordBatch]:
-        rows = kept()
-        while some := list(islice(rows, HELD)):
-            columns = zip(*some, strict=True)
-            arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
-            yield pa.record_batch(arrays, schema=SCHEMA)
-
-    table = gather(SCHEMA, batches())
+    table = gather_rows(SCHEMA, kept())
     left_out = {reason: count for reason, count in dropped.items() if count}
     if not len(table):
         counts = ", ".join(f"{reason.replace('_', ' ')}: {count}" for reason, count in left_out.items())

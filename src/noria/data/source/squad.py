@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from noria.common.errors import UserError
-from noria.data.rows.mapped import gather
+from noria.data.rows.mapped import gather_rows
 from noria.data.rows.rows import NO_TEXT, Rows
 from noria.data.source.json_files import read_records
 
@@ -18,7 +17,6 @@ ANSWERS = "answers"  # the column of answers
 SPAN = pa.struct([("text", pa.string()), ("start", pa.int32())])
 SCHEMA = pa.schema([("id", pa.string()), ("text", pa.string()), ("text_pair", pa.string()), (ANSWERS, pa.list_(SPAN))])
 MOVED, NOT_THERE = "answer_moved", "answer_not_in_its_passage"
-HELD = 1024  # rows that are Python objects at a time
 
 
 def read_squad(path: str | Path) -> Rows:
@@ -50,14 +48,7 @@ def read_squad(path: str | Path) -> Rows:
             counts[MOVED] += sum(0 <= place != start for (_, start), place in zip(said, found, strict=True))
             yield f"{name}:{number}", passage, asked, there
 
-    def batches() -> Iterator[pa.RecordBatch]:
-        rows = kept()
-        while some := list(islice(rows, HELD)):
-            columns = zip(*some, strict=True)
-            arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
-            yield pa.record_batch(arrays, schema=SCHEMA)
-
-    table = gather(SCHEMA, batches())
+    table = gather_rows(SCHEMA, kept())
     dropped = {reason: count for reason, count in counts.items() if count}
     if not len(table):
         told = ", ".join(f"{reason.replace('_', ' ')}: {count}" for reason, count in dropped.items())
