@@ -48,6 +48,7 @@ class Chats:
 """
 LM, CHATS = {"_target_": "rule_parts.Decoding"}, {"_target_": "noria.data.source.instructions.Instructions"}
 LOGGED = {"logger": {"wandb": {"project": "mill"}}}
+TO_TEXT = {"_target_": "noria.task.seq2seq.kind.Seq2Seq"}
 BLEU = {"_target_": "noria.metric.bleu.Bleu"}
 UP, DOWN = {"_target_": "rule_parts.Up"}, {"_target_": "rule_parts.Down"}
 
@@ -137,13 +138,13 @@ TRIPS: list[Case] = [
     ),
     (
         "monitored_number_that_is_not_measured",
-        monitor("val/bleu", bleu=BLEU, up=UP),
+        {**monitor("val/bleu", bleu=BLEU, up=UP), "task": {"_target_": "noria.task.causal_lm.kind.CausalLM"}},
         CPU,
         "which is measured when the training is over: this task generates none",
     ),
     (
         "monitored_number_that_is_not_measured",
-        {**monitor("val/bleu", bleu=BLEU), "task": {"generate_in_validation": False}},
+        {**monitor("val/bleu", bleu=BLEU), "task": {**TO_TEXT, "generate_in_validation": False}},
         CPU,
         "task.generate_in_validation=true measures it in every validation",
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,6 +51,7 @@ SPECIAL = {
         [],
     ),
     "rotten_tomatoes": ([], {"train", "val", "test"}, ["negative", "positive"]),
+    "squad": (["task=question_answering", "data.path={folder}/squad.json"], {"train", "val", "test"}, []),
     "sst2": (["data.path={folder}/glue"], {"train", "val"}, ["negative", "positive"]),
     "table": (["data.path={folder}/table.csv"], {"train", "val", "test"}, ["bad", "good"]),
     "text": ([*LM, "data.path={folder}/texts"], {"train", "val", "test"}, []),
@@ -97,12 +99,24 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, rows in (("train", 200), ("validation", 60), ("test", 60)):
         pairs = [{"en": f"{name}: {i} dogs{' run' * (i % 7)}", "de": f"{name}: {i} Hunde"} for i in range(rows)]
         (tmp_path / "pairs" / f"{name}.jsonl").write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
+    (tmp_path / "squad.json").write_text(json.dumps({"data": [article(number) for number in range(60)]}))
     write_feedback(f"sqlite:///{tmp_path}/feedback.db", 200)
     (tmp_path / "texts").mkdir()
     for name in ("a.txt", "b.md"):
         paragraphs = [f"{name}: paragraph {i} of it" + " goes on" * (i % 60) for i in range(1000)]
         (tmp_path / "texts" / name).write_text("\n\n".join(paragraphs))
     return tmp_path
+
+
+def article(number: int) -> dict[str, Any]:
+    """An article of SQuAD's format with four questions on one passage."""
+    passage = f"Wheel {number} lifts {number + 3} buckets." + " It turns." * (number % 9)
+    answers = [{"text": f"{number + 3} buckets", "answer_start": passage.index(f"{number + 3} buckets")}]
+    qas = [
+        {"id": f"{number}-{n}", "question": f"what does wheel {number} lift{'?' * n}", "answers": answers}
+        for n in range(4)
+    ]
+    return {"title": f"wheel {number}", "paragraphs": [{"context": passage, "qas": qas}]}
 
 
 def write_feedback(url: str, count: int) -> None:
@@ -207,4 +221,19 @@ def _check_pairs(data: DataModule, batches: list[dict[str, torch.Tensor]]) -> No
         assert (wanted.sum(1) > 2).all() and wanted[:, 0].all()
 
 
-CHECKS = {"conll": _check_tags, "hub_parallel": _check_pairs, "parallel": _check_pairs}
+def _check_spans(data: DataModule, batches: list[dict[str, torch.Tensor]]) -> None:
+    """Every row's answer is found in one of its windows at least, and no article stands on both sides of a cut."""
+    encoded = data.encoded("train")
+    found = set()
+    for batch in batches:
+        start, end, none = (batch[name] for name in ("start", "end", "nothing"))
+        there = start != none
+        assert (start <= end).all() and torch.equal(there, end != none)
+        assert batch["passage"][there].gather(1, start[there, None]).all()
+        found |= {int(encoded.row[index]) for index in batch["index"][there]}
+    assert found == set(range(len(data.splits["train"])))
+    sides = [set(rows.table["group"].to_pylist()) for rows in data.splits.values()]
+    assert not any(one & other for n, one in enumerate(sides) for other in sides[n + 1 :])
+
+
+CHECKS = {"conll": _check_tags, "hub_parallel": _check_pairs, "parallel": _check_pairs, "squad": _check_spans}

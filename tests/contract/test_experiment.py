@@ -11,6 +11,7 @@ import pytest
 import torch
 from transformers import (
     AutoModelForCausalLM,
+    AutoModelForQuestionAnswering,
     AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
@@ -26,6 +27,7 @@ GROUP = "experiment"
 # What an experiment needs that is not at hand here, and a small model in place of one that takes minutes.
 DECODER = ["model=hub", "model.architecture=decoder", "model.name={decoder}", "data.max_length=64"]
 SPECIAL = {
+    "answer_policyqa": ["data.path={squad}"],
     "chat_smollm2": ["data.path={chats}", *DECODER],
     "domain_lm": ["data.path={texts}", *DECODER],
     "entities": ["data.path={conll}"],
@@ -34,10 +36,11 @@ SPECIAL = {
     "sst2_bert": ["model.name={bert}", "data.path={glue}"],
 }
 OTHER = {
+    "answer_policyqa": ["data.max_length=64", "task.stride=16", "data.val_fraction=0.5"],
     "summarize_scitldr": ["trainer.max_epochs=2", "stage.before=true"],
     "translate_multi30k": ["data.batch_tokens=null", "callback=[checkpoint,stop_on_nan]"],
 }
-METRICS = {"entities": "entity_f1", "translate_multi30k": "bleu"}
+METRICS = {"answer_policyqa": "answer_f1", "entities": "entity_f1", "translate_multi30k": "bleu"}
 STAGES = {"feedback_loop": "feedback_loop.feedback_loop"}  # those that do more than train
 ADAPTERS = {"chat_smollm2": "lora", "summarize_scitldr": "lora"}  # those that train an adapter
 
@@ -55,12 +58,13 @@ def needs(
     conll: Path,
     pairs: Path,
     papers: Path,
+    squad: Path,
     tiny_decoder: Path,
     choice: str,
 ) -> Callable[[], list[str]]:
     """needs(): what SPECIAL names, with the paths in place."""
     paths = {"bert": bert, "glue": glue, "chats": chats, "texts": texts, "conll": conll, "pairs": pairs}
-    paths |= {"papers": papers, "decoder": tiny_decoder}
+    paths |= {"papers": papers, "squad": squad, "decoder": tiny_decoder}
     return lambda: [word.format(**paths) for word in SPECIAL.get(choice, [])]
 
 
@@ -121,6 +125,15 @@ def pairs(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def squad(tmp_path: Path) -> Path:
+    """Articles with a passage and a question each."""
+    qas = [{"question": "what?", "id": "1", "answers": [{"text": "buckets", "answer_start": 9}]}]
+    articles = [{"title": str(n), "paragraphs": [{"context": f"It lifts buckets {n}.", "qas": qas}]} for n in range(60)]
+    (tmp_path / "dev.json").write_text(json.dumps({"data": articles}))
+    return tmp_path / "dev.json"
+
+
+@pytest.fixture
 def conll(tmp_path: Path) -> Path:
     """Sentences with a person in each, a word and its tag a line."""
     path = tmp_path / "rows.conll"
@@ -142,7 +155,7 @@ def test_two_steps_of_it(noria: Callable[..., int], choice: str, needs: Callable
     record = json.loads((run / "record.json").read_text())
     assert run.parent.name == choice == record["experiment"]
     assert record["history"][-1]["step"] == 2
-    checks = {"entities": tagged, "translate_multi30k": translated}
+    checks = {"answer_policyqa": asked, "entities": tagged, "translate_multi30k": translated}
     (decoded if decoder else checks.get(choice, classified))(run, record)
     assert (run / "artifact/adapter/adapter_model.safetensors").is_file() is (choice in ADAPTERS)
     assert record["choices"]["model/peft"] == ADAPTERS.get(choice, "none")
@@ -157,6 +170,11 @@ def classified(run: Path, record: dict[str, Any]) -> None:
 def translated(run: Path, record: dict[str, Any]) -> None:
     assert record["metrics"]["val/bleu"]["n"] == 8 and "tok:13a" in record["metrics"]["val/bleu"]["signature"]
     assert AutoModelForSeq2SeqLM.from_pretrained(run / "artifact").config.model_type == "marian"
+
+
+def asked(run: Path, record: dict[str, Any]) -> None:
+    assert record["metrics"]["val/answer_f1"]["n"] == 8
+    assert AutoModelForQuestionAnswering.from_pretrained(run / "artifact").config.num_labels == 2
 
 
 def tagged(run: Path, record: dict[str, Any]) -> None:

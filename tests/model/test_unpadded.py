@@ -12,21 +12,26 @@ from transformers import (
     AutoModelForSequenceClassification,
     BertConfig,
     BertForMaskedLM,
+    BertForQuestionAnswering,
     BertForSequenceClassification,
+    BertForTokenClassification,
     CamembertConfig,
     CamembertForSequenceClassification,
     DistilBertConfig,
     DistilBertForSequenceClassification,
     ElectraConfig,
+    ElectraForQuestionAnswering,
     ElectraForSequenceClassification,
     RobertaConfig,
     RobertaForSequenceClassification,
+    RobertaForTokenClassification,
     XLMRobertaConfig,
     XLMRobertaForSequenceClassification,
 )
 
 from noria.common.errors import UserError
 from noria.model.execution import choose_execution
+from noria.model.head import scores_of
 from noria.model.packed_attention import LONG, TOKENS
 from noria.model.peft import Lora
 from noria.model.unpadded import FirstTokenLayer, UnpaddedEncoder, can_unpad, unpad
@@ -40,6 +45,12 @@ FAMILIES = [
     (ElectraConfig, ElectraForSequenceClassification),
     (RobertaConfig, RobertaForSequenceClassification),
     (XLMRobertaConfig, XLMRobertaForSequenceClassification),
+]
+OF_TOKENS = [
+    (BertConfig, BertForTokenClassification),
+    (BertConfig, BertForQuestionAnswering),
+    (ElectraConfig, ElectraForQuestionAnswering),
+    (RobertaConfig, RobertaForTokenClassification),
 ]
 LENGTHS = {
     "all alike": [5, 5, 5],
@@ -56,7 +67,8 @@ LENGTHS = {
 
 def make(config: Any = BertConfig, kind: Any = BertForSequenceClassification, **more: Any) -> Any:
     torch.manual_seed(0)
-    return kind(config(**{**SIZES, **OFF, **more})).train()
+    labels = {"num_labels": 2} if kind.__name__.endswith("QuestionAnswering") else {}
+    return kind(config(**{**SIZES, **OFF, **labels, **more})).train()
 
 
 def batch(lengths: list[int], types: bool = False) -> dict[str, torch.Tensor]:
@@ -67,7 +79,9 @@ def batch(lengths: list[int], types: bool = False) -> dict[str, torch.Tensor]:
 
 
 def logits_and_gradients(network: Any, inputs: dict[str, torch.Tensor]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    logits = network(**inputs).logits
+    logits = scores_of(network(**inputs))
+    if logits.ndim == 3 and "attention_mask" in inputs:  # what is said of padding is nothing
+        logits = logits * inputs["attention_mask"][..., None]
     network.zero_grad()
     (logits**2).sum().backward()
     none = torch.zeros(())
@@ -83,7 +97,7 @@ def assert_equal_runs(padded: Any, packed: Any, inputs: dict[str, torch.Tensor])
 
 
 @pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS.keys())
-@pytest.mark.parametrize(("config", "kind"), FAMILIES)
+@pytest.mark.parametrize(("config", "kind"), [*FAMILIES, *OF_TOKENS])
 def test_logits_and_gradients_are_those_of_the_padded_network(config: Any, kind: Any, lengths: list[int]) -> None:
     padded = make(config, kind)
     packed = deepcopy(padded)
@@ -92,8 +106,9 @@ def test_logits_and_gradients_are_those_of_the_padded_network(config: Any, kind:
     assert_equal_runs(padded, packed, batch(lengths))
 
 
-def test_pairs_and_rows_without_a_mask() -> None:
-    padded = make()
+@pytest.mark.parametrize(("config", "kind"), [FAMILIES[0], *OF_TOKENS[:2]])
+def test_pairs_and_rows_without_a_mask(config: Any, kind: Any) -> None:
+    padded = make(config, kind)
     packed = deepcopy(padded)
     unpad(packed)
     assert_equal_runs(padded, packed, batch([4, 9, 9], types=True))
@@ -171,7 +186,7 @@ def test_with_gradient_checkpointing() -> None:
     assert len(calls) == 2  # once forward, once again in the backward pass
 
 
-def test_only_known_classifiers_are_packed(tiny_model: Path) -> None:
+def test_only_known_networks_are_packed(tiny_model: Path) -> None:
     assert can_unpad(AutoModelForSequenceClassification.from_pretrained(tiny_model))
     others = [
         BertForMaskedLM(BertConfig(**SIZES)),
@@ -191,7 +206,7 @@ def test_what_suits_which_device() -> None:
     assert isinstance(network.bert.encoder.layer[-1], FirstTokenLayer)
     assert choose_execution(network, "cpu") == "unpadded"  # a second time changes nothing
     assert sum(isinstance(module, FirstTokenLayer) for module in network.modules()) == 1
-    with pytest.raises(UserError, match="packs classifiers of bert"):
+    with pytest.raises(UserError, match="packs encoders of bert"):
         choose_execution(BertForMaskedLM(BertConfig(**SIZES)), "cpu", "unpadded")
 
 

@@ -99,7 +99,7 @@ class Runner:
         encoded, rows = data.encoded(split), data.splits[split]
         decided = self.form.decide(self.outputs(encoded, batch_size, advance), encoded, np.arange(len(encoded)))
         owner, answered = np.asarray(decided["row"]), decided.drop_columns(["row"])
-        if any(RESPONSE in metric.reads for metric in metrics.values()) or (respond and self.form.asked(rows)):
+        if self._responds(metrics) or (respond and self.form.asked(rows)):
             answered = self._with_responses(answered, owner, rows, batch_size, advance)
         answers = self.form.read(answered)
         always = {name: get_class(path)() for name, path in self.form.measured.items()}
@@ -148,7 +148,11 @@ class Runner:
 
     def steps(self, encoded: Encoded, metrics: Mapping[str, Metric]) -> int:
         """How often `measure` will count an example, for a progress bar."""
-        return len(encoded) * (2 if any(RESPONSE in metric.reads for metric in metrics.values()) else 1)
+        return len(encoded) * (2 if self._responds(metrics) else 1)
+
+    def _responds(self, metrics: Mapping[str, Metric]) -> bool:
+        """Whether a metric reads texts that have to be generated."""
+        return any({*metric.reads} & {*self.form.generated} for metric in metrics.values())
 
     @cached_property
     def answerer(self) -> Answerer:

@@ -27,7 +27,7 @@ def choose_execution(network: Any, device: str, attn_implementation: str = "auto
     """
     if attn_implementation == NAME and not can_unpad(network):
         raise UserError(
-            f"model.attn_implementation={NAME} packs classifiers of {', '.join(sorted(FAMILIES))}; this is a "
+            f"model.attn_implementation={NAME} packs encoders of {', '.join(sorted(FAMILIES))}; this is a "
             f"{type(network).__name__}. Leave it at auto."
         )
     if attn_implementation == NAME or (attn_implementation == "auto" and device == "cpu" and can_unpad(network)):

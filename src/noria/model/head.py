@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 from transformers import AutoModelForSequenceClassification
 
 from noria.common.console import say_once
@@ -26,15 +27,26 @@ class Head:
         auto_class: of transformers: it opens a backbone with such a head.
         name: how messages call it.
         adapted_as: what PEFT calls a model with it.
+        rows: what its rows are, where they are the same for all data.
     """
 
     auto_class: Any
     name: str
     adapted_as: str
+    rows: tuple[str, ...] = ()
 
 
 SEQUENCE = Head(AutoModelForSequenceClassification, "sequence classification", "SEQ_CLS")
 """One row of logits for a whole sequence."""
+
+
+def scores_of(output: Any) -> Tensor:
+    """What a head of transformers says, whatever it calls it: of a sequence (rows, labels), of tokens (rows, length,
+    labels)."""
+    if "start_logits" in output:
+        return torch.stack([output.start_logits, output.end_logits], -1)
+    found: Tensor = output.logits
+    return found
 
 
 def own_labels(config: Any) -> list[str]:

@@ -19,6 +19,7 @@ from transformers import GenerationConfig
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from noria.common.errors import UserError
+from noria.model.head import scores_of
 
 Way = Literal["right", "left", "lengths", "rows"]
 WAYS: tuple[Way, ...] = ("right", "left", "lengths", "rows")  # of which the first that changes no answer is taken
@@ -54,7 +55,7 @@ class Rearranged:
         groups = _rows(lengths, self.way)
         sizes = [max(int(lengths[rows[0]]), self.least) for rows in groups]
         parts = [
-            forward(self.network, **_each(given, mask, partial(_cut, rows=rows, size=size))).logits
+            scores_of(forward(self.network, **_each(given, mask, partial(_cut, rows=rows, size=size))))
             for rows, size in zip(groups, sizes, strict=True)
         ]
         if parts[0].ndim == 3:  # of each token: those that were cut off are padding
@@ -287,7 +288,7 @@ def _logits(network: Any, rows: list[list[int]], pad_id: int) -> Tensor:
     """Of rows padded at the right."""
     ids, mask = _padded(network, rows, pad_id)
     try:
-        found: Tensor = network.forward(input_ids=ids, attention_mask=mask).logits
+        found = scores_of(network.forward(input_ids=ids, attention_mask=mask))
     except Exception as error:  # of a stranger's code, whatever it may be
         said = " ".join(str(error).split()) or type(error).__name__
         raise UserError(

@@ -145,7 +145,7 @@ class Pretrained:
             UserError: the model has no such head, or its weights do not fit.
         """
         config = self.config
-        name_labels(config, labels, problem_type)
+        name_labels(config, head.rows or labels, problem_type)
         network, loading = self._network(head.auto_class, head.name)
         self._check_weights(network, loading)
         if labels and not _lacks_head(network, loading):

@@ -1,4 +1,4 @@
-"""An encoder that computes neither padding nor what its classifier never looks at: the same logits for less work.
+"""An encoder that computes neither padding nor what its head never looks at: the same logits for less work.
 
 Knows the layout that BERT and its descendants share in transformers, and nothing of what they learn.
 """
@@ -18,16 +18,18 @@ from noria.model.padding import is_rearranged
 from noria.model.residual_norm import low_type, residual_norm
 
 NAME = "unpadded"
-# Layers of self-attention, then two matrices, each with its sum and norm; a head that reads the first token alone.
+# Layers of self-attention, then two matrices, each with its sum and norm.
 FAMILIES = frozenset({"bert", "camembert", "electra", "roberta", "xlm-roberta"})
+OF_FIRST_TOKEN = ("ForSequenceClassification",)  # heads that read the first token alone
+OF_ALL_TOKENS = ("ForTokenClassification", "ForQuestionAnswering")
 
 
 def can_unpad(network: nn.Module) -> bool:
-    """Whether this is a classifier of a known family, in its own encoder."""
+    """Whether this is a head that reads texts, on an encoder of a known family."""
     kind = type(_bare(network))
     if is_rearranged(network):
         return False
-    if not kind.__module__.startswith("transformers.") or not kind.__name__.endswith("ForSequenceClassification"):
+    if not kind.__module__.startswith("transformers.") or not kind.__name__.endswith((*OF_FIRST_TOKEN, *OF_ALL_TOKENS)):
         return False  # code that came with a model may have any layout
     config = _bare(network).config
     return config.model_type in FAMILIES and not config.is_decoder
@@ -39,7 +41,7 @@ def unpad(network: nn.Module) -> None:
     backbone: Any = _bare(network).base_model
     if isinstance(backbone.encoder, UnpaddedEncoder):
         return
-    backbone.encoder = UnpaddedEncoder(backbone.encoder)
+    backbone.encoder = UnpaddedEncoder(backbone.encoder, type(_bare(network)).__name__.endswith(OF_FIRST_TOKEN))
     backbone.set_attn_implementation(NAME)
 
 
@@ -49,17 +51,19 @@ def _bare(network: nn.Module) -> Any:
 
 
 class UnpaddedEncoder(nn.Module):
-    """Stands in for the encoder of a classifier: hidden states (rows, length, width) in, (rows, 1, width) out.
+    """Stands in for an encoder: hidden states (rows, length, width) in, and out; or those of the first tokens alone.
 
     Args:
-        encoder: whose layers it takes over. The last one computes the first token of each row only.
+        encoder: whose layers it takes over.
+        firsts: the head reads the first token of each row only, so that the last layer computes no other.
     """
 
-    def __init__(self, encoder: Any) -> None:
+    def __init__(self, encoder: Any, firsts: bool) -> None:
         super().__init__()
         *layers, last = encoder.layer
-        self._heads = int(last.attention.self.num_attention_heads)
-        self.layer = nn.ModuleList([*(PackedLayer(layer) for layer in layers), FirstTokenLayer(last)])
+        self._heads, self._firsts = int(last.attention.self.num_attention_heads), firsts
+        end = FirstTokenLayer(last) if firsts else PackedLayer(last)
+        self.layer = nn.ModuleList([*(PackedLayer(layer) for layer in layers), end])
 
     def forward(self, hidden_states: Tensor, attention_mask: Tensor | None = None, **_: Any) -> Any:
         """
@@ -67,17 +71,22 @@ class UnpaddedEncoder(nn.Module):
             attention_mask: (rows, length), rows padded at the right; None: no padding.
 
         Returns:
-            `last_hidden_state`: (rows, 1, width), the first token of each row.
+            `last_hidden_state`: (rows, length, width), zeros at padding; or (rows, 1, width), of first tokens.
         """
-        rows, length, _width = hidden_states.shape
+        rows, length, width = hidden_states.shape
         full = torch.full((rows,), length, device=hidden_states.device)
         packing = Packing.of(full if attention_mask is None else attention_mask.sum(1))
         attention = PackedAttention(packing, self._heads)
-        hidden = hidden_states.flatten(0, 1).index_select(0, packing.of_padded(length))
+        places = packing.of_padded(length)
+        hidden = hidden_states.flatten(0, 1).index_select(0, places)
         low = hidden.to(low_type(hidden))
         for layer in self.layer:
             hidden, low = layer(hidden, low, attention)
-        return BaseModelOutputWithPastAndCrossAttentions(last_hidden_state=hidden[:, None])
+        if self._firsts:
+            return BaseModelOutputWithPastAndCrossAttentions(last_hidden_state=hidden[:, None])
+        real = slice(packing.tokens)
+        padded = hidden.new_zeros(rows * length, width).index_copy(0, places[real], hidden[real])
+        return BaseModelOutputWithPastAndCrossAttentions(last_hidden_state=padded.view(rows, length, width))
 
 
 class PackedLayer(GradientCheckpointingLayer):

@@ -103,7 +103,8 @@ def read_requests(data: Any, service: Service, most: int) -> list[dict[str, Any]
         Problem: 422.
     """
     key = service.asks
-    found = _only(data, {key}, f'{{"{key}": "a {key}"}} or {{"{key}": ["one", "another"]}}')[key]
+    example = json.dumps(service.examples()[0])
+    found = _only(data, {key}, f'{{"{key}": {example}}} or {{"{key}": [{example}, …]}}')[key]
     given = found if isinstance(found, list) else [found]
     if not given:
         raise Problem(422, f"{key} is an empty list: send at least one {key}.")

@@ -18,7 +18,10 @@ def page(service: Service) -> str:
 
 
 @cache
-def _filled(path: Path) -> str:
-    _, *parts = PIECE.split(path.read_text(encoding="utf-8"))
-    pieces = dict(zip(parts[::2], parts[1::2], strict=True))
+def _filled(paths: tuple[Path, ...]) -> str:
+    pieces: dict[str, str] = {}
+    for path in paths:
+        _, *parts = PIECE.split(path.read_text(encoding="utf-8"))
+        for name, text in zip(parts[::2], parts[1::2], strict=True):
+            pieces[name] = pieces.get(name, "") + text
     return PIECE.sub(lambda place: pieces[place[1]], FRAME)

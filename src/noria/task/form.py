@@ -45,6 +45,7 @@ class Form(ABC):
         needs: the columns that a source has to give (`DataModule.gives`): one of these sets.
         answers: for each value of the task's `kind` (or for the one name of a task without that key) the columns of
             its predictions, and what each holds (`noria.metric.answers`).
+        generated: those of these columns that are there only where the model has generated a text for each row.
         truth: which of these columns say what is right, each with what is said of two runs in which it differs.
         measured: the metrics that are always measured, by name, as dotted paths of their classes.
         labels: the names that answers are made of, in the order of the network's outputs; some forms have none.
@@ -52,6 +53,7 @@ class Form(ABC):
 
     needs: ClassVar[tuple[tuple[str, ...], ...]] = ()
     answers: ClassVar[dict[str, dict[str, str]]] = {}
+    generated: ClassVar[tuple[str, ...]] = ()
     truth: ClassVar[dict[str, str]] = {"label": "have different labels for the same rows."}
     measured: ClassVar[dict[str, str]] = {"loss": "noria.metric.loss.Loss"}
 

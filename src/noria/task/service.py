@@ -16,6 +16,9 @@ SHOWN = 20  # labels that a message names
 INK = r"[^\s\u0000\u001c-\u001f\u0085]"  # a character that is not blank: Python knows five more that are than \s does
 TEXT = {"type": "string", "minLength": 1, "pattern": rf"^[^\u0000]*{INK}[^\u0000]*$"}
 
+WORDS = Path(__file__).parent / "words.html"
+"""Parts of a page that show a text, in which words can be chosen."""
+
 
 class Service(ABC):
     """What a server and its page have to know of a form. Requests, answers and corrections are plain JSON values.
@@ -26,14 +29,15 @@ class Service(ABC):
         places: names of the texts of a request into which answers and corrections point, by characters.
         writes: answers and corrections are texts, in which what users sent may stand: they are scrubbed and kept as
             requests are.
-        pieces: the parts of the page that ask, show and correct (`serving.page`).
+        pieces: files with the parts of the page that ask, show and correct (`serving.page`); those of one name stand
+            one behind the other.
     """
 
     asks: ClassVar[str] = "text"
     corrects: ClassVar[str] = "label"
     places: ClassVar[tuple[str, ...]] = ()
     writes: ClassVar[bool] = False
-    pieces: ClassVar[Path]
+    pieces: ClassVar[tuple[Path, ...]]
 
     def check(self) -> None:  # noqa: B027
         """Finds what keeps a model from being served.

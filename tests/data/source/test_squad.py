@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from noria.common.errors import UserError
@@ -36,9 +38,10 @@ def test_questions_with_their_spans(tmp_path: Path) -> None:
             "id": "dev.json:1",
             "text": PASSAGE,
             "text_pair": "who?",
+            "group": "x",
             "answers": [{"text": "Ada", "start": 15}, {"text": "Ben", "start": 41}],
         },
-        {"id": "dev.json:2", "text": PASSAGE, "text_pair": "how?", "answers": []},
+        {"id": "dev.json:2", "text": PASSAGE, "text_pair": "how?", "group": "x", "answers": []},
     ]
     assert not rows.dropped
 
@@ -63,6 +66,23 @@ def test_answers_that_stand_elsewhere_are_moved_and_those_that_stand_nowhere_lef
     assert found == [[("Ben", 41)], [("Ada", 15)], [("Ada", 0)], [("Ada", 0)]]
     assert rows.dropped == {"no_text": 1, "answer_not_in_its_passage": 1, "answer_moved": 4}
     assert rows.ids == ["dev.json:1", "dev.json:2", "dev.json:3", "dev.json:5"]
+
+
+def test_a_table_as_the_hub_has_it(tmp_path: Path) -> None:
+    rows = [
+        {"title": "y", "context": PASSAGE, "question": "who?", "answers": {"text": ["Ben"], "answer_start": [42]}},
+        {"context": PASSAGE, "question": "how?", "answers": {"text": [], "answer_start": []}},
+    ]
+    (tmp_path / "dev.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "dev.parquet")
+    for name in ("dev.jsonl", "dev.parquet"):
+        found = read_squad(tmp_path / name)
+        assert found.table["answers"].to_pylist() == [[{"text": "Ben", "start": 41}], []]
+        assert found.table["group"].to_pylist() == ["y", PASSAGE] and found.dropped == {"answer_moved": 1}
+    for answers in (None, "Ben", {"text": ["Ben"]}, {"text": ["Ben"], "answer_start": []}):
+        (tmp_path / "dev.jsonl").write_text(json.dumps({**rows[0], "answers": answers}) + "\n")
+        with pytest.raises(UserError, match=r"line 1.*two lists of one length"):
+            read_squad(tmp_path / "dev.jsonl")
 
 
 @pytest.mark.parametrize(

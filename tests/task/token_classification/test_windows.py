@@ -9,7 +9,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from noria.common.paths import packaged
 from noria.data.batch.encoded_text import IGNORED
 from noria.task.token_classification.windows import encode_words
-from noria.task.token_classification.words import covered, places
+from noria.task.words import covered, places
 
 
 @pytest.fixture(scope="module")

@@ -51,6 +51,13 @@ def needs(task: object) -> list[tuple[str, ...]]:
     return list(found) if isinstance(found, tuple) else []
 
 
+def generated(task: object) -> tuple[str, ...]:
+    """The columns of a task's predictions that are there only where texts are generated."""
+    form = attributes(task).get("form_path")
+    found = class_attributes(form).get("generated") if isinstance(form, str) else None
+    return found if isinstance(found, tuple) else ()
+
+
 def answers(config: dict[str, Any]) -> dict[str, str]:
     """The columns of the task's predictions and what each holds, as its form says; empty where that is not known."""
     form = attributes(config.get("task")).get("form_path")

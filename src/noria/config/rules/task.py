@@ -12,7 +12,7 @@ import yaml
 from noria.common.errors import nearest
 from noria.common.hardware import Machine
 from noria.common.paths import conf_dir
-from noria.config.rules.facts import answers, at, attributes, metrics, target_name, trains
+from noria.config.rules.facts import answers, at, attributes, generated, metrics, target_name, trains
 from noria.config.rules.registry import rule
 
 LOSS = "val/loss"
@@ -108,8 +108,9 @@ def key_of_the_task_without_meaning(config: dict[str, Any], machine: Machine) ->
 
 def _of_texts(config: dict[str, Any]) -> list[str]:
     """The metrics that read texts which the model has generated."""
+    made = {*generated(config.get("task"))}
     reads = {name: attributes(metric).get("reads") for name, metric in metrics(config).items()}
-    return [name for name, columns in reads.items() if isinstance(columns, dict) and "response" in columns]
+    return [name for name, columns in reads.items() if isinstance(columns, dict) and made & {*columns}]
 
 
 def _unread(metric: object, held: dict[str, str]) -> list[str]:

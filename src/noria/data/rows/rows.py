@@ -34,7 +34,8 @@ class Rows:
     `table` has the columns `id` (string, "<source>:<row>", rows counted from 1, a header not counted),
     `text` (string; it decides the split), `text_pair` (string; only for pairs), `label` (raw until the form has seen
     it) and, where the source gives lists of words, `words` (list of string), which joined by blanks are the text; data
-    without labels have columns of their own.
+    without labels have columns of their own. Rows that belong together have a `group` (string), which then decides the
+    split.
     `where` names the file or data set in messages, `dropped` counts the rows left out by reason, and
     `label_names` are the names that the source itself declares for the labels 0, 1, 2, ...
     """

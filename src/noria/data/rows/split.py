@@ -1,7 +1,7 @@
 """Splits: official ones as they are, missing ones cut from train by a hash of the text.
 
-Knows no seed: a text's side depends on the text alone, so duplicates stay together and new rows move none (but a
-text of a class that is so rare that train would have none of it).
+Knows no seed: a text's side depends on the text alone, or on the name of the group that it belongs to, so duplicates
+stay together and new rows move none (but a text of a class that is so rare that train would have none of it).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from noria.data.rows.rows import Rows
 pc: Any = pyarrow.compute  # its functions are made when it is imported: type checkers see none
 
 KEY = "key"
+GROUP = "group"  # a column of names: rows of one group stay on one side of a cut
 KEY_BYTES = 16
 EXAMPLES = 3
 
@@ -69,6 +70,15 @@ def _places(rows: Rows, half: int) -> Iterator[np.ndarray]:
     return (np.frombuffer(piece, ">u8").reshape(-1, KEY_BYTES // 8)[:, half] for piece in keys(rows))
 
 
+def _group_places(rows: Rows) -> list[np.ndarray] | None:
+    """A number that is the same for all rows of a group; None where there are no groups."""
+    if GROUP not in rows.table.column_names:
+        return None
+    names = rows.table[GROUP].to_pylist()
+    numbers = {name: hashlib.blake2b(normalise(name).encode(), digest_size=8).digest() for name in set(names)}
+    return [np.frombuffer(b"".join(numbers[name] for name in names), ">u8")]
+
+
 def complete(given: dict[str, Rows], val_fraction: float, test_fraction: float) -> dict[str, Rows]:
     """The given splits ("train", and maybe "val" and "test"), the missing ones cut from train.
 
@@ -87,7 +97,7 @@ def complete(given: dict[str, Rows], val_fraction: float, test_fraction: float) 
     if not test_share + val_share:
         return given
     train = given["train"]
-    shares = (place / 2.0**64 for place in _places(train, 0))
+    shares = (place / 2.0**64 for place in (_group_places(train) or _places(train, 0)))
     sides = [(share < test_share, share >= 1 - val_share) for share in shares]
     for_test, for_val = (np.concatenate(side) for side in zip(*sides, strict=True))
     stays = kept_in_train(train, for_test | for_val, KEY)

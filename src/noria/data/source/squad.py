@@ -11,17 +11,25 @@ import pyarrow as pa
 from noria.common.errors import UserError
 from noria.data.rows.mapped import gather_rows
 from noria.data.rows.rows import NO_TEXT, Rows
-from noria.data.source.json_files import read_records
+from noria.data.rows.split import GROUP
+from noria.data.source.files import read_rows
+from noria.data.source.json_files import JSON, read_records
+from noria.data.source.opening import ending, find
 
 ANSWERS = "answers"  # the column of answers
 SPAN = pa.struct([("text", pa.string()), ("start", pa.int32())])
-SCHEMA = pa.schema([("id", pa.string()), ("text", pa.string()), ("text_pair", pa.string()), (ANSWERS, pa.list_(SPAN))])
+TEXTS = [(name, pa.string()) for name in ("id", "text", "text_pair", GROUP)]
+SCHEMA = pa.schema([*TEXTS, (ANSWERS, pa.list_(SPAN))])
+COLUMNS = ("context", "question", "answers")  # of a table of such questions
 MOVED, NOT_THERE = "answer_moved", "answer_not_in_its_passage"
 
 
 def read_squad(path: str | Path) -> Rows:
-    """The questions of a file: `text` is the passage, `text_pair` the question, `answers` its spans, each with its
-    place in characters.
+    """The questions of a file: `text` is the passage, `text_pair` the question, `group` the title of its article (the
+    passage where it has none), and `answers` its spans, each with its place in characters.
+
+    The file is in SQuAD's own format, or a table (JSON, Parquet) with the columns `context`, `question` and `answers`,
+    each a `{text: […], answer_start: […]}` as the Hub has it, and maybe `title`.
 
     A question without answers, as v2 has them, is kept: that there is none is the answer. An answer that does not stand
     where the file says is moved to the nearest place where it does. A question of which no answer stands anywhere in
@@ -33,8 +41,9 @@ def read_squad(path: str | Path) -> Rows:
     counts = {NO_TEXT: 0, NOT_THERE: 0, MOVED: 0}
     name = Path(path).name
 
-    def kept() -> Iterator[tuple[str, str, str, list[dict[str, Any]]]]:
-        for number, (where, passage, question) in enumerate(_questions(path), 1):
+    def kept() -> Iterator[tuple[str, str, str, str, list[dict[str, Any]]]]:
+        questions = _questions(path) if _nested(path) else _of_table(path)
+        for number, (where, title, passage, question) in enumerate(questions, 1):
             asked = _text(question, "question", where)
             if not passage.strip() or not asked.strip():
                 counts[NO_TEXT] += 1
@@ -46,7 +55,7 @@ def read_squad(path: str | Path) -> Rows:
                 counts[NOT_THERE] += 1
                 continue
             counts[MOVED] += sum(0 <= place != start for (_, start), place in zip(said, found, strict=True))
-            yield f"{name}:{number}", passage, asked, there
+            yield f"{name}:{number}", passage, asked, title or passage, there
 
     table = gather_rows(SCHEMA, kept())
     dropped = {reason: count for reason, count in counts.items() if count}
@@ -56,15 +65,40 @@ def read_squad(path: str | Path) -> Rows:
     return Rows(table, str(path), dropped)
 
 
-def _questions(path: str | Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Where each question stands, its passage, and the question itself."""
+def _nested(path: str | Path) -> bool:
+    """Whether a file is in SQuAD's own format: articles with paragraphs."""
+    if ending(find(path)) not in JSON:
+        return False
+    first = read_records(path, ("paragraphs",)).objects[0]
+    return "paragraphs" in first or not {*first} & {*COLUMNS}
+
+
+def _of_table(path: str | Path) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
+    """The same of a table, whose lists of texts and places become answers."""
+    for where, row in read_rows(path, COLUMNS):
+        answers = row.get("answers")
+        texts, starts = (
+            (answers.get(name) for name in ("text", "answer_start")) if isinstance(answers, dict) else (0, 0)
+        )
+        if not isinstance(texts, list) or not isinstance(starts, list) or len(texts) != len(starts):
+            raise UserError(
+                f"{where}: 'answers' is {answers!r:.60}, but must be an object with two lists of one length: "
+                '{"text": ["…"], "answer_start": [0]}.'
+            )
+        both = [{"text": text, "answer_start": start} for text, start in zip(texts, starts, strict=True)]
+        title = row.get("title")
+        yield where, title if isinstance(title, str) else "", _text(row, "context", where), {**row, "answers": both}
+
+
+def _questions(path: str | Path) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
+    """Where each question stands, the title of its article, its passage, and the question itself."""
     for topic, article in enumerate(read_records(path, ("paragraphs",)).objects, 1):
-        where = f"'{path}', article {topic}"
+        where, title = f"'{path}', article {topic}", article.get("title")
         for part, paragraph in enumerate(_list(article, "paragraphs", where), 1):
             here = f"{where}, paragraph {part}"
             passage = _text(paragraph, "context", here)
             for number, question in enumerate(_list(paragraph, "qas", here), 1):
-                yield f"{here}, question {number}", passage, question
+                yield f"{here}, question {number}", title if isinstance(title, str) else "", passage, question
 
 
 def _answers(question: dict[str, Any], where: str) -> list[tuple[str, int]]:

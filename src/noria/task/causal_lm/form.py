@@ -62,6 +62,7 @@ class CausalLMForm(Form):
         }
     }
 
+    generated: ClassVar[tuple[str, ...]] = ("reference", "response")
     truth: ClassVar[dict[str, str]] = {
         "tokens": "cut the same texts into different tokens or windows: losses a token of different tokenizers cannot "
         "be compared. Bits per byte can, in their records.",

@@ -49,6 +49,7 @@ class Seq2SeqForm(Form):
     answers: ClassVar[dict[str, dict[str, str]]] = {
         "seq2seq": {"loss": "number", "tokens": "count", "reference": "texts", "response": "text"}
     }
+    generated: ClassVar[tuple[str, ...]] = ("reference", "response")
     truth: ClassVar[dict[str, str]] = {
         "tokens": "cut the same targets into different tokens: losses a token of different tokenizers cannot be "
         "compared. What is measured on the texts can.",

@@ -20,7 +20,7 @@ class Seq2SeqService(Service):
 
     corrects = "response"
     writes = True
-    pieces: ClassVar[Path] = Path(__file__).parent / "page.html"
+    pieces: ClassVar[tuple[Path, ...]] = (Path(__file__).parent / "page.html",)
 
     def described(self) -> dict[str, Any]:
         return {"kind": "text", "labels": []}

@@ -25,7 +25,7 @@ class TextClassificationService(Service):
     one too.
     """
 
-    pieces: ClassVar[Path] = Path(__file__).parent / "page.html"
+    pieces: ClassVar[tuple[Path, ...]] = (Path(__file__).parent / "page.html",)
 
     def __init__(self, form: TextClassificationForm) -> None:
         self._form = form

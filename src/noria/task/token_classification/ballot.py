@@ -17,7 +17,7 @@ from noria.data.source.votes import Believed
 from noria.feedback.masked import KEY as MASKED
 from noria.feedback.masked import kept_span, pieces_of
 from noria.metric.tags import OUTSIDE, bio, entities, has_prefixes
-from noria.task.token_classification.words import covered, places
+from noria.task.words import covered, places
 
 Span = tuple[int, int, str]
 

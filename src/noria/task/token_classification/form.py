@@ -24,7 +24,7 @@ from noria.task.token_classification.reading import WordReading
 from noria.task.token_classification.service import TokenClassificationService
 from noria.task.token_classification.viterbi import best
 from noria.task.token_classification.windows import EncodedWords, encode_words
-from noria.task.token_classification.words import marked, places
+from noria.task.words import marked, places
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

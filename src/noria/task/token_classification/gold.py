@@ -11,7 +11,7 @@ import pyarrow as pa
 from noria.common.errors import UserError
 from noria.data.rows.rows import WORDS, Rows
 from noria.metric.tags import bio, entities, has_prefixes
-from noria.task.token_classification.words import covered, places
+from noria.task.words import covered, places
 
 SPAN = ("start", "end")
 TYPES = ("label", "type", "tag", "entity")  # what the type of a span is called

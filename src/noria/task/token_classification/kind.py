@@ -35,7 +35,7 @@ class TokenClassification(Kind):
     architectures = ("encoder", "decoder", "both")
 
     form: TokenClassificationForm
-    packed: ClassVar[bool] = False
+    packed: ClassVar[bool] = True
 
     def __init__(self, *, viterbi: bool = True) -> None:
         self.form = TokenClassificationForm(viterbi=viterbi)

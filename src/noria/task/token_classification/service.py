@@ -11,8 +11,8 @@ from noria.common.errors import UserError
 from noria.feedback.masked import kept_span, pieces_of, sent_length
 from noria.feedback.text import LABEL_LIMIT, storable
 from noria.metric.tags import OUTSIDE
-from noria.task.service import TEXT, Schema, Service, checked_text, listed
-from noria.task.token_classification.words import covered, places
+from noria.task.service import TEXT, WORDS, Schema, Service, checked_text, listed
+from noria.task.words import covered, places
 
 if TYPE_CHECKING:
     from noria.task.token_classification.form import TokenClassificationForm
@@ -31,7 +31,7 @@ class TokenClassificationService(Service):
 
     corrects = "entities"
     places = ("text",)
-    pieces: ClassVar[Path] = Path(__file__).parent / "page.html"
+    pieces: ClassVar[tuple[Path, ...]] = (WORDS, Path(__file__).parent / "page.html")
 
     def __init__(self, form: TokenClassificationForm) -> None:
         self._form = form

@@ -1,4 +1,4 @@
-"""The words of a text, by their places in it. Knows no tag and no token."""
+"""The words of a text, by their places in it. Knows no tag, no answer and no token."""
 
 from __future__ import annotations
 

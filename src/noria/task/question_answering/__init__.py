@@ -1,0 +1,1 @@
+"""An answer to a question as a span of a passage, or none."""
