@@ -137,6 +137,12 @@ TRIPS: list[Case] = [
         "The nearest is Llama: take model.activation=swiglu",
     ),
     (
+        "step_whose_size_varies",
+        {"task": {"_target_": "noria.task.text_embedding.kind.TextEmbedding"}, "data": {"batch_tokens": 4096}},
+        CPU,
+        "take data.batch_size, and trainer.accumulate_grad_batches",
+    ),
+    (
         "monitored_number_that_is_not_measured",
         {**monitor("val/bleu", bleu=BLEU, up=UP), "task": {"_target_": "noria.task.causal_lm.kind.CausalLM"}},
         CPU,
@@ -169,9 +175,9 @@ TRIPS: list[Case] = [
         "data_for_another_task",
         {**data(path="rows.csv"), "task": LM},
         CPU,
-        "data=TableData is for task=multilabel_classification or text_classification or text_regression or "
-        "token_classification, but this task is Decoding: choose such a task, or data=hub_parallel or instructions or "
-        "parallel or text.",
+        "data=TableData is for task=embedding or multilabel_classification or similarity or text_classification or "
+        "text_regression or token_classification, but this task is Decoding: choose such a task, or data=hub_parallel "
+        "or instructions or parallel or text.",
     ),
     ("data_for_another_task", {**task(kind="regression"), "data": CHATS}, CPU, "is for task=causal_lm, but"),
     ("batch_without_room_for_a_row", data(batch_tokens=127, max_length=128), CPU, "no room for a row of data.max_l"),
@@ -245,6 +251,11 @@ TRIPS: list[Case] = [
 ]
 
 PASSES: list[tuple[str, dict[str, Any], Machine]] = [
+    (
+        "step_whose_size_varies",
+        {"task": {"_target_": "noria.task.seq2seq.kind.Seq2Seq"}, "data": {"batch_tokens": 4096}},
+        CPU,
+    ),
     ("fp16_on_cpu", trainer(precision="16-mixed"), GPUS),
     ("fp16_on_cpu", trainer(precision="bf16-mixed"), CPU),
     ("accelerator_that_is_not_there", trainer(accelerator="gpu"), GPUS),

@@ -39,6 +39,7 @@ SPECIAL = {
         {"train", "val", "test"},
         [],
     ),
+    "pairs": (["task=embedding", "data.path={folder}/queries.jsonl"], {"train", "val", "test"}, []),
     "parallel": (
         [
             "task=seq2seq",
@@ -99,6 +100,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, rows in (("train", 200), ("validation", 60), ("test", 60)):
         pairs = [{"en": f"{name}: {i} dogs{' run' * (i % 7)}", "de": f"{name}: {i} Hunde"} for i in range(rows)]
         (tmp_path / "pairs" / f"{name}.jsonl").write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
+    asked = [
+        {"query": f"wheel {number}", "document": f"Wheel {number}" + " turns" * (number % 9)} for number in range(200)
+    ]
+    (tmp_path / "queries.jsonl").write_text("".join(json.dumps(row) + "\n" for row in asked))
     (tmp_path / "squad.json").write_text(json.dumps({"data": [article(number) for number in range(60)]}))
     write_feedback(f"sqlite:///{tmp_path}/feedback.db", 200)
     (tmp_path / "texts").mkdir()
@@ -161,10 +166,11 @@ def test_it_keeps_the_contract(build: Callable[..., DataModule], choice: str) ->
     loader = data.train_dataloader()
     batches = list(loader)
     assert len(batches) == len(loader) == data.batches_per_epoch(1)
-    size, width = batches[0]["input_ids"].shape
+    sequences, width = batches[0]["input_ids"].shape
+    size = len(batches[0]["index"])
     assert size <= 16 and 2 < width <= data.max_length
     for name in ("input_ids", "attention_mask"):
-        assert batches[0][name].dtype == torch.int64 and batches[0][name].shape == (size, width)
+        assert batches[0][name].dtype == torch.int64 and batches[0][name].shape == (sequences, width)
     check = CHECKS.get(choice) or (_check_labels if data.labels else _check_targets)
     check(data, batches)
 
@@ -211,6 +217,18 @@ def _check_targets(data: DataModule, batches: list[dict[str, torch.Tensor]]) -> 
         assert row.dtype == np.int64 and set(row.tolist()) == set(range(len(data.splits[split]))), "a row is missing"
 
 
+def _check_texts(data: DataModule, batches: list[dict[str, torch.Tensor]]) -> None:
+    """Each row has its two texts among the sequences of its batch."""
+    for batch in batches:
+        assert len(batch["input_ids"]) == 2 * len(batch["index"]) and batch["texts"].shape == (len(batch["index"]), 2)
+        for place, row in enumerate(batch["index"].tolist()):
+            for text in (0, 1):
+                ids = data.encoded("train").parts[text].ids(row)  # type: ignore[attr-defined]
+                at = place + text * len(batch["index"])
+                assert batch["input_ids"][at][: len(ids)].tolist() == ids.tolist()
+                assert int(batch["attention_mask"][at].sum()) == len(ids)
+
+
 def _check_pairs(data: DataModule, batches: list[dict[str, torch.Tensor]]) -> None:
     """Each row has a target of its own length, which `targets` counts."""
     encoded = data.encoded("train")
@@ -236,4 +254,10 @@ def _check_spans(data: DataModule, batches: list[dict[str, torch.Tensor]]) -> No
     assert not any(one & other for n, one in enumerate(sides) for other in sides[n + 1 :])
 
 
-CHECKS = {"conll": _check_tags, "hub_parallel": _check_pairs, "parallel": _check_pairs, "squad": _check_spans}
+CHECKS = {
+    "conll": _check_tags,
+    "hub_parallel": _check_pairs,
+    "pairs": _check_texts,
+    "parallel": _check_pairs,
+    "squad": _check_spans,
+}

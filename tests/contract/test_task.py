@@ -26,8 +26,10 @@ SPECIAL: dict[str, tuple[str, str | None]] = {
 
 
 ELSEWHERE = (
+    "embedding",
     "question_answering",
     "seq2seq",
+    "similarity",
     "token_classification",
 )  # tests/task/test_contract.py has them through a whole fit
 

@@ -89,6 +89,8 @@ def save(
     kind.finish(network, tokenizer)
     _save_weights(network, building, facts.get("dtype"))
     tokenizer.save_pretrained(building)
+    width = getattr(getattr(network, "config", None), "hidden_size", 0)
+    kind.write(building, int(width or 0), int(facts.get("max_length", 0)))
     write_facts(building, {"format": FORMAT, "kind": class_path(kind), "settings": kind.form.settings(), **facts})
     replace_folder(building, folder)
 

@@ -41,11 +41,11 @@ SEQUENCE = Head(AutoModelForSequenceClassification, "sequence classification", "
 
 
 def scores_of(output: Any) -> Tensor:
-    """What a head of transformers says, whatever it calls it: of a sequence (rows, labels), of tokens (rows, length,
-    labels)."""
+    """What a network of transformers says, whatever it calls it: of a sequence (rows, labels), of tokens (rows, length,
+    labels), or without a head their states (rows, length, width)."""
     if "start_logits" in output:
         return torch.stack([output.start_logits, output.end_logits], -1)
-    found: Tensor = output.logits
+    found: Tensor = output.logits if "logits" in output else output.last_hidden_state
     return found
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import torch
 from annotated_types import Ge
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 from transformers.utils import logging as transformers_logging
 
@@ -158,6 +158,31 @@ class Pretrained:
                 "slower, but no answer depends on its batch."
             )
         return self._made_ready(network, head.adapted_as, _new_modules(network, loading["missing_keys"]))
+
+    def backbone(self, pad_token_id: int | None = None) -> Any:
+        """The network in fp32 without a head.
+
+        Its forward takes input_ids and attention_mask (batch, seq) and gives `last_hidden_state` (batch, seq, width).
+        Padding changes none of it. A pooler that comes with it is not trained: nothing looks at what it says.
+
+        Args:
+            pad_token_id: what rows are padded with, at the right; None: the tokenizer's, the model's own, or else 0.
+
+        Raises:
+            UserError: the model has none, or its weights do not fit.
+        """
+        network, loading = self._network(AutoModel, "bare")
+        if wrong := sorted(key for key, *_ in loading["mismatched_keys"]):
+            raise self._wrong_shape(wrong[0])
+        self._refuse_missing([key for key in loading["missing_keys"] if "pooler" not in key])
+        if self._tokenizer is not None:
+            embed_all(network, self._tokenizer)
+        settle_padding(network, self._pad(pad_token_id))
+        network = self._made_ready(network, "FEATURE_EXTRACTION", [])
+        for name, weight in network.named_parameters():
+            if "pooler" in name:
+                weight.requires_grad_(False)
+        return network
 
     def language_model(self, pad_token_id: int | None = None) -> Any:
         """The network in fp32 that predicts each token from those before it.
@@ -343,7 +368,8 @@ def freeze(network: PreTrainedModel, what: str | int) -> None:
     """Stop the training of `embeddings`, of the `backbone`, or of the embeddings and the first n layers."""
     if what == "none":
         return
-    prefix = network.base_model_prefix + "."
+    bare = getattr(network, "base_model", None) is network
+    prefix = "" if bare else network.base_model_prefix + "."
     for name, parameter in network.named_parameters():
         if not name.startswith(prefix):
             continue

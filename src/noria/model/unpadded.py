@@ -25,11 +25,12 @@ OF_ALL_TOKENS = ("ForTokenClassification", "ForQuestionAnswering")
 
 
 def can_unpad(network: nn.Module) -> bool:
-    """Whether this is a head that reads texts, on an encoder of a known family."""
+    """Whether this is an encoder of a known family, alone or with a head that reads texts."""
     kind = type(_bare(network))
     if is_rearranged(network):
         return False
-    if not kind.__module__.startswith("transformers.") or not kind.__name__.endswith((*OF_FIRST_TOKEN, *OF_ALL_TOKENS)):
+    reads = kind.__name__.endswith((*OF_FIRST_TOKEN, *OF_ALL_TOKENS)) or _is_backbone(_bare(network))
+    if not kind.__module__.startswith("transformers.") or not reads:
         return False  # code that came with a model may have any layout
     config = _bare(network).config
     return config.model_type in FAMILIES and not config.is_decoder
@@ -43,6 +44,11 @@ def unpad(network: nn.Module) -> None:
         return
     backbone.encoder = UnpaddedEncoder(backbone.encoder, type(_bare(network)).__name__.endswith(OF_FIRST_TOKEN))
     backbone.set_attn_implementation(NAME)
+
+
+def _is_backbone(network: Any) -> bool:
+    """Whether it is an encoder without a head."""
+    return getattr(network, "base_model", None) is network
 
 
 def _bare(network: nn.Module) -> Any:

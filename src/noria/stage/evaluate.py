@@ -14,6 +14,7 @@ from noria.common.console import get_console
 from noria.common.errors import UserError
 from noria.model.limits import limit_length
 from noria.report import show
+from noria.stage.base_model import save_base
 from noria.stage.inputs import data_facts
 from noria.stage.measure import evaluate_and_record
 from noria.stage.parts import make_loggers, make_metrics, open_form, own_kinds, precision_of, run_info, summary_modes
@@ -24,7 +25,8 @@ from noria.stage.seen_rows import trained_on
 def evaluate(
     cfg: DictConfig, choices: dict[str, Any], multirun: bool, *, split: Literal["train", "val", "test"] = "test"
 ) -> None:
-    """The artifact's saved config is the base; what was typed overrides it.
+    """The artifact's saved config is the base; what was typed overrides it. Without an artifact the model itself is
+    measured, where its answers mean something as it comes.
 
     How its model reads texts (`data.max_length`, the chat template) stays the artifact's, whichever data is typed,
     unless the key itself is typed: then it is said that this is not what the model was trained with.
@@ -35,10 +37,14 @@ def evaluate(
     Raises:
         UserError: no such split; the data's labels are not the artifact's.
     """
-    artifact = Path(cfg.artifact)
-    facts = bundle.read_facts(artifact)
+    if cfg.artifact:
+        bundle.read_facts(Path(cfg.artifact))
     record = open_record(cfg, "evaluate", choices)
     with recording(record):
+        artifact = Path(cfg.artifact or record.folder / "artifact")
+        if not cfg.artifact:
+            save_base(cfg, choices, artifact)
+        facts = bundle.read_facts(artifact)
         record.data["paths"]["artifact"] = str(artifact)
         pl.seed_everything(cfg.seed, workers=True, verbose=False)
 

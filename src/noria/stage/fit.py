@@ -177,6 +177,10 @@ def _learner(
     train = given.data.encoded("train")
     given.kind.settle(train)
     given.data.row_weights = given.kind.weights(train)
+    micro_batch = given.data.batch_size
+    if given.kind.whole_step:  # its loss needs all batches of a step together: they are taken apart again inside it
+        given.data.batch_size *= trainer.accumulate_grad_batches
+        trainer.accumulate_grad_batches = 1
     return Learner(
         network,
         given.kind,
@@ -185,6 +189,7 @@ def _learner(
         metrics,
         _steps(trainer, given.data),
         given.data.encoded("val") if "val" in given.data.splits else None,
+        micro_batch,
     )
 
 

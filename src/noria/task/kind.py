@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -52,6 +53,8 @@ class Kind(ABC):
         architectures: what a model may be (`model.architecture`).
         only_for: keys of the config that mean something only with some values of its key `kind`.
         packed: its networks read whole texts and may run on rows without their padding.
+        whole_step: its loss is one of all examples of an optimiser step (`noria.task.whole_step`).
+        untrained: what its networks say means something as they come, without any training.
         keeps_dtype: an artifact's weights keep the type in which the base model came.
         batch_size, chunk: requests that are answered at once, and batches that are read before the first is answered.
         form: the other half itself.
@@ -61,6 +64,8 @@ class Kind(ABC):
     architectures: ClassVar[tuple[str, ...]] = ()
     only_for: ClassVar[dict[str, tuple[str, ...]]] = {}
     packed: ClassVar[bool] = False
+    whole_step: ClassVar[bool] = False
+    untrained: ClassVar[bool] = False
     keeps_dtype: ClassVar[bool] = False
     batch_size: ClassVar[int] = 64
     chunk: ClassVar[int] = 32
@@ -140,6 +145,14 @@ class Kind(ABC):
 
     def finish(self, network: nn.Module, tokenizer: PreTrainedTokenizerBase) -> None:  # noqa: B027
         """Writes into a network's own config what others need that open it, before it is saved."""
+
+    def write(self, folder: Path, width: int, max_length: int) -> None:  # noqa: B027
+        """Writes beside a saved network what else opens it.
+
+        Args:
+            width: of the network's hidden states.
+            max_length: tokens of a text at most.
+        """
 
     def answerer(
         self, session: Session, tokenizer: PreTrainedTokenizerBase, max_length: int, settings: Any = None

@@ -24,6 +24,7 @@ from noria.model.counts import Counts
 from noria.model.shard import shard
 from noria.task.kind import Batch, Kind
 from noria.task.outputs import Outputs, Ragged, joined
+from noria.task.whole_step import WholeStepKind, step_gradient
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ class Learner(pl.LightningModule):
         total_steps: optimiser steps of the whole run. Counted by the stage: asking Lightning for
             `estimated_stepping_batches` drops the data loader's state on resume.
         validated: the examples of the validation set, where metrics are measured on it.
+        micro_batch: examples of which the graph is held at once, where the loss is one of the whole step.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Learner(pl.LightningModule):
         metrics: Mapping[str, Metric],
         total_steps: int,
         validated: Encoded | None = None,
+        micro_batch: int = 1,
     ) -> None:
         super().__init__()
         self.network = network
@@ -73,6 +76,7 @@ class Learner(pl.LightningModule):
         self._make_scheduler = make_scheduler
         self._metrics = dict(metrics)
         self.total_steps = total_steps
+        self._micro_batch = micro_batch
         # (loss, weight), summed over the running epoch and over the running optimiser step. The first is in the
         # checkpoint, for Lightning does not restore the averages of an interrupted epoch.
         self._train_sums = torch.zeros(2, dtype=torch.float64)
@@ -101,15 +105,25 @@ class Learner(pl.LightningModule):
         self._counts = float(batch["step_weight"]) > 0
 
     def training_step(self, batch: dict[str, Any], batch_index: int) -> Tensor:
-        losses, weights = self.kind.losses(self.kind.forward(self.network, batch), batch)
-        weights = weights * (batch["index"] >= 0)  # a filler counts nowhere
-        total = (losses * weights).sum()
-        sums = torch.stack([total.detach(), weights.sum()]).to(self._train_sums)
-        self._train_sums += sums
-        self._step_sums += sums
         # Lightning divides by the micro-batches, DDP and FSDP by the ranks; the step's own weight takes their place.
         parts = self.trainer.accumulate_grad_batches * self.trainer.world_size
-        return total * (parts / float(batch["step_weight"]) if self._counts else 0.0)
+        factor = parts / float(batch["step_weight"]) if self._counts else 0.0
+        if isinstance(self.kind, WholeStepKind):
+            sums, total = step_gradient(self.kind, self.network, batch, self._micro_batch, factor, self._backward_part)
+        else:
+            losses, weights = self.kind.losses(self.kind.forward(self.network, batch), batch)
+            weights = weights * (batch["index"] >= 0)  # a filler counts nowhere
+            total = (losses * weights).sum()
+            sums, total = torch.stack([total.detach(), weights.sum()]), total * factor
+        sums = sums.to(self._train_sums)
+        self._train_sums += sums
+        self._step_sums += sums
+        return total
+
+    def _backward_part(self, part: Tensor) -> None:
+        """The gradient of a part of a step, which the trainer's own backward ends."""
+        plugin = self.trainer.strategy.precision_plugin
+        plugin.pre_backward(part, self).backward()  # scaled, in fp16
 
     def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
         if self._counts:
@@ -150,27 +164,33 @@ class Learner(pl.LightningModule):
 
     def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
         made = self.kind.forward(self.network, batch)
-        losses, weights = self.kind.losses(made, batch)
-        # in fp32: precision=bf16-true makes bf16 of them, which counts no further than 256
-        sums = {"index": batch["index"], "losses": losses.detach().float(), "weights": weights.float()}
-        outputs = {**self.kind.outputs(made, batch), **self.kind.said(self.network, batch)} if self._metrics else {}
+        sums = {"index": batch["index"]}
+        if not self.kind.whole_step:
+            losses, weights = self.kind.losses(made, batch)
+            # in fp32: precision=bf16-true makes bf16 of them, which counts no further than 256
+            sums |= {"losses": losses.detach().float(), "weights": weights.float()}
+        wanted = self._metrics or self.kind.whole_step
+        outputs = {**self.kind.outputs(made, batch), **self.kind.said(self.network, batch)} if wanted else {}
         self._seen.append(({name: values.cpu().numpy() for name, values in sums.items()}, outputs))
 
     def on_validation_epoch_end(self) -> None:
         sums, outputs = self._gather_seen()
         self._seen.clear()
         self.no_value = {}
-        losses, weights = (torch.from_numpy(sums[name]) for name in ("losses", "weights"))
         # Every rank has measured the same examples, so there is nothing to synchronise.
-        if (weight := weights.sum()) == 0:
-            self.no_value["val/loss"] = NOTHING_COUNTS
-        else:
-            self.log("val/loss", (losses * weights).sum() / weight, prog_bar=True)
-        if not self._metrics:
+        if not self.kind.whole_step:
+            losses, weights = (torch.from_numpy(sums[name]) for name in ("losses", "weights"))
+            if (weight := weights.sum()) == 0:
+                self.no_value["val/loss"] = NOTHING_COUNTS
+            else:
+                self.log("val/loss", (losses * weights).sum() / weight, prog_bar=True)
+        if not outputs:
             return
         assert self._validated is not None, "metrics are measured on examples that the learner is told of"
         form = self.kind.form
         answers = form.read(form.decide(outputs, self._validated, sums["index"]))
+        if self.kind.whole_step:  # of an example beside all others of the set, not beside those of its batch
+            self.log("val/loss", float(np.mean(answers["loss"])), prog_bar=True)
         for name, metric in self._metrics.items():
             if not metric.fits(answers):  # it reads texts that this validation has not generated
                 continue

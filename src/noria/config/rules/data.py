@@ -9,7 +9,7 @@ import yaml
 
 from noria.common.hardware import Machine
 from noria.common.paths import conf_dir
-from noria.config.rules.facts import at, fits, gives, is_number, needs, stage, target_name, trains
+from noria.config.rules.facts import at, attributes, fits, gives, is_number, needs, stage, target_name, trains
 from noria.config.rules.registry import rule
 
 
@@ -34,6 +34,19 @@ def batch_without_room_for_a_row(config: dict[str, Any], machine: Machine) -> st
     if not trains(config) or not is_number(room) or not is_number(row) or room >= row:
         return None
     return f"data.batch_tokens={room} has no room for a row of data.max_length={row}: raise the one or lower the other."
+
+
+@rule
+def step_whose_size_varies(config: dict[str, Any], machine: Machine) -> str | None:
+    """`data.batch_tokens` with a task whose loss is over all examples of a step: how many there are would decide it."""
+    room = at(config, "data.batch_tokens")
+    if not trains(config) or room is None or not attributes(config.get("task")).get("whole_step"):
+        return None
+    return (
+        f"data.batch_tokens={room} makes steps of various sizes, and the loss of {target_name(config.get('task'))} "
+        "depends on how many examples a step has: take data.batch_size, and trainer.accumulate_grad_batches for larger "
+        "steps."
+    )
 
 
 def _or(group: str, names: list[str]) -> str:

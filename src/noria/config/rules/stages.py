@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from noria.common.hardware import Machine
-from noria.config.rules.facts import at, stage, trains
+from noria.config.rules.facts import at, attributes, stage, trains
 from noria.config.rules.registry import rule
 
 READS_ARTIFACT = ("evaluate", "predict", "serve", "cycle")
@@ -48,9 +48,12 @@ def resume_with_artifact(config: dict[str, Any], machine: Machine) -> str | None
 
 @rule
 def stage_without_artifact(config: dict[str, Any], machine: Machine) -> str | None:
-    """`stage=evaluate`, `predict`, `serve` or a turn of `cycle` without `artifact=`."""
+    """`stage=evaluate`, `predict`, `serve` or a turn of `cycle` without `artifact=`, but for measuring a model whose
+    answers mean something without any training."""
     looks = stage(config) == "cycle" and at(config, "stage.action") != "turn"
     if stage(config) not in READS_ARTIFACT or looks or config.get("artifact") is not None:
+        return None
+    if stage(config) == "evaluate" and attributes(config.get("task")).get("untrained"):
         return None
     return f"stage={stage(config)} needs a model to open: type artifact=runs/latest/artifact, or another run's."
 

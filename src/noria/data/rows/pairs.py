@@ -13,6 +13,7 @@ from noria.data.rows.mapped import gather_rows
 from noria.data.rows.rows import NO_TEXT, Rows
 
 TARGETS, TRIVIAL = "targets", "trivial"  # columns
+NEGATIVES = "negatives"  # the column of documents that are wrong for a query
 TRANSLATION = "translation"  # the column in which the hub's data sets hold {language: text}
 NO_TARGET = "no_target"
 LISTS = [(name, pa.list_(pa.string())) for name in (TARGETS, TRIVIAL)]
