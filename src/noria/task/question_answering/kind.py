@@ -28,9 +28,9 @@ NETWORK_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 class QuestionAnswering(Kind):
     """Fine-tunes a network that says of each token how likely the answer begins and ends with it.
 
-    The loss of a window is the mean of two cross-entropies, of the answer's first and of its last token, over the
-    passage's tokens and the one that stands for no answer (Devlin et al. 2019, sections 4.2 and 4.3). Every window
-    counts alike; one that has not all of the answer learns that it has none.
+    The loss of a window is the mean of two cross-entropies, of the answer's first and of its last token, over all
+    tokens of the window (Devlin et al. 2019, sections 4.2 and 4.3). Every window counts alike; one that has not all of
+    the answer learns that it has none.
 
     Args:
         stride: tokens that neighbouring windows of a long passage share.
@@ -70,8 +70,7 @@ class QuestionAnswering(Kind):
         return scores_of(network(**{name: batch[name] for name in NETWORK_INPUTS if name in batch}))
 
     def losses(self, made: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        allowed = batch["passage"].scatter(1, batch["nothing"][:, None], True)
-        logits = made.float().masked_fill(~allowed[..., None], -torch.inf)
+        logits = made.float().masked_fill(batch["attention_mask"][..., None] == 0, -torch.inf)
         each = [
             F.cross_entropy(logits[..., at], batch[end], reduction="none") for at, end in ((0, "start"), (1, "end"))
         ]
