@@ -31,7 +31,7 @@ from noria.task.kind import Kind
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-KINDS = ("noria.task",)  # where the kinds of work lie that an artifact of a stranger may name
+KINDS = ("noria.task", "noria.index")  # where the kinds of work lie that an artifact of a stranger may name
 FORMAT = 2
 ADAPTER = "adapter"
 LONGEST = 2**31  # tokens
@@ -166,7 +166,9 @@ def open_kind(folder: Path, facts: dict[str, Any], own: Collection[str] = ()) ->
     try:
         kind: type[Kind] = get_class(path)
         form: type[Form] = get_class(kind.form_path)
-        return kind.of(form.of(facts["settings"]))
+        opened = kind.of(form.of(facts["settings"]))
+        opened.folder = folder
+        return opened
     except UserError as error:
         raise UserError(f"{where} does not describe an artifact: {error}") from error
     except TypeError as error:

@@ -16,7 +16,7 @@ from noria.common.errors import UserError, did_you_mean
 from noria.config.moved import moved
 from noria.tracking.record_file import DONE, FILE, PREDICTIONS, read_record
 
-MEASURED = ("fit", "evaluate")  # the stages that leave predictions
+MEASURED = ("fit", "evaluate", "search")  # the stages that leave predictions
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ def _facts(run: Run) -> dict[str, Any]:
     config = {name: part for name, part in what_matters(run.config).items() if name not in NOT_COMPARED}
     facts = flat(config)
     fingerprints = (run.record.get("data") or {}).get("fingerprints") or {}
-    return facts | {TRAIN: str(fingerprints.get("train"))[:8]}
+    return facts | {TRAIN: str(fingerprints.get("train"))[:8]} | (run.record.get("measured_with") or {})
 
 
 def _varying(facts: Sequence[dict[str, Any]], runs: Sequence[Run]) -> list[str]:

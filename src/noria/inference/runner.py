@@ -48,7 +48,7 @@ class Runner:
 
     def __init__(self, artifact: Artifact, precision: str, device: torch.device, settings: Any = None) -> None:
         self.kind, self.form = artifact.kind, artifact.form
-        self._tokenizer = artifact.tokenizer
+        self.tokenizer = artifact.tokenizer
         self._max_length = int(artifact.facts["max_length"])
         self._settings = settings
         self._session = Session(artifact.network, precision, device, packed=artifact.kind.packed)
@@ -66,7 +66,7 @@ class Runner:
             UserError: an example that the network cannot read.
         """
         network, kind = self._session.network, self.kind
-        kind.check(network, self._tokenizer, encoded, "The texts")
+        kind.check(network, self.tokenizer, encoded, "The texts")
         parts, seen = [], [np.empty(0, np.int64)]
         for whole in epoch_batches(np.asarray(encoded.lengths), batch_size, seed=0, epoch=0, shuffle=False):
             size = kind.at_once(network, max(int(encoded.lengths[whole].max()), 1)) or len(whole)
@@ -157,7 +157,7 @@ class Runner:
     @cached_property
     def answerer(self) -> Answerer:
         """What answers requests."""
-        made = self.kind.answerer(self._session, self._tokenizer, self._max_length, self._settings)
+        made = self.kind.answerer(self._session, self.tokenizer, self._max_length, self._settings)
         return _Deciding(self) if made is None else made
 
     def answer(
@@ -178,7 +178,7 @@ class Runner:
 
     def encoded(self, requests: Sequence[Any]) -> Encoded:
         """The tokens of requests."""
-        return self.form.encode_requests(requests, self._tokenizer, self._max_length)
+        return self.form.encode_requests(requests, self.tokenizer, self._max_length)
 
 
 class _Deciding:

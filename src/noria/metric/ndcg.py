@@ -7,6 +7,7 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Gt
 
+from noria.metric.answers import Answers
 from noria.metric.ranks import Ranked, Ranking
 
 
@@ -24,14 +25,19 @@ def ndcg(ranked: Ranked, k: int | None) -> float:
 
 
 class NDCG(Ranking):
-    """nDCG, the mean over queries; grades count as they are.
+    """nDCG, the mean over queries.
 
     Args:
         k: how many of the first documents count; None: all.
+        graded: grades count as they are; False: every relevant document counts as much as any other.
     """
 
-    def __init__(self, *, k: Annotated[int, Gt(0)] | None = 10) -> None:
+    def __init__(self, *, k: Annotated[int, Gt(0)] | None = 10, graded: bool = True) -> None:
         super().__init__(k)
+        self._graded = graded
+
+    def signature(self, answers: Answers) -> str:
+        return f"{super().signature(answers)}{'' if self._graded else '|grades:binary'}".lstrip("|")
 
     def of_query(self, ranked: Ranked) -> float:
-        return ndcg(ranked, self._k)
+        return ndcg(ranked if self._graded else ranked._replace(grades=np.ones(len(ranked.grades))), self._k)

@@ -25,7 +25,7 @@ class Session:
         is_short = number_type(precision) == "bf16" and not is_mixed(precision)
         self.network: Any = network.to(device, torch.bfloat16 if is_short else torch.float32).eval()
         self.device = device
-        self._precision = precision
+        self.precision = precision
         if packed:
             choose_execution(self.network, device.type)
             if precision == "bf16-mixed" and not any(weight.requires_grad for weight in self.network.parameters()):
@@ -35,9 +35,9 @@ class Session:
 
     def context(self) -> AbstractContextManager[Any]:
         """In which the network is to be called."""
-        if not is_mixed(self._precision):
+        if not is_mixed(self.precision):
             return nullcontext()
-        dtype = torch.bfloat16 if number_type(self._precision) == "bf16" else torch.float16
+        dtype = torch.bfloat16 if number_type(self.precision) == "bf16" else torch.float16
         return torch.autocast(self.device.type, dtype=dtype)
 
     def moved(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:

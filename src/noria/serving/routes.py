@@ -35,7 +35,7 @@ from noria.serving.status import Status
 from noria.serving.waiting import Waiting
 from noria.serving.writer import Writer
 
-LOCKED = ("/predict", "/feedback", "/info", "/metrics")
+LOCKED = ("/predict", "/search", "/feedback", "/info", "/metrics")
 PATHS = frozenset({"/", "/health", "/ready", "/openapi.json", *LOCKED})
 OPEN = "anyone"  # the client's name where there are no keys
 GUARD = {
@@ -68,6 +68,7 @@ class Routes:
         add, locked = app.add_api_route, (401,) if self.keys else (403,)
         asked = (*locked, *BODY, 500, 503, 504)
         add("/predict", self.predict, methods=["POST"], responses=problems(*asked, 429))
+        add("/search", self.search, methods=["POST"], include_in_schema=False)  # the document has it where it is one
         add("/feedback", self.feedback, methods=["POST"], response_model=Noted, responses=problems(*asked, 404))
         add("/health", self.health, response_model=Health)
         add("/ready", self.ready, response_model=Health, responses={503: {"model": Health, "description": "Not yet."}})
@@ -108,6 +109,12 @@ class Routes:
             ]
             await self._stored(self.writer.add(rows))
         return {"version": version, "predictions": answers}
+
+    async def search(self, request: Request) -> Response:
+        """The same for an index, by its usual name."""
+        if self._taken.description.service.also != "/search":
+            raise Problem(404, "What is served here is no index: ask /predict.")
+        return await self.predict(request)
 
     async def feedback(self, request: Request) -> Response:
         """Whether a prediction was right, or what it should have been."""
@@ -211,7 +218,10 @@ class Routes:
             "/predict": predict_entry(service, self.settings.max_texts),
             "/feedback": feedback_entry(service, is_known),
         }
-        return document(app, entries, list(LOCKED) if self.keys else [])
+        made = document(app, entries, list(LOCKED) if self.keys else [])
+        if service.also:
+            made["paths"][service.also] = made["paths"]["/predict"]
+        return made
 
 
 def _kept(answer: dict[str, Any]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from noria.task.service import Service
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-FORMS = ("noria.task",)  # where the forms lie that a file of a stranger may name
+FORMS = ("noria.task", "noria.index")  # where the forms lie that a file of a stranger may name
 SHOWN = ("id", "split", "label", "prediction", "loss")  # columns of predictions for people to look at
 TEXTS = ("text", "text_pair")  # columns of rows that hold texts
 FORM = b"noria.form"  # in the metadata of predictions: the form's path and settings, as JSON

@@ -58,6 +58,7 @@ class Kind(ABC):
         keeps_dtype: an artifact's weights keep the type in which the base model came.
         batch_size, chunk: requests that are answered at once, and batches that are read before the first is answered.
         form: the other half itself.
+        folder: of the artifact that it was opened from, if it was.
     """
 
     form_path: ClassVar[str] = ""
@@ -71,6 +72,7 @@ class Kind(ABC):
     chunk: ClassVar[int] = 32
 
     form: Form
+    folder: Path | None = None
 
     @classmethod
     def of(cls, form: Form) -> Self:

@@ -26,6 +26,7 @@ class Service(ABC):
     Attributes:
         asks: the key of a request's body that holds one request, or a list of them.
         corrects: the key of feedback that says what an answer should have been.
+        also: another name of the path of requests, beside `/predict`.
         places: names of the texts of a request into which answers and corrections point, by characters.
         writes: answers and corrections are texts, in which what users sent may stand: they are scrubbed and kept as
             requests are.
@@ -35,6 +36,7 @@ class Service(ABC):
 
     asks: ClassVar[str] = "text"
     corrects: ClassVar[str] = "label"
+    also: ClassVar[str | None] = None
     places: ClassVar[tuple[str, ...]] = ()
     writes: ClassVar[bool] = False
     pieces: ClassVar[tuple[Path, ...]]

@@ -8,12 +8,14 @@ from noria.common.hardware import Machine
 from noria.config.rules.facts import at, attributes, stage, trains
 from noria.config.rules.registry import rule
 
-READS_ARTIFACT = ("evaluate", "predict", "serve", "cycle")
+READS_ARTIFACT = ("evaluate", "predict", "search", "serve", "cycle")
 PARTS = {
     "noria.stage.fit.fit": ("data", "model", "metric", "task", "optimizer", "scheduler", "trainer"),
     "noria.stage.evaluate.evaluate": ("data", "metric", "trainer"),
     "noria.stage.predict.predict": ("data", "trainer"),
     "noria.stage.serve.serve": ("trainer",),
+    "noria.stage.index.index": ("model", "task", "trainer"),
+    "noria.stage.search.search": ("metric", "trainer"),
     "noria.stage.cycle.cycle": ("data", "model", "task", "optimizer", "scheduler", "trainer"),
 }
 LISTS = ("metric",)  # several choices, each with a name
