@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
@@ -13,7 +14,12 @@ SAYS = {"01_first_run": "mistakes in", "02_read_a_sweep": "these rows and seeds 
 
 
 def test_there_are_notebooks() -> None:
-    assert {path.stem for path in NOTEBOOKS.glob("*.ipynb")} == {*SAYS, "03_attention_by_hand", "04_the_wheel"}
+    assert {path.stem for path in NOTEBOOKS.glob("*.ipynb")} == {
+        *SAYS,
+        "03_attention_by_hand",
+        "04_the_wheel",
+        "05_search",
+    }
 
 
 @pytest.mark.parametrize("name", SAYS)
@@ -36,3 +42,32 @@ def test_attention_by_hand_runs(noria: Callable[..., int], run_notebook: Callabl
     words += ["model.num_decoder_layers=2", "model.vocabulary.size=330", "trainer.max_epochs=1", "logger=csv"]
     assert noria(*words, "paths.run_dir=run") == 0
     assert "attention of 2 blocks with 2 heads each" in run_notebook("03_attention_by_hand", NORIA_RUN=tmp_path / "run")
+
+
+def test_search_runs(
+    noria: Callable[..., int], run_notebook: Callable[..., str], tiny_model: Path, tmp_path: Path
+) -> None:
+    """On an index of a few documents, measured by words and by both."""
+    collection = tmp_path / "collection"
+    (collection / "qrels").mkdir(parents=True)
+    rows = [{"_id": str(n), "title": f"wheel {n}", "text": f"number{n} lifts water {n % 7} times"} for n in range(40)]
+    (collection / "corpus.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    queries = [{"_id": f"q{n}", "text": f"water of number{n}"} for n in range(20)]
+    (collection / "queries.jsonl").write_text("".join(json.dumps(row) + "\n" for row in queries))
+    judged = "".join(f"q{n}\t{n}\t1\n" for n in range(20))
+    (collection / "qrels/test.tsv").write_text("query-id\tcorpus-id\tscore\n" + judged)
+    words = ["task=embedding", "model=hub", f"model.name={tiny_model}", f"stage.documents={collection}", "logger=csv"]
+    assert noria("stage=index", *words, "stage.output=index", "paths.run_dir=made") == 0
+    for mode in ("lexical", "hybrid"):
+        words = [
+            "artifact=index",
+            f"stage.queries={collection}",
+            f"stage.mode={mode}",
+            "metric=[ndcg,mrr]",
+            "logger=csv",
+        ]
+        assert noria("stage=search", *words, f"paths.run_dir=search/{mode}") == 0
+    said = run_notebook(
+        "05_search", NORIA_INDEX=tmp_path / "index", NORIA_SEARCH=tmp_path / "search", NORIA_QUERY="water"
+    )
+    assert "hybrid less lexical, 20 queries" in said

@@ -33,6 +33,7 @@ class Use(Protocol):
     """What becomes of the rows: `noria.task.form.Form` is one, and says what each part does."""
 
     labels: Sequence[str]
+    heard: ClassVar[tuple[str, ...]]
 
     def path(self) -> str: ...
     def ballot(self) -> Ballot: ...

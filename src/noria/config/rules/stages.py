@@ -15,6 +15,7 @@ PARTS = {
     "noria.stage.predict.predict": ("data", "trainer"),
     "noria.stage.serve.serve": ("trainer",),
     "noria.stage.index.index": ("model", "task", "trainer"),
+    "noria.stage.mine.mine": ("data", "model", "task", "trainer"),
     "noria.stage.search.search": ("metric", "trainer"),
     "noria.stage.cycle.cycle": ("data", "model", "task", "optimizer", "scheduler", "trainer"),
 }

@@ -107,7 +107,7 @@ class FeedbackData(TextData):
         missing: Counter[str] = Counter()
         for said in found:
             request, problem = self.ballot.read(said.prediction.request)
-            if said.prediction.form != self.form.path():
+            if said.prediction.form not in (self.form.path(), *self.form.heard):
                 problem = "another_task"
             if problem is not None:
                 missing[problem] += 1

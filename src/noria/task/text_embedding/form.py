@@ -18,6 +18,7 @@ from noria.metric.answers import Answers, objects
 from noria.task.form import Form, Written
 from noria.task.outputs import Outputs
 from noria.task.requests import NO_NUMBER, Given
+from noria.task.text_embedding.ballot import TextEmbeddingBallot
 from noria.task.text_embedding.encoded import EncodedTexts, text_numbers
 from noria.task.text_embedding.ranking import ranked
 from noria.task.text_embedding.reading import TextEmbeddingReading
@@ -50,6 +51,7 @@ class TextEmbeddingForm(Form):
         "retrieval": {"grades": "ranks", "above": "ranks", "tied": "ranks", "loss": "number"},
         "similarity": {"label": "number", "prediction": "number", "loss": "number"},
     }
+    heard: ClassVar[tuple[str, ...]] = ("noria.index.form.SearchForm",)
     truth: ClassVar[dict[str, str]] = {
         "label": "have different numbers for the same pairs.",
         "grades": "have different documents for the same queries.",
@@ -159,6 +161,11 @@ class TextEmbeddingForm(Form):
             if name in table.column_names:
                 found[name] = objects(table[name].to_pylist()) if content == "ranks" else np.asarray(table[name])
         return Answers(found)
+
+    def ballot(self) -> TextEmbeddingBallot:
+        if self.kind != "retrieval":
+            raise UserError("data=feedback learns from what users of a search say: task.kind=retrieval.")
+        return TextEmbeddingBallot()
 
     def reading(self, given: Given) -> TextEmbeddingReading:
         return TextEmbeddingReading(given, self.kind == "similarity")
