@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
+from hydra.utils import get_class
 
 from noria.common.errors import UserError
+from noria.config.trust import is_component
 from noria.data.batch.encoded import Encoded
 from noria.data.rows.rows import Rows
 from noria.index.folder import Shape
@@ -18,10 +20,9 @@ from noria.index.reading import QueryReading
 from noria.index.search import Mode
 from noria.index.service import SearchService
 from noria.metric.answers import Answers, objects
-from noria.task.form import Form, Written
+from noria.task.form import FORMS, Form, Written
 from noria.task.outputs import Outputs
 from noria.task.requests import Given
-from noria.task.text_embedding.form import TextEmbeddingForm
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -34,7 +35,7 @@ class SearchForm(Form):
     """Queries in, documents out.
 
     Args:
-        encoder: the settings of the form of the model that makes its vectors.
+        encoder: the model that makes its vectors: the dotted paths of its `kind` and `form`, and the form's `settings`.
         shape: how the index is made, as `Shape` takes it.
         mode: by which it is searched where a query does not say it.
         count: how many documents are given where a query does not say it.
@@ -82,7 +83,19 @@ class SearchForm(Form):
         self, requests: Sequence[Mapping[str, Any]], tokenizer: PreTrainedTokenizerBase, max_length: int
     ) -> Encoded:
         asked = [{"text": request["text"], "as": "query"} for request in requests]
-        return TextEmbeddingForm.of(self.encoder).encode_requests(asked, tokenizer, max_length)
+        return self.encoder_form().encode_requests(asked, tokenizer, max_length)
+
+    def encoder_form(self) -> Form:
+        """The form of the model that makes the vectors.
+
+        Raises:
+            UserError: it is none that Noria has.
+        """
+        path = str(self.encoder.get("form"))
+        if not is_component(path, FORMS):
+            raise UserError(f"its encoder is '{path}', which is no form that Noria has.")
+        form: type[Form] = get_class(path)
+        return form.of(self.encoder.get("settings") or {})
 
     def encode(
         self, rows: Rows, tokenizer: PreTrainedTokenizerBase, max_length: int, measured: bool, written: Written

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import numpy as np
@@ -18,8 +19,6 @@ from noria.inference.runner import Runner
 from noria.model.pretrained import Pretrained
 from noria.model.session import Session
 from noria.task.kind import Answerer, Batch, Kind
-from noria.task.text_embedding.form import TextEmbeddingForm
-from noria.task.text_embedding.kind import TextEmbedding
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -49,7 +48,7 @@ class Search(Kind):
         self, session: Session, tokenizer: PreTrainedTokenizerBase, max_length: int, settings: Any = None
     ) -> Answerer:
         assert self.folder is not None, "an index is opened from its folder"
-        encode = encoder(session, tokenizer, self.form, max_length)
+        encode = encoder(self.folder, session, tokenizer, self.form, max_length)
         searcher = Searcher(open_index(self.folder, self.form.shape), encode)
         beside = {
             name: Runner(bundle.open_artifact(self.folder / name), session.precision, session.device)
@@ -72,11 +71,11 @@ class Search(Kind):
 
 
 def encoder(
-    session: Session, tokenizer: PreTrainedTokenizerBase, form: SearchForm, max_length: int
+    folder: Path, session: Session, tokenizer: PreTrainedTokenizerBase, form: SearchForm, max_length: int
 ) -> Callable[[list[str]], np.ndarray]:
     """Makes vectors (queries, width) of queries."""
-    kind = TextEmbedding.of(TextEmbeddingForm.of(form.encoder))
-    artifact = bundle.Artifact(None, {"max_length": max_length}, session.network, tokenizer, kind)  # type: ignore[arg-type]
+    kind = bundle.open_kind(folder, form.encoder)
+    artifact = bundle.Artifact(folder, {"max_length": max_length}, session.network, tokenizer, kind)
     runner = Runner(artifact, session.precision, session.device)
     return lambda queries: vectors(runner, queries, "query")
 

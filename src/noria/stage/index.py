@@ -30,8 +30,6 @@ from noria.inference.runner import Runner
 from noria.stage.base_model import save_base
 from noria.stage.parts import device_of, own_kinds, precision_of
 from noria.stage.run import open_record, recording, shareable
-from noria.task.text_embedding.form import TextEmbeddingForm
-from noria.task.text_embedding.kind import TextEmbedding
 from noria.tracking.environment import versions
 from noria.tracking.record import Record
 
@@ -92,9 +90,10 @@ def index(
         if isinstance(kind, Search):
             goal = Path(output) if output else source
             form, shape = kind.form, kind.form.shape
-        elif isinstance(kind, TextEmbedding):
+        elif kind.form.makes_vectors:
             goal = Path(output) if output else record.folder / PLACE
-            form = SearchForm(encoder=kind.form.settings(), shape=shape.__dict__, mode=mode, count=count)
+            encoder = {"kind": bundle.class_path(kind), "form": kind.form.path(), "settings": kind.form.settings()}
+            form = SearchForm(encoder=encoder, shape=shape.__dict__, mode=mode, count=count)
         else:
             raise UserError(f"artifact={source} makes no vectors of texts: train one with task=embedding.")
         runner = _encoder(cfg, source, facts, form)
@@ -114,7 +113,7 @@ _COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
 
 def _encoder(cfg: DictConfig, source: Path, facts: dict[str, Any], form: SearchForm) -> Runner:
     opened = bundle.open_artifact(source, own_kinds(cfg))
-    kind = TextEmbedding.of(TextEmbeddingForm.of(form.encoder))
+    kind = bundle.open_kind(source, dict(form.encoder), own_kinds(cfg))
     artifact = bundle.Artifact(source, facts, opened.network, opened.tokenizer, kind)
     return Runner(artifact, precision_of(cfg), device_of(cfg))
 
@@ -136,9 +135,7 @@ def _made(
         return vectors(runner, texts, "document", partial(bar.advance, task))
 
     def cut(texts: list[str]) -> np.ndarray:
-        form = runner.form
-        assert isinstance(form, TextEmbeddingForm)
-        taken = len(runner.tokenizer(form.document_prompt)["input_ids"])  # with the special tokens
+        (taken,) = runner.encoded([{"text": "", "as": "document"}]).lengths.tolist()  # its prompt and special tokens
         return passages(
             texts, runner.tokenizer, min(shape.passage_tokens, max(max_length - taken, 1)), shape.passage_overlap
         )

@@ -23,7 +23,6 @@ from noria.inference.runner import Runner
 from noria.stage.base_model import save_base
 from noria.stage.parts import device_of, own_kinds, precision_of
 from noria.stage.run import open_record, recording
-from noria.task.text_embedding.kind import TextEmbedding
 
 
 def mine(
@@ -57,7 +56,7 @@ def mine(
         if not cfg.artifact:
             save_base(cfg, choices, source, with_data=False)
         opened = bundle.open_artifact(source, own_kinds(cfg))
-        if not isinstance(opened.kind, TextEmbedding):
+        if not opened.form.makes_vectors:
             raise UserError(f"artifact={source} makes no vectors of texts: train one with task=embedding.")
         runner = Runner(opened, precision_of(cfg), device_of(cfg))
         data = instantiate(cfg.data).bind(opened.form, opened.tokenizer, cfg.seed)

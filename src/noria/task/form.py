@@ -47,6 +47,8 @@ class Form(ABC):
             its predictions, and what each holds (`noria.metric.answers`).
         generated: those of these columns that are there only where the model has generated a text for each row.
         truth: which of these columns say what is right, each with what is said of two runs in which it differs.
+        makes_vectors: the outputs of requests are `vectors` (requests, texts, width) of length 1, which can be
+            searched. A request says what it is: `as` is `query` or `document`.
         heard: dotted paths of other forms whose users' corrections this one learns from as well.
         measured: the metrics that are always measured, by name, as dotted paths of their classes.
         labels: the names that answers are made of, in the order of the network's outputs; some forms have none.
@@ -56,6 +58,7 @@ class Form(ABC):
     answers: ClassVar[dict[str, dict[str, str]]] = {}
     generated: ClassVar[tuple[str, ...]] = ()
     truth: ClassVar[dict[str, str]] = {"label": "have different labels for the same rows."}
+    makes_vectors: ClassVar[bool] = False
     heard: ClassVar[tuple[str, ...]] = ()
     measured: ClassVar[dict[str, str]] = {"loss": "noria.metric.loss.Loss"}
 

@@ -51,6 +51,7 @@ class TextEmbeddingForm(Form):
         "retrieval": {"grades": "ranks", "above": "ranks", "tied": "ranks", "loss": "number"},
         "similarity": {"label": "number", "prediction": "number", "loss": "number"},
     }
+    makes_vectors: ClassVar[bool] = True
     heard: ClassVar[tuple[str, ...]] = ("noria.index.form.SearchForm",)
     truth: ClassVar[dict[str, str]] = {
         "label": "have different numbers for the same pairs.",
