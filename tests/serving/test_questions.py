@@ -81,7 +81,7 @@ def test_corrections_of_masked_passages_teach_the_next_model(folder: Path, start
     assert not any("@" in json.dumps([one.request, one.answer]) for one in kept)
     assert sum("<EMAIL>" in (one.request or {})["text"] for one in kept) == 120
 
-    words = ["stage.rows=50", "stage.force=true", "stage.margin=0.5", "stage.replay=150", "trainer.max_epochs=8"]
+    words = ["stage.rows=50", "stage.force=true", "stage.margin=0.5", "stage.replay=150", "trainer.max_epochs=20"]
     assert noria(folder, "stage=cycle", "artifact=runs/first/artifact", *words, "logger=csv", "optimizer.lr=1e-2") == 0
     [path] = folder.glob("runs/cycle/*/record.json")
     record = json.loads(path.read_text())

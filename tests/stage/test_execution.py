@@ -48,7 +48,7 @@ def test_what_a_machine_or_a_network_cannot_do(
     assert "model.attn_implementation=flash_attention_2" in capsys.readouterr().err
     other = [f"model.name={tiny_decoder}", "model.architecture=decoder"]
     assert noria(*tiny, *other, "model.attn_implementation=unpadded") == 2
-    assert "model.attn_implementation=unpadded packs classifiers of bert" in capsys.readouterr().err
+    assert "model.attn_implementation=unpadded packs encoders of bert" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not (shutil.which(os.environ.get("CXX", "g++"))), reason="torch's compiler needs g++")

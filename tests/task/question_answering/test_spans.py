@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from noria.task.question_answering.form import QuestionAnsweringForm
-from noria.task.question_answering.spans import Found, Window, best_spans
+from noria.task.question_answering.spans import Found, Window, answered_first, best_spans
 
 TEXT = "ab cd  ef gh"
 PLACES = np.array([[0, 2], [2, 5], [5, 9], [9, 12]])  # as some tokenizers have them: with the blanks before a word
@@ -52,7 +51,6 @@ def test_an_empty_passage_has_no_answer_and_is_no_crash() -> None:
 
 @pytest.mark.parametrize(("threshold", "first"), [(0.0, (0, 0)), (0.9, (0, 0)), (1.1, (0, 2))])
 def test_no_answer_has_to_be_so_much_above_the_best_span(threshold: float, first: tuple[int, int]) -> None:
-    form = QuestionAnsweringForm(no_answer=True, no_answer_threshold=threshold)
     window = Window(np.array([[1.0, 1.0]]), np.array([[0, 2]]), np.array([1.5, 1.5]))
-    found = form._decided(best_spans(TEXT, [window], 20, 30, True))
+    found = answered_first(best_spans(TEXT, [window], 20, 30, True), threshold)
     assert found[0][:2] == first and len(found) == 2

@@ -19,7 +19,7 @@ from noria.task.outputs import Outputs, Ragged
 from noria.task.question_answering.ballot import QuestionAnsweringBallot
 from noria.task.question_answering.reading import QuestionReading
 from noria.task.question_answering.service import QuestionAnsweringService
-from noria.task.question_answering.spans import Found, Window, best_spans
+from noria.task.question_answering.spans import Found, Window, answered_first, best_spans
 from noria.task.question_answering.windows import EncodedQuestions, Span, encode_questions
 from noria.task.requests import NO_NUMBER, Given
 
@@ -174,17 +174,7 @@ class QuestionAnsweringForm(Form):
             row: best_spans(of[row], each, self.n_best, self.max_answer_length, bool(self.no_answer))
             for row, each in windows.items()
         }
-        return {row: self._decided(each) for row, each in best.items()}
-
-    def _decided(self, found: list[Found]) -> list[Found]:
-        """With the answer that is given in front: none only where its score is that much above the best span's."""
-        none = next((one for one in found if one.nothing), None)
-        span = next((one for one in found if not one.nothing), None)
-        if none is None or span is None:
-            return found
-        gap = np.log(max(none.score, np.finfo(float).tiny)) - np.log(max(span.score, np.finfo(float).tiny))
-        first = none if gap > self.no_answer_threshold else span
-        return [first, *(one for one in found if one is not first)]
+        return {row: answered_first(each, self.no_answer_threshold) for row, each in best.items()}
 
 
 def _span(answer: Mapping[str, Any]) -> Span:

@@ -65,6 +65,19 @@ def best_spans(passage: str, windows: Sequence[Window], count: int, longest: int
     return [Found(*span, float(share)) for (span, _), share in zip(kept, shares / shares.sum(), strict=True)]
 
 
+def answered_first(found: Sequence[Found], threshold: float) -> list[Found]:
+    """The answers with the one that is given in front: none only where its score, a sum of two logits, is by more than
+    `threshold` above the best span's."""
+    none = next((one for one in found if one.nothing), None)
+    span = next((one for one in found if not one.nothing), None)
+    if none is None or span is None:
+        return list(found)
+    tiny = np.finfo(float).tiny
+    gap = np.log(max(none.score, tiny)) - np.log(max(span.score, tiny))
+    first = none if gap > threshold else span
+    return [first, *(one for one in found if one is not first)]
+
+
 def _best_tokens(logits: np.ndarray, count: int, longest: int) -> list[tuple[int, int, float]]:
     """The first and the last token of the spans with the highest scores of one window, in no order."""
     if not len(logits):
