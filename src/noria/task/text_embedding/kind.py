@@ -46,6 +46,8 @@ class TextEmbedding(WholeStepKind):
     architectures = ("encoder", "decoder")
     only_for: ClassVar[dict[str, tuple[str, ...]]] = {"document_prompt": ("retrieval",)}
     packed: ClassVar[bool] = True
+    batch_size: ClassVar[int] = 16  # documents are long: more at once only leave the processor's cache
+    chunk: ClassVar[int] = 128
     untrained: ClassVar[bool] = True
     compared: ClassVar[tuple[str, ...]] = ("index", "texts", "targets")
 
