@@ -43,7 +43,10 @@ def made(noria: Callable[..., int], tiny_model: Path) -> Callable[..., Path]:
     def make(*words: str) -> Path:
         Path("docs.jsonl").write_text(lines([*DOCUMENTS, *ODD]))
         base = ["stage=index", "task=embedding", "model=hub", f"model.name={tiny_model}", "stage.documents=docs.jsonl"]
-        assert noria(*base, "stage.passage_tokens=40", "logger=csv", "stage.output=ix", *words) == 0
+        assert (
+            noria(*base, "stage.passage_tokens=40", "logger=csv", "stage.output=ix", "stage.overwrite=true", *words)
+            == 0
+        )
         return Path("ix")
 
     return make
@@ -125,7 +128,7 @@ def test_documents_come_and_go(made: Callable[..., Path], ask: Callable[..., Any
     assert ids[0] == [] and ids[1] == ["same2"] and {*ids[2]} == {"wide", "new"} and ids[3] == ["d3"] and ids[4] == []
     assert found[5][0]["id"] == "d9" and found[5][0]["passage"].startswith("wheel 9\nzebra number9")
     assert bundle.read_facts(index)["index"]["documents"] == 34
-    for delete, status in (("[nobody]", 2), ("[d3]", 0)):
+    for delete, status in (("[7]", 2), ("[d3]", 0)):
         assert noria(*words, f"stage.delete={delete}", f"paths.run_dir=r{status}") == status
     everything = ["new", *({one["id"] for one in [*DOCUMENTS, *ODD]} - {"d7", "same1", "d3"})]
     assert noria(*words, f"stage.delete=[{','.join(everything)}]", "paths.run_dir=last") == 2, "the last document stays"
@@ -169,6 +172,12 @@ def test_what_is_no_whole_index_is_refused(
     assert "no whole index" in capfd.readouterr().err
     assert noria("stage=index", "model=hub", f"model.name={tiny_model}", "stage.documents=docs.jsonl") == 2
     assert "needs a trained model" in capfd.readouterr().err
-    assert noria("stage=fit", "artifact=null", "task=embedding", "data=pairs") != 0
+    Path("mine").mkdir()
+    Path("mine/poem.txt").write_text("keep me")
+    base = ["stage=index", "task=embedding", "model=hub", f"model.name={tiny_model}", "stage.documents=docs.jsonl"]
+    assert noria(*base, "stage.output=mine", "stage.overwrite=true", "logger=csv") == 2
+    assert "is no index" in capfd.readouterr().err and Path("mine/poem.txt").read_text() == "keep me"
+    assert noria(*base, "stage.output=other", "logger=csv") == 2
+    assert "stage.overwrite=true" in capfd.readouterr().err
     assert noria("stage=search", "artifact=other", "stage.queries=nowhere", "metric=[ndcg]") == 2
     assert "no folder 'nowhere'" in capfd.readouterr().err

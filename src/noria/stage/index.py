@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from noria.artifact import bundle
 from noria.common.console import get_console
 from noria.common.errors import UserError
+from noria.common.names import ARTIFACT_FILE
 from noria.common.swap import replace_folder
 from noria.index import folder as folder_room
 from noria.index.documents import ID, TEXT, TITLE, read_documents, without
@@ -43,8 +44,9 @@ def index(
     text: str = "text",
     title: str | None = None,
     id: str | None = None,
-    delete: Sequence[str] = (),
+    delete: Sequence[str | int] = (),
     output: str | None = None,
+    overwrite: bool = False,
     mode: Literal["hybrid", "lexical", "dense"] = "hybrid",
     count: Annotated[int, Gt(0)] = 10,
     vectors: Literal["fp32", "int8", "binary", "hnsw"] = "fp32",
@@ -66,16 +68,18 @@ def index(
         documents: a folder with a collection, or a table file, with the columns `text`, `title` and `id`.
         delete: ids of documents that are left out.
         output: where the index goes; None: into the run's folder, and a changed index into its own place.
+        overwrite: an index that lies at `output` gives way; False refuses that.
         mode, count: how it is searched where a query does not say it.
         vectors, passage_tokens, passage_overlap, language, k1, b: as `noria.index.folder.Shape` takes them.
         reranker, reader: artifacts that are copied into it: a classifier or regression of pairs orders the first
             documents anew, a model that answers questions looks for the answer in them.
 
     Raises:
-        UserError: there is nothing to do, the documents cannot be read, an id is not there, or the artifact is no model
-            of texts as vectors.
+        UserError: there is nothing to do, the documents cannot be read, an id is not there, the artifact is no model of
+            texts as vectors, or something lies at `output`.
     """
     check_language(language)
+    gone = [str(one) for one in delete]  # Hydra reads ids of digits as numbers
     shape = Shape(passage_tokens, passage_overlap, k1, b, language, vectors)
     record = open_record(cfg, "index", choices)
     with recording(record):
@@ -84,7 +88,7 @@ def index(
             save_base(cfg, choices, source, with_data=False)
         facts = bundle.read_facts(source)
         kind = bundle.open_kind(source, facts, own_kinds(cfg))
-        if documents is None and not delete:
+        if documents is None and not gone:
             raise UserError("stage=index has nothing to do: stage.documents=<folder or file> names what is indexed.")
         table = None if documents is None else read_documents(documents, text, title, id)
         if isinstance(kind, Search):
@@ -96,9 +100,11 @@ def index(
             form = SearchForm(encoder=encoder, shape=shape.__dict__, mode=mode, count=count)
         else:
             raise UserError(f"artifact={source} makes no vectors of texts: train one with task=embedding.")
+        if goal.resolve() != source.resolve():
+            _refuse_taken(goal, overwrite)
         runner = _encoder(cfg, source, facts, form)
         with Progress(*_COLUMNS, console=get_console(), transient=True) as bar:
-            made = _made(source, kind, shape, table, delete, runner, facts["max_length"], bar)
+            made = _made(source, kind, shape, table, gone, runner, facts["max_length"], bar)
         parts = {RERANKER: reranker, READER: reader}
         said = _written(goal, source, form, made, {k: v for k, v in parts.items() if v}, cfg, choices, facts)
         if not cfg.artifact:
@@ -109,6 +115,16 @@ def index(
 
 
 _COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+
+
+def _refuse_taken(goal: Path, overwrite: bool) -> None:
+    """Refuses to write over what is there, but for an index where that is meant."""
+    if not goal.exists():
+        return
+    if not (goal / PLACE).is_dir() or not (goal / ARTIFACT_FILE).is_file():
+        raise UserError(f"stage.output={goal} is there already and is no index: name another folder.")
+    if not overwrite:
+        raise UserError(f"stage.output={goal} is an index already: stage.overwrite=true writes it anew.")
 
 
 def _encoder(cfg: DictConfig, source: Path, facts: dict[str, Any], form: SearchForm) -> Runner:

@@ -137,6 +137,12 @@ class Learner(pl.LightningModule):
             self._told = True
         optimizer.zero_grad()  # Lightning keeps the gradients until the next backward: memory beside its forward
 
+    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
+        """Lightning asks for it between a step and its backward, where gradients of the step's parts are there
+        already; those of the step before are gone since its end (`optimizer_step`)."""
+        if not self.kind.whole_step:
+            super().optimizer_zero_grad(epoch, batch_idx, optimizer)
+
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         loss = _over_ranks(self._step_sums)
         self.log("train/loss", loss[0] / loss[1], prog_bar=True)

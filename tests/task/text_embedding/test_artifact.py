@@ -42,3 +42,25 @@ def test_an_untrained_base_is_measured_as_a_trained_model_is(noria: Callable[...
     assert noria("stage=evaluate", *again) == 0
     assert json.loads(Path("again/record.json").read_text())["metrics"] == record["metrics"]
     assert noria("stage=evaluate", "model=minilm", "paths.run_dir=other") != 0, "a classifier has to be trained"
+
+
+def test_a_step_is_the_same_however_it_is_cut(noria: Callable[..., int], tiny_model: Path) -> None:
+    """32 pairs at once or 4 times 8: as many negatives, the same losses."""
+    Path("pairs.jsonl").write_text(PAIRS)
+    words = [
+        "task=embedding",
+        "data=pairs",
+        "data.path=pairs.jsonl",
+        "data.max_length=32",
+        "precision=fp32",
+        "logger=csv",
+    ]
+    words += ["model=hub", f"model.name={tiny_model}", "trainer.max_epochs=2", "optimizer.lr=1e-3"]
+    histories = []
+    for size, times in ((32, 1), (8, 4)):
+        how = [f"data.batch_size={size}", f"trainer.accumulate_grad_batches={times}", f"paths.run_dir=run{size}"]
+        assert noria(*words, *how) == 0
+        histories.append(json.loads(Path(f"run{size}/record.json").read_text())["history"])
+    for one, other in zip(*histories, strict=True):
+        assert one["step"] == other["step"] and one["val/loss"] == pytest.approx(other["val/loss"], rel=1e-4)
+        assert one["train/loss"] == pytest.approx(other["train/loss"], rel=1e-4)
