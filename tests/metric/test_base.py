@@ -53,6 +53,7 @@ def test_the_yamls_are_found() -> None:
         "tags",
         "answer_text",
         "best_answer",
+        "counted_loss",
         "entities",
         "ranks",
         "references",

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.serving.command import noria
 
-from noria.cli.main import main
 from noria.feedback.store import Store
 from noria.registry.registry import Registry
 
@@ -26,16 +25,6 @@ def passage(number: int, asked: str) -> tuple[str, dict[str, int]]:
     text = f"\U0001f30d {mail}film {number}: {person} {'sang at' if asked == WHO else 'went to'} {town}!"
     start = text.index(person if asked == WHO else town, text.index("film"))
     return text, {"start": start, "end": start + len(person if asked == WHO else town)}
-
-
-def noria(folder: Path, *words: str) -> int:
-    """The command line, in a folder."""
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        return main([*words])
-    finally:
-        os.chdir(before)
 
 
 @pytest.fixture(scope="module")

@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.serving.command import noria
 
-from noria.cli.main import main
 from noria.feedback.store import Store
 
 TOWNS = ("dull", "stale pepper", "quartz")
-
-
-def noria(folder: Path, *words: str) -> int:
-    """The command line, in a folder."""
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        return main([*words])
-    finally:
-        os.chdir(before)
 
 
 @pytest.fixture(scope="module")

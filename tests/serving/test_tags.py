@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.serving.command import noria
 
-from noria.cli.main import main
 from noria.feedback.store import Store
 from noria.registry.registry import Registry
 
@@ -29,16 +28,6 @@ def sentence(number: int, town: str) -> tuple[str, list[dict[str, Any]]]:
         {"start": start, "end": start + len(person), "type": "PER"},
         {"start": len(text) - 1 - len(town), "end": len(text) - 1, "type": "LOC"},
     ]
-
-
-def noria(folder: Path, *words: str) -> int:
-    """The command line, in a folder."""
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        return main([*words])
-    finally:
-        os.chdir(before)
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from noria.data.rows.rows import Rows
 from noria.index.folder import Shape
 from noria.index.lexical import check_language
 from noria.index.reading import QueryReading
-from noria.index.search import Mode
+from noria.index.search import MODES, Mode
 from noria.index.service import SearchService
 from noria.metric.answers import Answers, objects
 from noria.task.form import FORMS, Form, Written
@@ -27,7 +27,6 @@ from noria.task.requests import Given
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-MODES = ("hybrid", "lexical", "dense")
 NOTHING = "an index is asked and learns nothing: train the model that made its vectors, and index anew."
 
 

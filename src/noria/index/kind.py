@@ -118,35 +118,43 @@ class Asked:
         wide = max(count, RERANKED) if RERANKER in self._beside else count
         try:
             [ranking] = self.searcher.search([query], mode, wide, filters)
+            hits = self.searcher.hits(ranking)
+            if RERANKER in self._beside:
+                hits = self._reranked(query, hits, batch_size)[:count]
+            found: dict[str, Any] = {"hits": hits}
+            if READER in self._beside:
+                found["answer"] = self._read(query, hits[:READ], batch_size)
         except UserError as error:
             return {"error": str(error)}
-        hits = self.searcher.hits(ranking)
-        if RERANKER in self._beside:
-            hits = self._reranked(query, hits, batch_size)[:count]
-        found: dict[str, Any] = {"hits": hits}
-        if READER in self._beside:
-            found["answer"] = self._read(query, hits[:READ], batch_size)
         return found
+
+    def _asked(self, name: str, requests: list[dict[str, Any]], batch_size: int) -> list[dict[str, Any]]:
+        """What an artifact beside the index replies.
+
+        Raises:
+            UserError: it cannot answer one of them.
+        """
+        replies = self._beside[name].answer(requests, batch_size)
+        if wrong := next((reply["error"] for reply in replies if "error" in reply), None):
+            raise UserError(f"the {name} of the index: {wrong}")
+        return replies
 
     def _reranked(self, query: str, hits: list[dict[str, Any]], batch_size: int) -> list[dict[str, Any]]:
         """The hits by the score of a model that reads query and passage together: the number of a regression, or the
         probability of its last label."""
         pairs = [{"text": query, "text_pair": hit["passage"]} for hit in hits]
-        replies = self._beside[RERANKER].answer(pairs, batch_size)
-        for hit, reply in zip(hits, replies, strict=True):
-            if "error" in reply:
-                return hits
+        for hit, reply in zip(hits, self._asked(RERANKER, pairs, batch_size), strict=True):
             shares = reply.get("probabilities")
             hit["score"] = float(list(shares.values())[-1] if shares else reply["prediction"])
         return sorted(hits, key=lambda hit: -hit["score"])
 
     def _read(self, query: str, hits: list[dict[str, Any]], batch_size: int) -> dict[str, Any] | None:
         """The likeliest answer in the first passages, with the id of its document; None where there is none."""
-        asked = [{"text": hit["passage"], "text_pair": query} for hit in hits if hit["passage"].strip()]
-        replies = self._beside[READER].answer(asked, batch_size)
+        hits = [hit for hit in hits if hit["passage"].strip()]
+        replies = self._asked(READER, [{"text": hit["passage"], "text_pair": query} for hit in hits], batch_size)
         found = [
             {"document": hit["id"], **{name: reply[name] for name in ("answer", "start", "end", "score")}}
-            for hit, reply in zip([hit for hit in hits if hit["passage"].strip()], replies, strict=True)
+            for hit, reply in zip(hits, replies, strict=True)
             if reply.get("end")
         ]
         return max(found, key=lambda one: one["score"], default=None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +16,8 @@ from noria.index.ranking import Ranking, fused, of_documents
 
 pc: Any = pyarrow.compute  # its functions are made when it is imported: type checkers see none
 
-Mode = Literal["lexical", "dense", "hybrid"]
+Mode = Literal["hybrid", "lexical", "dense"]
+MODES = get_args(Mode)
 Filters = Mapping[str, Any]
 """By column the value that a document must have, or a list of values of which it must have one."""
 

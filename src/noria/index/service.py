@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from noria.common.errors import UserError, did_you_mean
+from noria.index.search import MODES
 from noria.task.service import TEXT, Schema, Service, checked_text
 
 MOST = 100  # documents of an answer
 KEYS = {"query", "filters", "count", "mode"}
-MODES = ("hybrid", "lexical", "dense")
 HELD: tuple[tuple[str, tuple[type, ...]], ...] = (
     ("bool", (bool,)), ("int", (int,)), ("double", (int, float)), ("string", (str,)),
 )  # fmt: skip
