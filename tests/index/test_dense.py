@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from noria.index.dense import Dense
+from noria.index.dense import Dense, fitting
 
 FORMS: list[Any] = ["fp32", "int8", "binary", "hnsw"]
 
@@ -60,6 +60,10 @@ def test_only_those_that_are_allowed(form: Any) -> None:
         assert {*row[row >= 0].tolist()} <= {7, 90, 200} and np.isneginf(found[row < 0]).all()
     if form != "hnsw":  # a graph may not reach all of a few
         assert (np.sort(numbers, axis=1)[:, -3:] == [7, 90, 200]).all()
+
+
+def test_many_vectors_are_searched_by_a_graph() -> None:
+    assert [fitting(count) for count in (0, 100_000, 100_001)] == ["fp32", "fp32", "hnsw"]
 
 
 def test_equal_vectors_come_in_their_order() -> None:

@@ -111,6 +111,13 @@ def test_it_is_measured_and_two_searches_are_compared(
     table = {row["id"]: row for row in pq.read_table("lexical/predictions.parquet").to_pylist()}
     assert all(table[f"queries:q{n}"]["above"] == [0.0] for n in range(12))
     assert len(table["queries:d20"]["grades"]) == 1, "the query is not its own result"
+    Path("q.jsonl").write_text(lines([{"id": one["_id"], "query": one["text"]} for one in queries]))
+    Path("qrels.txt").write_text("".join(line.replace("\t", " 0 ", 1).replace("\t", " ") + "\n" for line in judged))
+    trec = [*words, "stage.queries=q.jsonl", "stage.judgements=qrels.txt", "stage.mode=lexical", "paths.run_dir=trec"]
+    assert noria(*trec) == 0
+    assert json.loads(Path("trec/record.json").read_text())["metrics"] == record["metrics"]
+    Path("q.jsonl").write_text('{"id": "q1"}\n')
+    assert noria(*trec, "paths.run_dir=broken") == 2
     runs = ["stage=compare", "stage.runs=[lexical,dense]", "stage.split=test", "stage.metric=mrr"]
     assert noria(*runs, "logger=csv", "paths.run_dir=compared") == 0
     assert json.loads(Path("compared/record.json").read_text())["comparison"]["systems"] == 2
@@ -127,7 +134,8 @@ def test_documents_come_and_go(made: Callable[..., Path], ask: Callable[..., Any
     ids = [[hit["id"] for hit in hits] for hits in found]
     assert ids[0] == [] and ids[1] == ["same2"] and {*ids[2]} == {"wide", "new"} and ids[3] == ["d3"] and ids[4] == []
     assert found[5][0]["id"] == "d9" and found[5][0]["passage"].startswith("wheel 9\nzebra number9")
-    assert bundle.read_facts(index)["index"]["documents"] == 34
+    facts = bundle.read_facts(index)
+    assert facts["index"]["documents"] == 34 and facts["settings"]["shape"]["vectors"] == "fp32"
     for delete, status in (("[7]", 2), ("[d3]", 0)):
         assert noria(*words, f"stage.delete={delete}", f"paths.run_dir=r{status}") == status
     everything = ["new", *({one["id"] for one in [*DOCUMENTS, *ODD]} - {"d7", "same1", "d3"})]

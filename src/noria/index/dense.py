@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 Form = Literal["fp32", "int8", "binary", "hnsw"]
+EXACT = 100_000  # vectors up to which comparing all of them takes a few milliseconds
 
 VECTORS, CODES, BITS = "vectors.npy", "vectors.faiss", "bits.faiss"
 OVERSAMPLED = 10  # times as many passages are found by their bits as are wanted, and scored again by their bytes
@@ -138,6 +139,11 @@ class Dense:
             scores[row, there] = self._parts[CODES].reconstruct_batch(found[there]) @ queries[row]
         places, best = _highest(scores, count)
         return np.where(np.isfinite(best), np.take_along_axis(numbers, np.maximum(places, 0), 1), -1), best
+
+
+def fitting(count: int) -> Form:
+    """The form for so many vectors: exact while that is quick."""
+    return "fp32" if count <= EXACT else "hnsw"
 
 
 def _highest(scores: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

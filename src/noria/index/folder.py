@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from noria.common.errors import UserError
-from noria.index.dense import Dense, Form
+from noria.index.dense import Dense, Form, fitting
 from noria.index.documents import ID, contents
 from noria.index.lexical import Lexical
 
@@ -27,7 +27,7 @@ class Shape:
     Args:
         passage_tokens, passage_overlap: of `passages`.
         k1, b, language: of `Lexical`.
-        vectors: of `Dense`.
+        vectors: of `Dense`; None, until the passages are counted: what fits so many.
     """
 
     passage_tokens: int = 254
@@ -35,7 +35,7 @@ class Shape:
     k1: float = 1.5
     b: float = 0.75
     language: str | None = "english"
-    vectors: Form = "fp32"
+    vectors: Form | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def open_index(folder: Path, shape: Shape) -> Index:
         documents = pa.ipc.open_file(pa.memory_map(str(place / DOCUMENTS))).read_all()
         passages = np.load(place / PASSAGES, mmap_mode="r")
         lexical = Lexical.open(place / WORDS, len(passages), shape.language)
-        dense = Dense.open(place, shape.vectors)
+        dense = Dense.open(place, shape.vectors or fitting(len(passages)))
     except (OSError, pa.ArrowInvalid, ValueError, RuntimeError) as error:
         raise UserError(
             f"artifact={folder} is no whole index ({str(error).splitlines()[0]}): copy all of it."
@@ -109,7 +109,8 @@ def made(shape: Shape, documents: pa.Table, cut: Cut, encode: Encode) -> Index:
     passages = cut(texts)
     pieces = _pieces(texts, passages)
     lexical = Lexical.build(pieces, shape.k1, shape.b, shape.language)
-    return Index(shape, documents, passages, lexical, Dense.build(encode(pieces), shape.vectors))
+    form = shape.vectors or fitting(len(passages))
+    return Index(replace(shape, vectors=form), documents, passages, lexical, Dense.build(encode(pieces), form))
 
 
 def changed(index: Index, stays: np.ndarray, added: pa.Table | None, cut: Cut, encode: Encode) -> Index:
@@ -148,4 +149,8 @@ def _pieces(texts: list[str], passages: np.ndarray) -> list[str]:
 
 def facts(index: Index) -> dict[str, Any]:
     """What `noria.yaml` says of it, for people."""
-    return {"documents": index.documents.num_rows, "passages": len(index.passages)}
+    return {
+        "documents": index.documents.num_rows,
+        "passages": len(index.passages),
+        "vectors": index.shape.vectors,
+    }

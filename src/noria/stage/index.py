@@ -49,7 +49,7 @@ def index(
     overwrite: bool = False,
     mode: Literal["hybrid", "lexical", "dense"] = "hybrid",
     count: Annotated[int, Gt(0)] = 10,
-    vectors: Literal["fp32", "int8", "binary", "hnsw"] = "fp32",
+    vectors: Literal["fp32", "int8", "binary", "hnsw"] | None = None,
     passage_tokens: Annotated[int, Gt(0)] = 254,
     passage_overlap: Annotated[int, Ge(0)] = 40,
     language: str | None = "english",
@@ -182,6 +182,7 @@ def _written(
     """The index's folder, with its model and what stands beside it; what is said of it."""
     goal.parent.mkdir(parents=True, exist_ok=True)
     own = (ID, TITLE, TEXT)
+    form.shape = made.shape
     form.columns = {one.name: str(one.type) for one in made.documents.schema if one.name not in own}
     building = goal.with_name(f".{goal.name}.{os.getpid()}")
     for half in goal.parent.glob(f".{goal.name}.*"):  # a kill has left it
@@ -212,7 +213,9 @@ def _written(
 
 def _say(record: Record, goal: Path, said: dict[str, Any]) -> None:
     console = get_console()
-    console.print(f"{said['documents']:,} documents in {said['passages']:,} passages", highlight=False)
+    console.print(
+        f"{said['documents']:,} documents in {said['passages']:,} passages ({said['vectors']})", highlight=False
+    )
     console.print(f"index:    {goal}", highlight=False, markup=False)
     console.print(f"next:     noria stage=predict artifact={goal} input=queries.txt", highlight=False, markup=False)
     console.print(f"          noria stage=serve artifact={goal}", highlight=False, markup=False)

@@ -15,11 +15,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from noria.artifact import bundle
 from noria.common.console import get_console
 from noria.common.errors import UserError
-from noria.data.collection.collection import Collection
+from noria.data.collection.collection import Collection, Document
+from noria.data.collection.queries import read_queries
 from noria.data.collection.read import read_collection
 from noria.data.rows.rows import Rows
 from noria.data.rows.split import KEY, keyed
-from noria.index.documents import contents
+from noria.index.documents import ID, contents
 from noria.index.kind import Asked
 from noria.index.ranking import Ranking, relevant_ranks
 from noria.index.search import Mode
@@ -39,6 +40,7 @@ def search(
     multirun: bool,
     *,
     queries: str,
+    judgements: str | None = None,
     split: str = "test",
     mode: Mode | None = None,
     depth: Annotated[int, Gt(0)] = 1000,
@@ -49,7 +51,9 @@ def search(
     the index as a document is left out of its own results.
 
     Args:
-        queries: a folder with a collection, in BEIR's format or SMART's.
+        queries: a folder with a collection, in BEIR's format or SMART's; or with `judgements` a table file with the
+            columns `id` and `query`.
+        judgements: a file that says which documents of the index are relevant to which query, as TREC has them.
         split: of a collection in BEIR's format.
         mode: None: the index's own.
         depth: documents of each query's ranking.
@@ -64,7 +68,11 @@ def search(
         asked = Runner(opened, precision_of(cfg), device_of(cfg)).answerer
         if not isinstance(asked, Asked):
             raise UserError(f"artifact={cfg.artifact} is no index: stage=index makes one.")
-        found = read_collection(queries, split)
+        if judgements:
+            ids = asked.searcher.index.documents[ID].to_pylist()
+            found = read_queries(queries, judgements, [Document(one, "", "") for one in ids])
+        else:
+            found = read_collection(queries, split)
         rankings = _rankings(asked, found, mode or asked.form.mode, depth)
         table = _table(asked, found, rankings)
         answers = opened.form.read(table)
