@@ -10,6 +10,7 @@ import pytest
 from tests.serving.command import noria
 
 from noria.feedback.store import Store
+from noria.registry.registry import Registry
 
 TOWNS = ("dull", "stale pepper", "quartz")
 
@@ -76,6 +77,40 @@ def test_queries_are_answered_and_judged(folder: Path, start: Callable) -> None:
     store.close()
     assert said.correction == right and not said.correct
     assert said.prediction.request == {"text": "where to"}
+
+
+def test_searches_that_were_judged_teach_the_next_model(folder: Path, start: Callable) -> None:
+    towns = ("dull", "quartz", "violin", "opal", "pepper", "amber", "velvet", "copper", "linen", "cedar")
+    asked = [(f"code{n % 10} {chr(97 + n % 26)}{chr(97 + n // 26)}", f"d{n % 10}") for n in range(200)]
+    (folder / "t.jsonl").write_text("".join(json.dumps({"id": f"d{n}", "text": town}) + "\n"
+                                            for n, town in enumerate(towns)))  # fmt: skip
+    pairs = [{"query": f"{town} {n}", "document": town} for n in range(12) for town in towns]
+    (folder / "pairs.jsonl").write_text("".join(json.dumps(one) + "\n" for one in pairs))
+    words = ["task=embedding", "data=pairs", "data.path=pairs.jsonl", "data.batch_size=20", "data.max_length=32"]
+    model = ["model=hub", "model.name=reads/artifact", "precision=fp32", "logger=csv", "optimizer.lr=1e-3"]
+    assert noria(folder, *words, *model, "trainer.max_epochs=1", "paths.run_dir=first") == 0
+    making = ["stage=index", "stage.documents=t.jsonl", "stage.mode=dense", "stage.overwrite=true", "logger=csv"]
+    assert noria(folder, *making, "artifact=first/artifact", "stage.output=towns", "paths.run_dir=t1") == 0
+    served = start(folder, ["artifact=towns", "logger=none", "stage.feedback=sqlite:///towns.db"]).wait()
+    with served.client() as client:
+        for first in range(0, 200, 50):
+            some = asked[first : first + 50]
+            answers = client.post("/search", json={"query": [query for query, _ in some]}).json()["predictions"]
+            for (_, right), one in zip(some, answers, strict=True):
+                client.post("/feedback", json={"id": one["id"], "document": right}).raise_for_status()
+    served.close()
+    turn = ["stage=cycle", "artifact=first/artifact", "stage.feedback=sqlite:///towns.db", "stage.registry=search"]
+    how = ["logger=csv", "stage.rows=50", "stage.margin=0.5", "stage.replay=60", "trainer.max_epochs=20"]
+    assert noria(folder, *turn, *how, "optimizer.lr=1e-3", "paths.run_dir=turned") == 0
+    record = json.loads((folder / "turned/record.json").read_text())
+    assert record["decision"]["promote"], record["decision"]
+    judged = record["decision"]["sets"]["trusted feedback"]
+    assert judged["challenger"]["value"] > judged["champion"]["value"] + 0.2
+    champion = Registry(folder / "search").champion()
+    assert noria(folder, *making, f"artifact={champion.folder}", "stage.output=towns", "paths.run_dir=t2") == 0
+    (folder / "q.txt").write_text("code3 zz\n")
+    assert noria(folder, "stage=predict", "artifact=towns", "input=q.txt", "stage.output=hits.jsonl") == 0
+    assert json.loads((folder / "hits.jsonl").read_text())["hits"][0]["id"] == "d3"
 
 
 def test_the_page_shows_what_was_found(folder: Path, start: Callable, browser) -> None:

@@ -131,11 +131,13 @@ def _node(cfg: DictConfig, plan: Plan) -> DictConfig:
 def _reasons(cfg: DictConfig, plan: Plan, champion: Version, data: FeedbackData) -> list[Reason]:
     """What users have said of the champion and sent to it, held against what it says of rows like its training's."""
     form = open_form(champion.folder, cfg)
-    service = form.service()
-    # The first champion may have been served under another name, before there was a registry.
-    name = champion.name if champion.facts.get("parent") else None
+    # The first champion may have been served under another name, before there was a registry; and a model that is
+    # served inside of something else, such as an index, always is.
+    turned = champion.facts.get("parent")
+    name = champion.name if turned and not form.heard else None
+    since = datetime.fromisoformat(champion.facts["added"]) if turned and form.heard else None
     with closing(Store(plan.feedback)) as store:
-        judged = [one for one in store.corrections() if name is None or one.prediction.version == name]
+        judged = [one for one in store.corrections(since=since) if name is None or one.prediction.version == name]
         kept = [one for one in store.predictions(version=name) if one.request is not None and one.form == form.path()]
     # What a challenger was made of that is not the champion now is nothing new.
     tried = [
@@ -144,12 +146,16 @@ def _reasons(cfg: DictConfig, plan: Plan, champion: Version, data: FeedbackData)
         if v.facts.get("parent") == champion.name
     ]
     new = len({one.prediction.id for one in judged if not tried or one.created.isoformat() > max(tried)})
+    wrong = sum(not one.correct for one in judged)
+    if not kept:  # nothing that could have drifted
+        return reasons(new, wrong, len(judged), [], [], plan.thresholds)
+    service = form.service()
     split = "val" if "val" in data.original.splits else "train"
     said = answers_of(cfg, champion.folder, data.original, split).slice(0, KNOWN).to_pylist()
     asked = data.ballot.requests(data.original.splits[split])[:KNOWN]
     served = [(service.text(one.request or {}), service.group(one.answer)) for one in kept]
     known = [(service.text(a), service.group(service.answer(b))) for a, b in zip(asked, said, strict=True)]
-    return reasons(new, sum(not one.correct for one in judged), len(judged), served, known, plan.thresholds)
+    return reasons(new, wrong, len(judged), served, known, plan.thresholds)
 
 
 def _from(champion: Version, model: dict[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from noria.data.batch.tokens import cached_tokens, tokenise
 from noria.data.rows.pairs import NEGATIVES
 from noria.data.rows.rows import Rows
 from noria.metric.answers import Answers, objects
+from noria.metric.mrr import MRR
 from noria.task.form import Form, Written
 from noria.task.outputs import Outputs
 from noria.task.requests import NO_NUMBER, Given
@@ -162,6 +163,12 @@ class TextEmbeddingForm(Form):
             if name in table.column_names:
                 found[name] = objects(table[name].to_pylist()) if content == "ranks" else np.asarray(table[name])
         return Answers(found)
+
+    def right(self, table: pa.Table) -> np.ndarray:
+        """How soon the first document comes that is right for each query: 1 over its rank."""
+        if self.kind != "retrieval":
+            return super().right(table)
+        return MRR(k=None).features(self.read(table))[:, 0]
 
     def ballot(self) -> TextEmbeddingBallot:
         if self.kind != "retrieval":
