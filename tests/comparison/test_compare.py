@@ -25,6 +25,8 @@ from noria.comparison.runs import find_runs
 from noria.comparison.systems import group
 from noria.report.table import markdown, table
 from noria.task.causal_lm.form import CausalLMForm
+from noria.task.text_classification.form import TextClassificationForm
+from noria.task.text_embedding.form import TextEmbeddingForm
 
 Make = Callable[..., Path]
 
@@ -267,6 +269,28 @@ def test_the_seeds_that_a_difference_of_a_given_size_takes(make_runs: Make) -> N
         (found,) = (one.difference for one in compared(*folders, effect=effect).systems if one.difference)
         needed[effect] = found.seeds_needed
     assert needed[1e-6] is None and needed[0.02] >= needed[0.05] >= 2
+
+
+def test_a_regression_and_a_cosine_are_compared_by_their_answers(make_runs: Make) -> None:
+    folders = make_runs("a", rows=60), make_runs("b", rows=60, optimizer__lr=3e-5)
+    rng = np.random.default_rng(0)
+    true = rng.random(60)
+    forms = (
+        (TextEmbeddingForm, {"kind": "similarity", "scale": [0, 1]}),
+        (TextClassificationForm, {"kind": "regression"}),
+    )
+    for folder, (form, settings), noise in zip(folders, forms, (1.0, 0.1), strict=True):
+        (path,) = folder.rglob("predictions.parquet")
+        made = pq.read_table(path).select(["id", "key", "split"])
+        columns = {"label": true, "prediction": true + noise * rng.normal(size=60), "loss": np.ones(60)}
+        for name, values in columns.items():
+            made = made.append_column(name, pa.array(values))
+        described = json.dumps({"form": form.path(), "settings": settings})
+        pq.write_table(made.replace_schema_metadata({"noria.form": described}), path)
+    best = compared(*folders, metric="pearson").systems[0]
+    assert best.name == "optimizer.lr=3e-05" and best.difference.verdict == BETTER
+    with pytest.raises(UserError, match="losses of different kinds"):
+        compared(*folders, metric="loss")
 
 
 def test_texts_are_compared_by_bleu_and_rouge(make_runs: Make) -> None:

@@ -62,8 +62,11 @@ class CommonRows:
         """
         table = read(run, self.split, ["id", *self._truth, *columns])
         form = form_of(run, table)
-        if form.path() != self.form.path() or form.contents_of() != self.form.contents_of():
-            raise UserError(f"{run.folder} and {self.first.folder} were made for different tasks.")
+        both = f"{run.folder} and {self.first.folder}"
+        if form.contents_of() != self.form.contents_of():
+            raise UserError(f"{both} were made for different tasks.")
+        if form.path() != self.form.path() and "loss" in columns:
+            raise UserError(f"{both} have losses of different kinds: name a metric of their answers (stage.metric).")
         table = self._aligned(run, table, columns)
         found = self.form.read(table.select([name for name in table.column_names if name not in ALWAYS]))
         if list(form.labels) == list(self.form.labels):
