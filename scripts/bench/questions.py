@@ -4,7 +4,7 @@ of answers.
 
 The file is in SQuAD's format; some of its articles are trained on, the others measured on (`data.val_fraction`). Each
 run is a process of its own; the contestants take turns. The difference in F1 is resampled over seeds and questions.
-About 40 minutes on 2 cores for five seeds of PolicyQA.
+About three hours on 2 cores for five seeds of PolicyQA.
 
     python scripts/bench/questions.py --data dev.json
 """
