@@ -187,7 +187,8 @@ def bar_table(bars: Sequence[Bar]) -> str:
 def report(facts: dict[str, Any], rows: Sequence[dict[str, Any]], bars: Sequence[Bar], path: Path | None) -> int:
     """Prints the tables, writes the JSON, and gives the exit status: 1 where a bar does not hold."""
     print("\n".join(f"{name}: {value}" for name, value in facts.items() if not isinstance(value, list | dict)))
-    print(f"\n{table(rows)}\n\n{bar_table(bars)}", flush=True)
+    tables = [table(rows), *([bar_table(bars)] if bars else [])]
+    print("\n" + "\n\n".join(tables), flush=True)
     if path:
         found = {**facts, "table": list(rows), "bars": [asdict(bar) | {"holds": bar.holds} for bar in bars]}
         path.write_text(json.dumps(found, indent=1) + "\n")

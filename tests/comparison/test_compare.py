@@ -276,13 +276,13 @@ def test_a_regression_and_a_cosine_are_compared_by_their_answers(make_runs: Make
     rng = np.random.default_rng(0)
     true = rng.random(60)
     forms = (
-        (TextEmbeddingForm, {"kind": "similarity", "scale": [0, 1]}),
-        (TextClassificationForm, {"kind": "regression"}),
+        (TextEmbeddingForm, {"kind": "similarity", "scale": [0, 1]}, true, 1.0),
+        (TextClassificationForm, {"kind": "regression"}, true.astype(np.float32).astype(np.float64), 0.1),
     )
-    for folder, (form, settings), noise in zip(folders, forms, (1.0, 0.1), strict=True):
+    for folder, (form, settings, label, noise) in zip(folders, forms, strict=True):
         (path,) = folder.rglob("predictions.parquet")
         made = pq.read_table(path).select(["id", "key", "split"])
-        columns = {"label": true, "prediction": true + noise * rng.normal(size=60), "loss": np.ones(60)}
+        columns = {"label": label, "prediction": true + noise * rng.normal(size=60), "loss": np.ones(60)}
         for name, values in columns.items():
             made = made.append_column(name, pa.array(values))
         described = json.dumps({"form": form.path(), "settings": settings})
@@ -291,6 +291,11 @@ def test_a_regression_and_a_cosine_are_compared_by_their_answers(make_runs: Make
     assert best.name == "optimizer.lr=3e-05" and best.difference.verdict == BETTER
     with pytest.raises(UserError, match="losses of different kinds"):
         compared(*folders, metric="loss")
+    table = pq.read_table(path)
+    place = table.column_names.index("label")
+    pq.write_table(table.set_column(place, "label", pa.array(true + 1e-4)), path)
+    with pytest.raises(UserError, match="different numbers for the same pairs"):
+        compared(*folders, metric="pearson")
 
 
 def test_texts_are_compared_by_bleu_and_rouge(make_runs: Make) -> None:
