@@ -191,7 +191,9 @@ def test_where_a_request_may_have_any_label_only_what_was_named_is_believed() ->
     assert open_set("-A")[:2] == ([], {"undecided": 1}), "nobody has said what else it is"
     assert open_set("-A", "-A")[:2] == ([], {"undecided": 2})
     [one], _, _ = open_set("-A", "B")
-    assert one.label == "B" and one.probability > 0.8
+    assert one.label == "B" and one.probability > 0.8 and one.refused == ["A"]
+    [one], _, _ = open_set("-A", "B", "B", "-C", "C", "-A", "-B")
+    assert one.label == "B" and one.refused == ["A"], "somebody has named C, and B is believed"
 
 
 def test_where_several_answers_are_right_naming_another_is_no_mistake() -> None:

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from noria.task.text_embedding import losses
+from noria.task.text_embedding.encoded import NO_TEXT
 
 
 def drawn(*shape: int) -> Tensor:
@@ -56,12 +57,26 @@ def test_triplets_and_similarities() -> None:
     made = drawn(3, 4, 6)
     near = torch.einsum("npw,nw->np", made[:, 1:], made[:, 0])
     wanted = torch.stack([(0.2 - near[:, 0] + near[:, k]).clamp(min=0) for k in (1, 2)]).mean(0)
-    torch.testing.assert_close(losses.triplet(made, 0.2), wanted)
+    torch.testing.assert_close(losses.triplet(made, numbered(3, 4), 0.2), wanted)
     cosines, truth = torch.tensor([0.9, 0.1, 0.5]), torch.tensor([0.0, 1.0, 0.5])
     gaps = [20 * (cosines[j] - cosines[i]) for i in range(3) for j in range(3) if truth[i] > truth[j]]
     found = losses.cosent(cosines, truth, torch.ones(3, dtype=torch.bool))
     torch.testing.assert_close(found, torch.stack([torch.zeros(()), *gaps]).logsumexp(0).expand(3))
     torch.testing.assert_close(losses.squared(cosines, truth), torch.tensor([0.81, 0.81, 0.0]))
+
+
+def test_a_row_with_fewer_negatives_loses_nothing_by_what_fills_its_place() -> None:
+    made, texts = drawn(3, 4, 6), numbered(3, 4)
+    texts[1, 3] = texts[2, 3] = texts[2, 2] = NO_TEXT
+    there = torch.ones(3, dtype=torch.bool)
+    found = losses.in_batch(made, texts, there, 0.1)
+    documents = [made[row, part] for part in (1, 2, 3) for row in range(3) if texts[row, part] != NO_TEXT]
+    for row in range(3):
+        logits = torch.stack([made[row, 0] @ one / 0.1 for one in documents])
+        assert float(found[row]) == pytest.approx(float(logits.logsumexp(0) - logits[row]), rel=1e-5, abs=1e-5)
+    found = losses.triplet(made, texts, 0.2)
+    torch.testing.assert_close(found[1:2], losses.triplet(made[1:2, :3], texts[1:2, :3], 0.2))
+    assert float(found[2]) == 0
 
 
 def test_they_are_those_of_sentence_transformers() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 
 from noria.metric.answers import Answers, objects
 from noria.metric.mrr import MRR
+from noria.task.text_embedding.encoded import NO_TEXT
 from noria.task.text_embedding.ranking import ranked
 
 
@@ -33,6 +34,17 @@ def test_they_are_counted_right() -> None:
         if own != query:
             logits = [scores[one] / 0.1 for one in scores if one == own or one not in right]
             assert np.isclose(found.loss[row], np.log(np.exp(logits).sum()) - scores[own] / 0.1, rtol=1e-5)
+
+
+def test_what_fills_the_place_of_a_negative_is_no_document() -> None:
+    made, texts = vectors(20, 4), np.arange(80).reshape(20, 4)
+    texts[5:, 3] = NO_TEXT
+    texts[:, 2] = texts[0, 2]
+    made[:, 2] = made[0, 2]  # the same wrong document in every row
+    same, twice = made.copy(), texts.copy()
+    same[5:, 3], twice[5:, 3] = made[0, 2], texts[0, 2]
+    few, wanted = ranked(made, texts, 0.1), ranked(same, twice, 0.1)
+    assert few.above == wanted.above and np.allclose(few.loss, wanted.loss)
 
 
 def test_vectors_that_are_all_alike_get_no_credit() -> None:

@@ -23,7 +23,7 @@ class QueryPairData(DataModule):
 
     Args:
         query, document: the columns of a query, or of anything that should be near to its document, and of that.
-        negatives: a column of documents that are wrong for the query: a text, or a list of them, as many in each row.
+        negatives: a column of documents that are wrong for the query: a text, or a list of them.
         quoted: whether cells may stand in double quotes; None: in .csv files, but not in .tsv files.
     """
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -46,7 +46,8 @@ class Vote:
 
 @dataclass(frozen=True)
 class Believed:
-    """A request with the label that is believed, and how probable it is given the votes."""
+    """A request with the label that is believed, how probable it is given the votes, and labels that were `refused`:
+    somebody said that it is not this one, and nobody that it is."""
 
     id: str
     place: str
@@ -54,6 +55,7 @@ class Believed:
     probability: float
     votes: int
     request: dict[str, Any] = field(default_factory=dict)
+    refused: Sequence[str] = ()
 
 
 class Ballot(Protocol):
@@ -170,7 +172,10 @@ def settle(
             left_out["undecided" if agree else "contradicted"] += len(said)
         else:
             left_out["merged"] += len(said) - 1
-            settled.append((min(vote.at for vote in said), one))
+            against = [vote.label for vote in said if vote.against]
+            named = {one.label, *(vote.label for vote in said if not vote.against)}
+            refused = [label for label in dict.fromkeys(against) if label not in named]
+            settled.append((min(vote.at for vote in said), replace(one, refused=refused)))
     settled.sort(key=lambda pair: (pair[0], pair[1].id))
     return [one for _, one in settled], {name: count for name, count in left_out.items() if count}, believed
 

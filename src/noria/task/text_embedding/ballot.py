@@ -16,7 +16,8 @@ from noria.data.source.votes import Believed
 class TextEmbeddingBallot:
     """Votes for one document as what a query looks for: "this one" names a hit, "not that one" is against the first.
 
-    A document is told by the passage that was found of it, which is what stands beside the query in the pairs.
+    A document is told by the passage that was found of it, which is what stands beside the query in the pairs. One that
+    was refused and that nobody has named stands there as a negative.
     """
 
     choices: Sequence[str] | None = None
@@ -49,5 +50,5 @@ class TextEmbeddingBallot:
         return {
             "text": pa.array([one.request["text"] for one in believed], pa.string()),
             "text_pair": pa.array([one.label for one in believed], pa.string()),
-            NEGATIVES: pa.array([[] for _ in believed], pa.list_(pa.string())),
+            NEGATIVES: pa.array([one.refused for one in believed], pa.list_(pa.string())),
         }

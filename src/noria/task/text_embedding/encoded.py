@@ -10,9 +10,11 @@ import numpy as np
 from noria.data.batch.encoded import Encoded, padded
 from noria.data.batch.tokens import Tokens
 
+NO_TEXT = -1  # the number of a text that a row lacks
+
 
 class EncodedTexts(Encoded):
-    """Rows with as many texts each.
+    """Rows with as many texts each; where a row has fewer, empty ones stand that no loss and no metric counts.
 
     A batch has as `input_ids` and `attention_mask` all first texts, then all second ones, and so on (texts * examples x
     longest); and `texts` (int64, examples x texts): a number by which equal texts are told. `targets` are what the two
@@ -20,7 +22,7 @@ class EncodedTexts(Encoded):
 
     Args:
         parts: the tokens of the first texts of all rows, of the second ones, and so on.
-        texts: (rows, texts), the number of each text.
+        texts: (rows, texts), the number of each text; `NO_TEXT` where a row has none.
         targets: (rows,), float32.
     """
 
@@ -56,7 +58,11 @@ class EncodedTexts(Encoded):
         return batch
 
 
-def text_numbers(texts: Iterable[str]) -> np.ndarray:
-    """A number for each text, int64, the same for equal ones, also in other rows, splits and runs."""
-    digests = (hashlib.blake2b(text.encode(), digest_size=8).digest() for text in texts)
+def text_numbers(texts: Iterable[str | None]) -> np.ndarray:
+    """A number for each text, int64, the same for equal ones, also in other rows, splits and runs.
+
+    Of None it is `NO_TEXT`.
+    """
+    none = np.int64(NO_TEXT).tobytes()
+    digests = (none if text is None else hashlib.blake2b(text.encode(), digest_size=8).digest() for text in texts)
     return np.frombuffer(b"".join(digests), np.int64)

@@ -112,19 +112,18 @@ class TextEmbeddingForm(Form):
     def check(self, rows: Rows) -> None:
         if self.kind == "similarity":
             return
-        counts = pc.value_counts(pc.list_value_length(rows.table[NEGATIVES])).to_pylist()
-        if len(counts) > 1:
+        without = pc.sum(pc.equal(pc.list_value_length(rows.table[NEGATIVES]), 0)).as_py()
+        if self.loss == "triplet" and without:
             raise UserError(
-                f"{rows.where}: rows have from {min(one['values'] for one in counts)} to "
-                f"{max(one['values'] for one in counts)} negatives: give each of them as many."
+                f"{rows.where}: task.loss=triplet needs negatives, and {without:,} of {len(rows):,} rows have none: "
+                "name their column (data.negatives), or take task.loss=in_batch, which needs none."
             )
-        if self.loss == "triplet" and not counts[0]["values"]:
-            raise UserError(f"{rows.where}: task.loss=triplet needs negatives: data.negatives=<their column>.")
 
     def encode(
         self, rows: Rows, tokenizer: PreTrainedTokenizerBase, max_length: int, measured: bool, written: Written
     ) -> EncodedTexts:
-        columns = [pc.binary_join_element_wise(self._prompt(n), one, "") for n, one in enumerate(_texts(rows))]
+        joined = [pc.binary_join_element_wise(self._prompt(n), one, "") for n, one in enumerate(_texts(rows))]
+        columns = [pc.fill_null(one, "") for one in joined]
         parts = [cached_tokens(tokenizer, column, None, max_length) for column in columns]
         numbers = np.stack([text_numbers(column.to_pylist()) for column in _texts(rows)], axis=1)
         targets = None
@@ -134,7 +133,7 @@ class TextEmbeddingForm(Form):
 
     def contents(self, rows: Rows) -> list[Iterable[str]]:
         last = map(str, rows.table["label"].to_pylist()) if self.kind == "similarity" else ()
-        return [rows.table["id"], *(column.to_pylist() for column in _texts(rows)), last]
+        return [rows.table["id"], *(pc.fill_null(column, "").to_pylist() for column in _texts(rows)), last]
 
     def decide(self, outputs: Outputs, encoded: Encoded, index: np.ndarray) -> pa.Table:
         assert isinstance(encoded, EncodedTexts)
@@ -210,11 +209,13 @@ class TextEmbeddingForm(Form):
 
 
 def _texts(rows: Rows) -> list[pa.ChunkedArray]:
-    """The first texts of all rows, the second ones, then those that are wrong."""
+    """The first texts of all rows, the second ones, then those that are wrong, null where a row has no more of them."""
     found = [rows.table["text"], rows.table["text_pair"]]
     if NEGATIVES in rows.table.column_names and len(rows):
         lists = rows.table[NEGATIVES]
-        found += [pc.list_element(lists, place) for place in range(pc.max(pc.list_value_length(lists)).as_py() or 0)]
+        if most := pc.max(pc.list_value_length(lists)).as_py():
+            lists = pc.list_slice(lists, 0, most, return_fixed_size_list=True)
+            found += [pc.list_element(lists, place) for place in range(most)]
     return found
 
 

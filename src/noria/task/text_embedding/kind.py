@@ -103,7 +103,7 @@ class TextEmbedding(WholeStepKind):
         if name == "in_batch":
             return losses.in_batch(made, batch["texts"], there, self.form.temperature)
         if name == "triplet":
-            return losses.triplet(made, self.form.margin)
+            return losses.triplet(made, batch["texts"], self.form.margin)
         cosines = (made[:, 0] * made[:, 1]).sum(-1)
         if name == "squared":
             return losses.squared(cosines, batch["targets"])

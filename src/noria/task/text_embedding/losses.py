@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from noria.task.text_embedding.encoded import NO_TEXT
+
 SCALE = 20.0  # of CoSENT, as its author and sentence-transformers have it
 
 
@@ -18,7 +20,7 @@ def in_batch(made: Tensor, texts: Tensor, there: Tensor, temperature: float) -> 
 
     Args:
         made: (n, 2 + negatives, width), of length 1: queries, their documents, and documents that are wrong for them.
-        texts: (n, 2 + negatives), int64: which text each is.
+        texts: (n, 2 + negatives), int64: which text each is; `NO_TEXT` where there is none.
         there: (n,), bool: whether an example counts; the documents of others are nobody's negatives.
 
     Returns:
@@ -31,24 +33,25 @@ def in_batch(made: Tensor, texts: Tensor, there: Tensor, temperature: float) -> 
     same = texts[:, :1] == texts[None, :, 0]
     if int(same.sum()) > count:  # one query with several documents
         right = (same.float() @ right.float()) > 0
-    left_out = right | (texts[:, :1] == ids) | ~there.repeat(parts - 1)
+    left_out = right | (texts[:, :1] == ids) | ~there.repeat(parts - 1) | (ids == NO_TEXT)
     left_out[:, :count].fill_diagonal_(False)
     logits = logits.masked_fill(left_out, -torch.inf)
     return F.cross_entropy(logits, torch.arange(count, device=made.device), reduction="none")
 
 
-def triplet(made: Tensor, margin: float) -> Tensor:
+def triplet(made: Tensor, texts: Tensor, margin: float) -> Tensor:
     """How far each query's document is from being nearer by `margin` than those that are wrong for it, in cosines, the
     mean over them (Schroff et al. 2015, section 3.1).
 
     Args:
-        made: (n, 2 + negatives, width), as of `in_batch`.
+        made, texts: (n, 2 + negatives, width) and (n, 2 + negatives), as of `in_batch`.
 
     Returns:
         (n,)
     """
     near = (made[:, :1] * made[:, 1:]).sum(-1)
-    return F.relu(margin - near[:, :1] + near[:, 1:]).mean(1)
+    counts = texts[:, 2:] != NO_TEXT
+    return (F.relu(margin - near[:, :1] + near[:, 1:]) * counts).sum(1) / counts.sum(1).clamp(min=1)
 
 
 def squared(cosines: Tensor, wanted: Tensor) -> Tensor:

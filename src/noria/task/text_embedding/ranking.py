@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from noria.task.text_embedding.encoded import NO_TEXT
+
 STEP = 256  # queries at a time: one matrix of scores is held
 NOISE = 1e-6  # of a sum in fp32: documents whose cosines differ by less are equally near
 
@@ -33,9 +35,10 @@ def ranked(vectors: np.ndarray, texts: np.ndarray, temperature: float) -> Ranks:
 
     Args:
         vectors: (rows, 2 + negatives, width): queries, their documents, and wrong ones.
-        texts: (rows, 2 + negatives), the number of each text.
+        texts: (rows, 2 + negatives), the number of each text; `NO_TEXT` where there is none.
     """
     ids, first = np.unique(texts[:, 1:], return_index=True)
+    ids, first = ids[ids != NO_TEXT], first[ids != NO_TEXT]
     documents = vectors[:, 1:].reshape(-1, vectors.shape[-1])[first]
     queries, of_query = np.unique(texts[:, 0], return_inverse=True)
     pairs = np.unique(np.stack([of_query, np.searchsorted(ids, texts[:, 1])], axis=1), axis=0)
