@@ -115,18 +115,19 @@ def fitted(
     yield made
 
 
-def near(found: Any, wanted: Any) -> None:
+def near(found: Any, wanted: Any, **within: float) -> None:
     """The same answers; numbers up to rounding."""
     if isinstance(wanted, dict):
         assert found.keys() == wanted.keys()
         for name in wanted:
-            near(found[name], wanted[name])
+            near(found[name], wanted[name], **within)
     elif isinstance(wanted, list):
         assert len(found) == len(wanted)
         for one, other in zip(found, wanted, strict=True):
-            near(one, other)
+            near(one, other, **within)
     else:
-        assert found == (pytest.approx(wanted, **NEAR, nan_ok=True) if isinstance(wanted, float) else wanted)
+        wanted = pytest.approx(wanted, **(within or NEAR), nan_ok=True) if isinstance(wanted, float) else wanted
+        assert found == wanted
 
 
 def test_it_learns_and_says_what_it_measured(fitted: Fitted) -> None:
@@ -153,6 +154,19 @@ def test_no_answer_depends_on_its_batch(fitted: Fitted) -> None:
     words = [f"artifact={fitted.artifact}", "stage.split=val", "paths.run_dir=again/alone", "++data.eval_batch_size=1"]
     assert fitted.noria("stage=evaluate", *words) == 0
     near(fitted.predictions("again/alone"), fitted.predictions())
+
+
+@pytest.mark.parametrize("fitted", FIRST, indirect=True)
+def test_what_reads_whole_texts_is_exported_and_says_the_same(fitted: Fitted) -> None:
+    words = [f"artifact={fitted.artifact}", "logger=csv"]
+    reads = bundle.open_kind(fitted.artifact, bundle.read_facts(fitted.artifact)).packed
+    assert fitted.noria("stage=export", *words, "paths.run_dir=export") == (0 if reads else 2)
+    assert (fitted.folder / "export/artifact").exists() == reads
+    if not reads:
+        return
+    words = ["artifact=export/artifact", "stage.split=val", "logger=csv", "paths.run_dir=again/exported"]
+    assert fitted.noria("stage=evaluate", *words) == 0
+    near(fitted.predictions("again/exported"), fitted.predictions(), rel=1e-4, abs=1e-4)
 
 
 def predicted(fitted: Fitted, rows: list[dict[str, Any]], name: str, *more: str) -> list[dict[str, Any]]:

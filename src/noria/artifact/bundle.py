@@ -34,11 +34,14 @@ if TYPE_CHECKING:
 KINDS = ("noria.task", "noria.index")  # where the kinds of work lie that an artifact of a stranger may name
 FORMAT = 2
 ADAPTER = "adapter"
+BACKEND, ONNX, ONNX_FILE = "backend", "onnx", "model.onnx"  # what runs the network, where it is not torch
+SOURCE = "source"  # the artifact that this one was made from, to be read from its own folder
 LONGEST = 2**31  # tokens
 SHAPES: dict[str, Callable[[Any], bool]] = {
     "kind": lambda kind: isinstance(kind, str),
     "max_length": lambda length: type(length) is int and 0 < length < LONGEST,
     "precision": lambda precision: isinstance(precision, str),
+    BACKEND: lambda backend: backend == ONNX,
     **dict.fromkeys(("settings", "config", "data", "choices", "metrics"), lambda part: isinstance(part, dict)),
 }
 """Of what `noria.yaml` says, what each value has to be."""
@@ -186,6 +189,10 @@ def open_artifact(folder: Path, own: Collection[str] = ()) -> Artifact:
     _refuse_without_tokenizer(folder)
     pretrained = Pretrained(name=str(folder))
     tokenizer = pretrained.tokenizer()
+    if facts.get(BACKEND) == ONNX:
+        from noria.model.onnx import OnnxNetwork  # loading ONNX Runtime takes its time
+
+        return Artifact(folder, facts, OnnxNetwork(folder / ONNX_FILE, pretrained.config), tokenizer, kind)
     network = kind.network(pretrained, tokenizer)
     return Artifact(folder, facts, network.eval().requires_grad_(False), tokenizer, kind)
 

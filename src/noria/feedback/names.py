@@ -11,6 +11,7 @@ import json
 import threading
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 from noria.common.errors import UserError
 from noria.common.paths import packaged
@@ -81,7 +82,7 @@ def load() -> Callable[[str], list[Span]] | None:
         for window in [first, *first.overflowing]:
             ids = np.array([window.ids])
             feed = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
-            [logits] = session.run(["logits"], feed)
+            logits: Any = session.run(["logits"], feed)[0]
             is_name = np.isin(logits[0].argmax(-1), wanted)
             found |= {
                 offset for offset, yes in zip(window.offsets, is_name, strict=True) if yes and offset[0] < offset[1]

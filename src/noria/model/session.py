@@ -26,7 +26,7 @@ class Session:
         self.network: Any = network.to(device, torch.bfloat16 if is_short else torch.float32).eval()
         self.device = device
         self.precision = precision
-        if packed:
+        if packed and any(True for _ in self.network.parameters()):  # a graph of ONNX is as it is
             choose_execution(self.network, device.type)
             if precision == "bf16-mixed" and not any(weight.requires_grad for weight in self.network.parameters()):
                 cast_once(self.network)

@@ -8,7 +8,7 @@ from noria.common.hardware import Machine
 from noria.config.rules.facts import at, attributes, stage, trains
 from noria.config.rules.registry import rule
 
-READS_ARTIFACT = ("evaluate", "predict", "search", "serve", "cycle")
+READS_ARTIFACT = ("evaluate", "export", "predict", "search", "serve", "cycle")
 PARTS = {
     "noria.stage.fit.fit": ("data", "model", "metric", "task", "optimizer", "scheduler", "trainer"),
     "noria.stage.evaluate.evaluate": ("data", "metric", "trainer"),
@@ -51,8 +51,8 @@ def resume_with_artifact(config: dict[str, Any], machine: Machine) -> str | None
 
 @rule
 def stage_without_artifact(config: dict[str, Any], machine: Machine) -> str | None:
-    """`stage=evaluate`, `predict`, `serve` or a turn of `cycle` without `artifact=`, but for measuring a model whose
-    answers mean something without any training."""
+    """`stage=evaluate`, `export`, `predict`, `serve` or a turn of `cycle` without `artifact=`, but for measuring a
+    model whose answers mean something without any training."""
     looks = stage(config) == "cycle" and at(config, "stage.action") != "turn"
     if stage(config) not in READS_ARTIFACT or looks or config.get("artifact") is not None:
         return None
