@@ -65,7 +65,7 @@ def test_it_is_smaller_and_says_so(exported: Path, fitted: Path) -> None:
         assert not list((exported / name).glob("*.safetensors"))
         facts = bundle.read_facts(exported / name)
         assert facts["backend"] == "onnx"
-        assert (exported / name / facts["source"]).resolve() == (fitted / "artifact").resolve()
+        assert bundle.trainable(exported / name) == Path(facts["source"]) == (fitted / "artifact").resolve()
 
 
 def test_onnx_runtime_opens_it_without_torch(exported: Path, noria: Callable[..., int]) -> None:
@@ -104,6 +104,7 @@ def test_it_is_served(exported: Path) -> None:
     [
         (["artifact=it"], "is an ONNX file already"),
         (["artifact=fit", "stage.output=it"], "is there already"),
+        (["artifact=fit", "stage.output=fit", "stage.overwrite=true"], "is the artifact itself"),
         ([], "needs a model to open"),
     ],
 )
@@ -116,6 +117,44 @@ def test_what_cannot_be_exported_is_refused(
     assert noria("stage=export", *words, "logger=csv", "paths.run_dir=run") == 2
     assert said in " ".join(capsys.readouterr().err.split())
     assert not Path("run/artifact").exists()
+
+
+def test_it_is_not_trained_but_what_it_was_made_from(
+    exported: Path, tiny: list[str], noria: Callable[..., int], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert noria(*tiny, f"model.name={exported / 'fp32'}", "logger=csv") == 2
+    assert "holds an ONNX file (model.onnx), which cannot be trained" in " ".join(capsys.readouterr().err.split())
+    moved = tmp_path / "moved"
+    shutil.copytree(exported / "fp32", moved)
+    facts = yaml.safe_load((moved / "noria.yaml").read_text())
+    (moved / "noria.yaml").write_text(yaml.safe_dump({**facts, "source": str(tmp_path / "gone")}))
+    with pytest.raises(UserError, match="the artifact it was made from is not at"):
+        bundle.trainable(moved)
+
+
+def test_an_index_is_made_with_it(exported: Path, tiny_model: Path, noria: Callable[..., int]) -> None:
+    texts = [{"id": f"d{number}", "text": f"a film of number {number}"} for number in range(12)]
+    Path("docs.jsonl").write_text("".join(json.dumps(one) + "\n" for one in texts))
+    pairs = [{"query": f"number {number}", "document": f"a film of number {number}"} for number in range(40)]
+    Path("pairs.jsonl").write_text("".join(json.dumps(one) + "\n" for one in pairs))
+    fit = ["task=embedding", "data=pairs", "data.path=pairs.jsonl", "model=hub", f"model.name={tiny_model}"]
+    fit += ["data.max_length=32", "trainer.max_epochs=1", "paths.run_dir=fit", "precision=fp32"]
+    words = {
+        "fit": fit,
+        "export": ["stage=export", "artifact=fit/artifact", "stage.output=small"],
+        "index": ["stage=index", "artifact=small", "stage.documents=docs.jsonl", "stage.output=index"],
+        "plain": ["stage=index", "artifact=fit/artifact", "stage.documents=docs.jsonl", "stage.output=plain"],
+    }
+    for name, some in words.items():
+        assert noria(*some, *(["logger=csv", f"paths.run_dir=runs/{name}"] if name != "fit" else ["logger=csv"])) == 0
+    assert (Path("index") / "model.onnx").is_file() and not list(Path("index").glob("*.safetensors"))
+    Path("queries.txt").write_text("number 7\n")
+    found = {}
+    for name in ("index", "plain"):
+        words = ["stage=predict", f"artifact={name}", "input=queries.txt", f"stage.output={name}.jsonl"]
+        assert noria(*words) == 0
+        found[name] = [hit["id"] for hit in json.loads(Path(f"{name}.jsonl").read_text())["hits"]]
+    assert found["index"] == found["plain"] and found["index"]
 
 
 def test_a_file_that_is_none_is_refused(exported: Path, tmp_path: Path) -> None:

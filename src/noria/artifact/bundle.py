@@ -19,7 +19,7 @@ from torch import nn
 from noria.artifact.format1 import upgraded
 from noria.common.errors import UserError
 from noria.common.mapping_file import read_mapping
-from noria.common.names import ARTIFACT_FILE
+from noria.common.names import ARTIFACT_FILE, ONNX_FILE
 from noria.common.swap import replace_folder
 from noria.config.moved import moved
 from noria.config.trust import is_component
@@ -34,14 +34,15 @@ if TYPE_CHECKING:
 KINDS = ("noria.task", "noria.index")  # where the kinds of work lie that an artifact of a stranger may name
 FORMAT = 2
 ADAPTER = "adapter"
-BACKEND, ONNX, ONNX_FILE = "backend", "onnx", "model.onnx"  # what runs the network, where it is not torch
-SOURCE = "source"  # the artifact that this one was made from, to be read from its own folder
+BACKEND, ONNX = "backend", "onnx"  # what runs the network, where it is not torch
+SOURCE = "source"  # the artifact that such a one was made from
 LONGEST = 2**31  # tokens
 SHAPES: dict[str, Callable[[Any], bool]] = {
     "kind": lambda kind: isinstance(kind, str),
     "max_length": lambda length: type(length) is int and 0 < length < LONGEST,
     "precision": lambda precision: isinstance(precision, str),
     BACKEND: lambda backend: backend == ONNX,
+    SOURCE: lambda source: isinstance(source, str),
     **dict.fromkeys(("settings", "config", "data", "choices", "metrics"), lambda part: isinstance(part, dict)),
 }
 """Of what `noria.yaml` says, what each value has to be."""
@@ -195,6 +196,24 @@ def open_artifact(folder: Path, own: Collection[str] = ()) -> Artifact:
         return Artifact(folder, facts, OnnxNetwork(folder / ONNX_FILE, pretrained.config), tokenizer, kind)
     network = kind.network(pretrained, tokenizer)
     return Artifact(folder, facts, network.eval().requires_grad_(False), tokenizer, kind)
+
+
+def trainable(folder: Path) -> Path:
+    """The folder that training can go on from: the artifact's own, or that of the one it was made from.
+
+    Raises:
+        UserError: that one is not there any more.
+    """
+    facts = read_facts(folder)
+    if facts.get(BACKEND) != ONNX:
+        return folder
+    source = Path(str(facts.get(SOURCE, "")))
+    if not (source / ARTIFACT_FILE).is_file():
+        raise UserError(
+            f"artifact={folder} is an ONNX file, which cannot be trained, and the artifact it was made from is not at "
+            f"{source} any more: write its place into {SOURCE} of {folder / ARTIFACT_FILE}."
+        )
+    return source
 
 
 def open_tokenizer(folder: Path) -> PreTrainedTokenizerBase:

@@ -7,8 +7,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from noria.artifact.bundle import ADAPTER, BACKEND, ONNX, ONNX_FILE, SOURCE, Artifact, write_facts
+from noria.artifact.bundle import ADAPTER, BACKEND, ONNX, SOURCE, Artifact, write_facts
 from noria.common.errors import UserError
+from noria.common.names import ONNX_FILE
 from noria.common.swap import replace_folder
 from noria.compression.onnx import quantize_onnx, write_onnx
 
@@ -31,8 +32,9 @@ def save_onnx(folder: Path, artifact: Artifact, eight_bits: bool) -> dict[str, A
             f"artifact={artifact.folder}: what can be exported reads whole texts: classification, tags, answers to "
             "questions, vectors. This one does not."
         )
+    for half in folder.parent.glob(f".{folder.name}.*"):  # a kill has left it
+        shutil.rmtree(half, ignore_errors=True)
     building = folder.with_name(f".{folder.name}.{os.getpid()}")
-    shutil.rmtree(building, ignore_errors=True)
     try:
         shutil.copytree(artifact.folder, building, ignore=shutil.ignore_patterns(*WEIGHTS))
         plain = building / ONNX_FILE
@@ -41,8 +43,7 @@ def save_onnx(folder: Path, artifact: Artifact, eight_bits: bool) -> dict[str, A
             whole = plain.rename(building / f"fp32-{ONNX_FILE}")
             quantize_onnx(whole, plain)
             whole.unlink()
-        source = os.path.relpath(artifact.folder, folder)
-        write_facts(building, {**artifact.facts, BACKEND: ONNX, SOURCE: source})
+        write_facts(building, {**artifact.facts, BACKEND: ONNX, SOURCE: str(artifact.folder.resolve())})
         folder.parent.mkdir(parents=True, exist_ok=True)
         before = sum(path.stat().st_size for path in artifact.folder.glob("*.safetensors"))
         said = {"bytes": plain.stat().st_size, "bytes_before": before, "largest_difference": apart}

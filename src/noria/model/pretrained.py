@@ -18,6 +18,7 @@ from transformers.utils import logging as transformers_logging
 
 from noria.common.console import say_once
 from noria.common.errors import UserError
+from noria.common.names import ARTIFACT_FILE, ONNX_FILE
 from noria.common.paths import PACKAGE_PREFIX, packaged
 from noria.model.head import SEQUENCE, Head, name_labels, own_labels, settle_head
 from noria.model.layers import BLOCK
@@ -322,6 +323,11 @@ class Pretrained:
             return f"model.name={self.name}: its weights are damaged or cut short: {first} Copy or train them anew."
         if (folder := Path(self.source)).is_dir() and not (folder / "config.json").is_file():
             return f"model.name={self.name}: this folder holds no config.json, so it is no model of transformers."
+        if (folder / ONNX_FILE).is_file():
+            return (
+                f"model.name={self.name}: this folder holds an ONNX file ({ONNX_FILE}), which cannot be trained. Name "
+                f"the artifact that it was made from: its {ARTIFACT_FILE} says it (source)."
+            )
         if folder.is_dir():
             return f"model.name={self.name}: transformers cannot open this folder: {first}"
         if self.name.startswith((".", "/", "~")) or self.name.count("/") > 1:  # no name on the hub

@@ -42,6 +42,8 @@ def export(
     with recording(record):
         source = Path(cfg.artifact)
         goal = Path(output) if output else record.folder / "artifact"
+        if goal.resolve() == source.resolve():
+            raise UserError(f"stage.output={goal} is the artifact itself, which would be lost: name another folder.")
         if goal.exists() and not (overwrite and (goal / ARTIFACT_FILE).is_file()):
             raise UserError(
                 f"stage.output={goal} is there already: name another folder, or type stage.overwrite=true to write an "

@@ -195,7 +195,8 @@ def _written(
         shutil.rmtree(building / name, ignore_errors=True)
         shutil.copytree(path, building / name)
     said = folder_room.facts(made)
-    kept: dict[str, Any] = {name: facts[name] for name in ("max_length", "precision", "data", "model") if name in facts}
+    names = ("max_length", "precision", "data", "model", bundle.BACKEND, bundle.SOURCE)
+    kept: dict[str, Any] = {name: facts[name] for name in names if name in facts}
     described: dict[str, Any] = {
         "format": bundle.FORMAT,
         "kind": bundle.class_path(Search()),

@@ -164,7 +164,7 @@ def _from(champion: Version, model: dict[str, Any]) -> dict[str, Any]:
     if str(model["_target_"]).startswith("noria."):
         known = signature.read(PRETRAINED).keys
         kept = {"_target_": PRETRAINED, **{name: value for name, value in kept.items() if name in known}}
-    return {**kept, "name": str(champion.folder)}
+    return {**kept, "name": str(bundle.trainable(champion.folder))}
 
 
 def _judged(
