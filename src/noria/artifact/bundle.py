@@ -43,7 +43,7 @@ SHAPES: dict[str, Callable[[Any], bool]] = {
     "precision": lambda precision: isinstance(precision, str),
     BACKEND: lambda backend: backend == ONNX,
     SOURCE: lambda source: isinstance(source, str),
-    **dict.fromkeys(("settings", "config", "data", "choices", "metrics"), lambda part: isinstance(part, dict)),
+    **dict.fromkeys(("settings", "config", "data", "choices", "metrics", "gate"), lambda part: isinstance(part, dict)),
 }
 """Of what `noria.yaml` says, what each value has to be."""
 NEEDED = ("format", "kind", "settings", "max_length", "precision", "config", "data")

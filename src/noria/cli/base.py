@@ -109,7 +109,7 @@ def find_start(argv: list[str]) -> Start:
     if resume is not None and "stage" not in typed and isinstance(stage, dict) and stage.get("_target_") == FIT:
         base["stage"] = stage  # what it was to do besides training holds for the rest of it
     trust.refuse_untrusted(base, where, trust.own_targets([conf_dir(), *own_folders(argv)], own_words(argv)))
-    if artifact is not None and typed.get("stage", "evaluate") == "evaluate":  # the other stages read no data of it
+    if artifact is not None and typed.get("stage", "evaluate") in ("evaluate", "export"):  # others read no data of it
         trust.refuse_addresses(base, {word.lstrip("+") for word in typed}, where)
     _refuse_lost(base, typed, where)
     if (base.get("model") or {}).get("trust_remote_code") and "model.trust_remote_code" not in typed:

@@ -54,24 +54,34 @@ class Runner:
         self._session = Session(artifact.network, precision, device, packed=artifact.kind.packed)
 
     @torch.inference_mode()
-    def outputs(self, encoded: Encoded, batch_size: int, advance: Callable[[int], Any] = lambda rows: None) -> Outputs:
+    def outputs(
+        self,
+        encoded: Encoded,
+        batch_size: int,
+        advance: Callable[[int], Any] = lambda rows: None,
+        index: np.ndarray | None = None,
+    ) -> Outputs:
         """What the network says of all examples, in their order.
 
         Batches are of near-equal length, so that little is computed on padding.
 
         Args:
             advance: told the number of examples after each batch, for a progress bar.
+            index: which of the examples; None: all.
 
         Raises:
             UserError: an example that the network cannot read.
         """
         network, kind = self._session.network, self.kind
-        kind.check(network, self.tokenizer, encoded, "The texts")
+        if index is None:
+            kind.check(network, self.tokenizer, encoded, "The texts")
+        chosen = np.arange(len(encoded)) if index is None else index
+        lengths = np.asarray(encoded.lengths)[chosen]
         parts, seen = [], [np.empty(0, np.int64)]
-        for whole in epoch_batches(np.asarray(encoded.lengths), batch_size, seed=0, epoch=0, shuffle=False):
-            size = kind.at_once(network, max(int(encoded.lengths[whole].max()), 1)) or len(whole)
+        for whole in epoch_batches(lengths, batch_size, seed=0, epoch=0, shuffle=False):
+            size = kind.at_once(network, max(int(lengths[whole].max()), 1)) or len(whole)
             for rows in (whole[start : start + size] for start in range(0, len(whole), size)):
-                batch = self._session.moved(encoded[rows])
+                batch = self._session.moved(encoded[chosen[rows]])
                 with self._session.context():
                     made = kind.forward(network, batch)
                 parts.append(kind.outputs(made, batch))

@@ -14,6 +14,7 @@ from sqlalchemy import URL
 
 from noria.artifact import bundle
 from noria.common.console import get_console
+from noria.common.errors import UserError
 from noria.feedback.engine import is_open_to_others, parse, shown
 from noria.feedback.scrub import coverage, personal
 from noria.feedback.store import Store
@@ -42,6 +43,7 @@ def serve(
     scrub: bool = True,
     workers: Annotated[int, Gt(0)] = 1,
     follow: Annotated[float, Gt(0)] = 2.0,
+    force: bool = False,
 ) -> None:
     """Answers texts over HTTP, keeps what it predicted, and takes feedback on it. `/` is a page for people.
 
@@ -61,6 +63,7 @@ def serve(
         scrub: mask what looks personal in the texts that are kept.
         workers: how many processes answer, each with the model in memory.
         follow: seconds between two looks at the champion.
+        force: serve an exported artifact that was not shown to be as good and as quick as the one it was made from.
 
     Raises:
         UserError: a model that is not served, keys that are missing, or a port, a database or the finder of names that
@@ -73,7 +76,10 @@ def serve(
     refuse_open_door(host, keys)
     source = Source(Path(cfg.artifact).expanduser())
     named = source.current()
-    describe(bundle.read_facts(named.folder), named)
+    facts = bundle.read_facts(named.folder)
+    describe(facts, named)
+    if not force:
+        _refuse_marked(named.folder, facts)
     precision, device = precision_of(cfg), device_of(cfg)
     scrubs = feedback is not None and keep_texts and scrub
     texts = _kept_texts(feedback, keep_texts, scrub)
@@ -86,6 +92,15 @@ def serve(
     finally:
         if store is not None:
             store.close()
+
+
+def _refuse_marked(folder: Path, facts: dict[str, Any]) -> None:
+    against = (facts.get("gate") or {}).get("against")
+    if against:
+        raise UserError(
+            f"artifact={folder} was measured against the one it was made from, and this speaks against it: "
+            f"{'; '.join(map(str, against))}. stage.force=true serves it all the same."
+        )
 
 
 def _run(server: Server, greeting: Callable[[str], list[str]]) -> None:
