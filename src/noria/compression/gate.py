@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from noria.comparison.against import TESTS, against_single_run
+from noria.comparison.common_rows import ALWAYS
 from noria.comparison.rules import Rules
 from noria.inference.evaluation import Evaluation
 from noria.metric.answers import Answers
@@ -20,6 +21,7 @@ from noria.task.form import Form
 
 SAME = ("class", "classes", "tags", "text")  # contents of answers that are the same or not
 NEAR = ("number", "shares")  # of those that are nearer or farther
+BEFORE, AFTER = "before", "after"  # the artifact that was there, and what was made of it
 
 
 def judged(
@@ -36,7 +38,7 @@ def judged(
         among the answers, by column; and by metric both values, the difference with its interval, the p of "worse by
         the margin or more" and whether it `holds`.
     """
-    tables = [one.predictions.drop_columns(["id", "key", "split"]) for one in (before, after)]
+    tables = [one.predictions.drop_columns(list(ALWAYS)) for one in (before, after)]
     first, second = (form.read(table) for table in tables)
     found: dict[str, Any] = {"split": before.split, "rows": first.rows, "margin": rules.margin, "alpha": rules.alpha}
     answers = {name: content for name, content in form.contents_of().items() if name not in (*form.truth, "loss")}
@@ -73,3 +75,29 @@ def _metric(
         "no_worse": None if math.isnan(found.no_worse) else float(found.no_worse),  # JSON has no NaN
         "holds": holds,
     }
+
+
+def speaks_against(found: Mapping[str, Any], pace: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """In words what speaks against the second artifact; nothing where it is no worse and no slower.
+
+    Args:
+        found: what `judged` gives.
+        pace: of both (`noria.compression.pace.paces`).
+    """
+    said = [
+        f"{name}: {one['before']['value']:.4f} before, {one['after']['value']:.4f} after; not shown to be no worse "
+        f"within {found['margin']:g}, {_p(one['no_worse'])}"
+        for name, one in found["metrics"].items()
+        if not one["holds"]
+    ]
+    first, second = pace[BEFORE], pace[AFTER]
+    slower = [
+        f"{words}: {first[name]:.3g} before, {second[name]:.3g} after"
+        for name, words, sign in (("p50_ms", "ms for an example alone", 1), ("examples_per_second", "examples/s", -1))
+        if sign * second[name] > sign * first[name]
+    ]
+    return [*said, *(f"slower, {one}" for one in slower)]
+
+
+def _p(value: float | None) -> str:
+    return "the test is undefined on these rows" if value is None else f"p {value:.2g}"

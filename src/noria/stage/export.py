@@ -13,7 +13,9 @@ from noria.common.console import get_console
 from noria.common.errors import UserError
 from noria.common.names import ARTIFACT_FILE
 from noria.compression.artifact import save_onnx
-from noria.stage import gate
+from noria.compression.gate import AFTER, BEFORE
+from noria.report.gate import show
+from noria.stage.gate import measured
 from noria.stage.parts import own_kinds
 from noria.stage.run import open_record, recording
 
@@ -65,9 +67,9 @@ def export(
         if split is not None:
             unproven = {"against": ["it has not been measured to the end"], "split": split, "margin": margin}
             bundle.write_facts(goal, {**bundle.read_facts(goal), "gate": unproven})
-            found = gate.measured(cfg, source, goal, split, margin)
+            found = measured(cfg, source, goal, split, margin)
             record.update(gate=found)
             bundle.write_facts(goal, {**bundle.read_facts(goal), "gate": {**unproven, "against": found["against"]}})
-            gate.show(found, {gate.BEFORE: said["bytes_before"], gate.AFTER: said["bytes"]})
+            show(found, {BEFORE: said["bytes_before"], AFTER: said["bytes"]})
         console.print(f"artifact: {goal}", highlight=False, markup=False)
         console.print(f"next:     noria stage=evaluate artifact={goal}", highlight=False, markup=False)

@@ -195,7 +195,7 @@ def _written(
         shutil.rmtree(building / name, ignore_errors=True)
         shutil.copytree(path, building / name)
     said = folder_room.facts(made)
-    names = ("max_length", "precision", "data", "model", bundle.BACKEND, bundle.SOURCE)
+    names = ("max_length", "precision", "data", "model", bundle.BACKEND, bundle.SOURCE, "gate")
     kept: dict[str, Any] = {name: facts[name] for name in names if name in facts}
     described: dict[str, Any] = {
         "format": bundle.FORMAT,

@@ -13,7 +13,7 @@ PARTS = {
     "noria.stage.fit.fit": ("data", "model", "metric", "task", "optimizer", "scheduler", "trainer"),
     "noria.stage.evaluate.evaluate": ("data", "metric", "trainer"),
     "noria.stage.predict.predict": ("data", "trainer"),
-    "noria.stage.export.export": ("trainer",),
+    "noria.stage.export.export": ("data", "metric", "trainer"),
     "noria.stage.serve.serve": ("trainer",),
     "noria.stage.index.index": ("model", "task", "trainer"),
     "noria.stage.mine.mine": ("data", "model", "task", "trainer"),
