@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 
 from noria.serving.follow import Event, Failed, Refused, Taken
@@ -28,9 +29,9 @@ class Status:
         self._hearers: list[Callable[[Event], None]] = []
 
     @property
-    def versions(self) -> list[str]:
-        """Those that answer now: two where one worker has swapped and another is about to."""
-        return sorted(set(self._by_worker.values()))
+    def versions(self) -> dict[str, int]:
+        """Those that answer now, with how many workers each: two where one worker has swapped and one is about to."""
+        return dict(sorted(Counter(self._by_worker.values()).items()))
 
     def pass_on(self, hearer: Callable[[Event], None]) -> None:
         """Who else is to hear of each event, after this status."""
