@@ -34,18 +34,20 @@ if TYPE_CHECKING:
 KINDS = ("noria.task", "noria.index")  # where the kinds of work lie that an artifact of a stranger may name
 FORMAT = 2
 ADAPTER = "adapter"
-BACKEND, ONNX = "backend", "onnx"  # what runs the network, where it is not torch
+BACKEND, ONNX = "backend", "onnx"  # what runs the network, where it is not torch as it is trained
+PACKED = "packed"  # torch, with weights of few bits
 SOURCE = "source"  # the artifact that such a one was made from
 LONGEST = 2**31  # tokens
 SHAPES: dict[str, Callable[[Any], bool]] = {
     "kind": lambda kind: isinstance(kind, str),
     "max_length": lambda length: type(length) is int and 0 < length < LONGEST,
     "precision": lambda precision: isinstance(precision, str),
-    BACKEND: lambda backend: backend == ONNX,
+    BACKEND: lambda backend: backend in (ONNX, PACKED),
     SOURCE: lambda source: isinstance(source, str),
     **dict.fromkeys(("settings", "config", "data", "choices", "metrics", "gate"), lambda part: isinstance(part, dict)),
 }
 """Of what `noria.yaml` says, what each value has to be."""
+WHY = {ONNX: "is an ONNX file", PACKED: "has weights of few bits"}
 NEEDED = ("format", "kind", "settings", "max_length", "precision", "config", "data")
 
 
@@ -205,13 +207,13 @@ def trainable(folder: Path) -> Path:
         UserError: that one is not there any more.
     """
     facts = read_facts(folder)
-    if facts.get(BACKEND) != ONNX:
+    if BACKEND not in facts:
         return folder
     source = Path(str(facts.get(SOURCE, "")))
     if not (source / ARTIFACT_FILE).is_file():
         raise UserError(
-            f"artifact={folder} is an ONNX file, which cannot be trained, and the artifact it was made from is not at "
-            f"{source} any more: write its place into {SOURCE} of {folder / ARTIFACT_FILE}."
+            f"artifact={folder} {WHY[facts[BACKEND]]}, which cannot be trained, and the artifact it was made from is "
+            f"not at {source} any more: write its place into {SOURCE} of {folder / ARTIFACT_FILE}."
         )
     return source
 

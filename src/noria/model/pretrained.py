@@ -5,7 +5,8 @@ from __future__ import annotations
 import pickle
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stderr
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -23,6 +24,7 @@ from noria.common.paths import PACKAGE_PREFIX, packaged
 from noria.model.head import SEQUENCE, Head, name_labels, own_labels, settle_head
 from noria.model.layers import BLOCK
 from noria.model.limits import embed_all
+from noria.model.packed_weights import run_packed
 from noria.model.padding import drop_unknown_padding, refuse_unfit_decoder, settle_padding
 from noria.model.plausible import refuse_implausible
 from noria.model.tokenizer import fitted_tokenizer
@@ -31,7 +33,7 @@ from noria.model.unpadded import NAME as UNPADDED
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-    from noria.model.peft import Adapter
+from noria.model.peft import Adapter
 
 DTYPES = ("float32", "bfloat16", "float16")
 
@@ -249,7 +251,7 @@ class Pretrained:
         if (folder := Path(self.source)).is_dir():
             refuse_implausible(folder, self.name)
         network, loading = self._open(auto_class, config=config, dtype=torch.float32, **options)
-        return network, loading
+        return run_packed(network), loading
 
     def _made_ready(self, network: PreTrainedModel, task: str, new: list[str]) -> Any:
         """Ready to train: with its adapter, or with what is not trained frozen."""
@@ -295,7 +297,8 @@ class Pretrained:
                 f"model.name={self.name}: this folder holds an adapter (adapter_config.json). Name one that holds a "
                 "whole model, such as the artifact that the adapter lies in."
             )
-        with quiet():
+        packed = getattr(more.get("config"), "quantization_config", None) is not None
+        with quiet(), without_bars() if packed else nullcontext():
             try:
                 return auto_class.from_pretrained(self.source, **self._options, **more)
             except ImportError as error:
@@ -341,6 +344,14 @@ class Pretrained:
 def _first_line(error: Exception) -> str:
     text = str(error).strip()
     return text.splitlines()[0].rstrip(".: ") + "." if text else type(error).__name__
+
+
+@contextmanager
+def without_bars() -> Iterator[None]:
+    """Without what is written to standard error meanwhile: the package compressed-tensors draws bars that cannot be
+    turned off."""
+    with redirect_stderr(StringIO()):
+        yield
 
 
 @contextmanager

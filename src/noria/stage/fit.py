@@ -25,11 +25,12 @@ from noria.callback.rng_state import RngState
 from noria.callback.throughput import Throughput
 from noria.common.errors import UserError
 from noria.common.heap import give_back_freed_memory
-from noria.common.names import LAST_CHECKPOINT
+from noria.common.names import ARTIFACT_FILE, LAST_CHECKPOINT
 from noria.data.batch.batches import batch_count
 from noria.data.module import DataModule
 from noria.metric.base import Metric
 from noria.model.limits import limit_length
+from noria.model.packed_weights import is_packed
 from noria.model.pretrained import Pretrained
 from noria.report import show
 from noria.stage.execution import settle_execution
@@ -164,6 +165,11 @@ def _network(given: _Given, splits: Sequence[str]) -> nn.Module:
     """
     pretrained, tokenizer, kind, data = given
     network = kind.network(pretrained, tokenizer)
+    if is_packed(network):
+        raise UserError(
+            f"model.name={pretrained.name} has weights of few bits, which cannot be trained. Name the model that it "
+            f"was made from: the {ARTIFACT_FILE} of an artifact says it (source)."
+        )
     limit_length(network, tokenizer, data.max_length)
     data.prepare_data()  # all tokens are made before there is a group of processes that could wait for them
     for split in ("train", *splits):
