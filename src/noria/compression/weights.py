@@ -56,16 +56,21 @@ def _pack(network: Any, bits: int, group_size: int) -> None:
         QuantizationArgs,
         QuantizationConfig,
         QuantizationScheme,
+        QuantizationStatus,
+        QuantizationType,
         apply_quantization_config,
     )
 
-    groups = {"strategy": "group", "group_size": group_size} if bits == 4 else {"strategy": "channel"}
-    weights = QuantizationArgs(num_bits=bits, type="int", symmetric=True, **groups)
+    groups: dict[str, Any] = {"strategy": "group", "group_size": group_size} if bits == 4 else {"strategy": "channel"}
+    weights = QuantizationArgs(num_bits=bits, type=QuantizationType.INT, symmetric=True, **groups)
     head = network.get_output_embeddings()
     ignored = [name for name, module in network.named_modules() if module is head]
     scheme = QuantizationScheme(targets=["Linear"], weights=weights)
     asked = QuantizationConfig(
-        config_groups={"group_0": scheme}, ignore=ignored, format="pack-quantized", quantization_status="frozen"
+        config_groups={"group_0": scheme},
+        ignore=ignored,
+        format="pack-quantized",
+        quantization_status=QuantizationStatus.FROZEN,
     )
     apply_quantization_config(network, asked)
     for module in network.modules():

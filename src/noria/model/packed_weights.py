@@ -28,6 +28,10 @@ class PackedWeights(nn.Module):
         inputs: how many there are.
     """
 
+    scales: Tensor
+    bias: Tensor | None
+    held: Tensor
+
     def __init__(self, packed: Tensor, scales: Tensor, bias: Tensor | None, bits: int, inputs: int) -> None:
         super().__init__()
         from compressed_tensors.compressors.pack_quantized.helpers import unpack_from_int32
@@ -50,8 +54,9 @@ class PackedWeights(nn.Module):
         return found.view(*x.shape[:-1], self.outputs)
 
     def _few(self, rows: Tensor) -> Tensor:
+        found: Tensor
         if self.bits == 8:
-            found: Tensor = torch.ops.aten._weight_int8pack_mm(rows, self.held, self.scales[:, 0].to(rows.dtype))
+            found = torch.ops.aten._weight_int8pack_mm(rows, self.held, self.scales[:, 0].to(rows.dtype))
             return found
         if self._for_kernel is None or self._for_kernel[1].dtype != rows.dtype:
             packed = torch.ops.aten._convert_weight_to_int4pack_for_cpu(self._whole().to(torch.int32) + 8, 1)
@@ -59,7 +64,8 @@ class PackedWeights(nn.Module):
             scales = torch.stack([self.scales, zeros], -1).transpose(0, 1).contiguous().to(rows.dtype)
             self._for_kernel = packed, scales
         group = self.inputs // self.scales.shape[1]
-        return torch.ops.aten._weight_int4pack_mm_for_cpu(rows, self._for_kernel[0], group, self._for_kernel[1])
+        found = torch.ops.aten._weight_int4pack_mm_for_cpu(rows, self._for_kernel[0], group, self._for_kernel[1])
+        return found
 
     def _many(self, rows: Tensor) -> Tensor:
         if self.bits == 8:  # whole numbers up to 127 are exact in 8 bits of a bf16's fraction
@@ -80,7 +86,7 @@ def _in_pairs(whole: Tensor) -> Tensor:
     return shifted[:, 0::2] | (shifted[:, 1::2] << 4)
 
 
-def run_packed(network: nn.Module) -> nn.Module:
+def run_packed(network: Any) -> Any:
     """Puts a `PackedWeights` in the place of each linear layer that came with packed weights, before anything is asked
     of the network: compressed-tensors would unpack them all at the first call."""
     for module in list(network.modules()):
