@@ -14,7 +14,7 @@ import pytest
 
 from noria.comparison.result import Comparison, Evidence
 from noria.report.plot_answers import calibration, confusion
-from noria.report.plot_costs import against_size, against_time
+from noria.report.plot_costs import against_bytes, against_latency, against_size, against_time
 from noria.report.plot_runs import learning_curves, ranking
 from noria.report.plot_settings import is_geometric, parallel_coordinates, place
 from noria.report.plot_style import label, leading, limits, shorten, tidy
@@ -122,6 +122,19 @@ def test_sizes_that_are_all_the_same_say_nothing(report_case: Case) -> None:
     comparison, evidence = report_case(sizes=False)
     assert against_size(comparison, evidence) is None
     assert against_time(comparison, replace(evidence, seconds={})) is None
+
+
+def test_what_an_answer_takes_and_bytes_are_drawn_where_they_were_measured(report_case: Case) -> None:
+    comparison, evidence = report_case(systems=3, seeds=2)
+    sizes = {
+        system.name: (1e6 * (number + 1), 1.1e6 * (number + 1)) for number, system in enumerate(comparison.systems)
+    }
+    measured = replace(evidence, latency={name: (each[0] / 1e6,) for name, each in sizes.items()}, bytes=sizes)
+    assert {"against_latency", "against_bytes"} <= {*draw(comparison, measured)}
+    low, high = against_bytes(comparison, measured).axes[0].get_xlim()
+    assert low < 1 and high > 3.3, "in megabytes"
+    one = {comparison.systems[0].name: (1.0,)}
+    assert against_latency(comparison, replace(evidence, latency=one)) is None, "one alone is no picture"
 
 
 @pytest.mark.parametrize(("seconds", "unit"), [(20.0, "(s)"), (2_000.0, "(min)"), (90_000.0, "(h)")])

@@ -44,6 +44,8 @@ def gather(
         curves=tuple(curve for name in looked for run in by_name[name].runs if (curve := _curve(name, run))),
         seconds={one.name: found for one in groups if (found := _seconds(one.runs))},
         parameters={one.name: size for one in groups if (size := _parameters(one.runs[0]))},
+        latency=costs(groups, "p50_ms"),
+        bytes=costs(groups, "bytes"),
         labels=rows.labels if classes else (),
         confusion={name: _confusion(rows, found) for name, found in answers.items()} if classes else {},
         calibration={name: _calibration(found) for name, found in answers.items()} if classes else {},
@@ -71,6 +73,12 @@ def _number(value: object) -> float:
 def _seconds(runs: Sequence[Run]) -> tuple[float, ...]:
     found = [(run.record.get("timings") or {}).get("fit_seconds") for run in runs]
     return tuple(float(seconds) for seconds in found if seconds is not None)
+
+
+def costs(groups: Sequence[Group], name: str) -> dict[str, tuple[float, ...]]:
+    """One of the costs of each run, by system; a system that has it of no run is left out."""
+    found = {one.name: tuple(float(run.costs[name]) for run in one.runs if name in run.costs) for one in groups}
+    return {system: each for system, each in found.items() if each}
 
 
 def _parameters(run: Run) -> int | None:

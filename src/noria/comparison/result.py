@@ -169,12 +169,16 @@ class Evidence:
     Args:
         seconds: the training time of each run, by system.
         parameters: how many parameters each system has.
+        latency, bytes: milliseconds for an example alone and bytes on disk of each run, by system, where an artifact
+            was made of another one and both were measured.
         labels: of the confusion matrices, rows true, columns predicted, counts summed over the runs of a system.
     """
 
     curves: tuple[Curve, ...] = ()
     seconds: dict[str, tuple[float, ...]] = field(default_factory=dict)
     parameters: dict[str, int] = field(default_factory=dict)
+    latency: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    bytes: dict[str, tuple[float, ...]] = field(default_factory=dict)
     labels: tuple[str, ...] = ()
     confusion: dict[str, np.ndarray] = field(default_factory=dict)
     calibration: dict[str, Calibration] = field(default_factory=dict)

@@ -16,7 +16,8 @@ from noria.common.errors import UserError, did_you_mean
 from noria.config.moved import moved
 from noria.tracking.record_file import DONE, FILE, PREDICTIONS, read_record
 
-MEASURED = ("fit", "evaluate", "search")  # the stages that leave predictions
+SMALLER = ("compress", "export")  # the stages that make an artifact of an artifact
+MEASURED = ("fit", "evaluate", "search", *SMALLER)  # those that leave predictions
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,13 @@ class Run:
     @property
     def training(self) -> Path:
         """The folder of the fit that the model comes from."""
-        return self.artifact.parent
+        made_of = (self.record.get("paths") or {}).get("source") if self.record["stage"] in SMALLER else None
+        return (Path(str(made_of)) if made_of else self.artifact).parent
+
+    @property
+    def costs(self) -> dict[str, float]:
+        """What the model takes on the machine that measured it: `bytes` on disk, `p50_ms` of an example alone …"""
+        return dict(self.record.get("costs") or {})
 
 
 def find_runs(words: Sequence[str], runs: Path) -> tuple[list[Run], list[str]]:

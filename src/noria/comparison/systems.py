@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from noria.common.errors import UserError
-from noria.comparison.runs import Run
+from noria.comparison.runs import SMALLER, Run
 from noria.config.hashing import flat, what_matters
 
 NOT_COMPARED = ("seed", "stage", "metric", "monitor")  # they change no weight, or are what is averaged over
@@ -73,8 +73,20 @@ def baseline(groups: Sequence[Group], word: str | None) -> Group:
 def _facts(run: Run) -> dict[str, Any]:
     config = {name: part for name, part in what_matters(run.config).items() if name not in NOT_COMPARED}
     facts = flat(config)
+    if run.record["stage"] in SMALLER:
+        facts |= _made_by(dict(run.config["stage"]))
     fingerprints = (run.record.get("data") or {}).get("fingerprints") or {}
     return facts | {TRAIN: str(fingerprints.get("train"))[:8]} | (run.record.get("measured_with") or {})
+
+
+def _made_by(stage: dict[str, Any]) -> dict[str, Any]:
+    """How an artifact was made of another one, in words: `prune_structured(neurons=0.25)+quantize_int8`."""
+    said = []
+    for step in stage.get("steps") or []:
+        ((name, settings),) = step.items() if isinstance(step, dict) else [(str(step), {})]
+        inner = ",".join(f"{key}={_shown(value)}" for key, value in (settings or {}).items())
+        said.append(f"{name}({inner})" if inner else name)
+    return {"made by": str(stage["format"]) if "format" in stage else "+".join(said) or "nothing"}
 
 
 def _varying(facts: Sequence[dict[str, Any]], runs: Sequence[Run]) -> list[str]:

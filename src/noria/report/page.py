@@ -57,6 +57,16 @@ CAPTIONS = {
         "The numbers are ranks and the lines intervals; systems of the same size stand side by side, and on the "
         "dotted line are those that no smaller one beats.",
     ),
+    "against_latency": (
+        "Against the time of an answer",
+        "The numbers are ranks and upright lines the intervals; on the dotted line is the front: the systems that no "
+        "quicker one beats, all measured on one machine.",
+    ),
+    "against_bytes": (
+        "Against size on disk",
+        "The numbers are ranks and upright lines the intervals; on the dotted line is the front: the systems that no "
+        "smaller one beats.",
+    ),
     "parallel_coordinates": (
         "Settings and result",
         "Each line is a system that goes through its settings to its result on the right: a setting matters where "

@@ -1,4 +1,4 @@
-"""Pictures of what systems cost: the metric against training time and against size."""
+"""Pictures of what systems cost: the metric against training time, size, and the time of an answer."""
 
 from __future__ import annotations
 
@@ -51,6 +51,20 @@ def against_size(comparison: Comparison, evidence: Evidence) -> Figure | None:
     )
     sizes = {system: np.asarray([count / size]) for system, count in evidence.parameters.items()}
     return _against(comparison, sizes, f"parameters ({unit})")
+
+
+@styled()
+def against_latency(comparison: Comparison, evidence: Evidence) -> Figure | None:
+    """The metric against the time of an example that is answered alone."""
+    cost = {system: np.asarray(each, dtype=float) for system, each in evidence.latency.items()}
+    return _against(comparison, cost, "an example alone, the median (ms)")
+
+
+@styled()
+def against_bytes(comparison: Comparison, evidence: Evidence) -> Figure | None:
+    """The metric against the size on disk."""
+    cost = {system: np.asarray(each, dtype=float) / 1e6 for system, each in evidence.bytes.items()}
+    return _against(comparison, cost, "size on disk (MB)")
 
 
 def _against(comparison: Comparison, cost: dict[str, np.ndarray], cost_name: str) -> Figure | None:

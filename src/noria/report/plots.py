@@ -13,13 +13,16 @@ from matplotlib.figure import Figure
 
 from noria.comparison.result import Comparison, Evidence
 from noria.report.plot_answers import calibration, confusion
-from noria.report.plot_costs import against_size, against_time
+from noria.report.plot_costs import against_bytes, against_latency, against_size, against_time
 from noria.report.plot_runs import learning_curves, ranking
 from noria.report.plot_settings import parallel_coordinates
 from noria.report.plot_style import styled
 from noria.tracking.beside import beside
 
-PICTURES = (ranking, learning_curves, against_time, against_size, parallel_coordinates, confusion, calibration)
+PICTURES = (
+    *(ranking, learning_curves, against_time, against_size, against_latency, against_bytes, parallel_coordinates),
+    *(confusion, calibration),
+)
 SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 
 

@@ -23,12 +23,13 @@ from noria.common.errors import UserError
 from noria.comparison.chosen import metric_named
 from noria.comparison.common_rows import CommonRows
 from noria.comparison.compare import compare as compare_groups
-from noria.comparison.evidence import gather
+from noria.comparison.evidence import costs, gather
 from noria.comparison.from_wandb import PREFIX, fetch
 from noria.comparison.leaks import refuse_leaks
 from noria.comparison.result import Comparison, Winner
 from noria.comparison.rules import Rules
 from noria.comparison.runs import Run, find_runs
+from noria.comparison.smallest import smallest
 from noria.comparison.systems import Group, group
 from noria.comparison.systems import baseline as find_baseline
 from noria.data.module import DataModule
@@ -66,6 +67,7 @@ def compare(
     resamples: Annotated[int, Gt(0)] = 1000,
     effect: Annotated[float, Gt(0)] | None = None,
     test: bool = False,
+    within: Annotated[float, Ge(0)] | None = None,
 ) -> None:
     """Compares the configs of the runs, each over its seeds, and leaves table, page, pictures and plain values.
 
@@ -78,6 +80,8 @@ def compare(
         resamples: of the bootstrap.
         effect: the difference to tell the number of seeds for; None: each config's own.
         test: measure the winner and the baseline on the test set, which counts as one look at it.
+        within: choose the smallest artifact that is no worse than the baseline within it, which then is the margin;
+            None: none is chosen.
 
     Raises:
         UserError: what is named cannot be compared, with the reason.
@@ -91,13 +95,14 @@ def compare(
         groups, repeated = group(found)
         base = find_baseline(groups, baseline)
         split = split or _common_split(found)
-        rules = Rules(margin, alpha, correction, resamples, cfg.seed, effect)
+        rules = Rules(margin if within is None else within, alpha, correction, resamples, cfg.seed, effect)
         compared, rows, notes = _compared(groups, base, metric or _monitored(base), split, rules)
         winner = _winner(cfg, record, compared, groups, base, rules, test)
         compared = replace(compared, winner=winner, notes=(*compared.notes, *left_out, *repeated, *notes))
+        chosen = None if within is None else smallest(compared, costs(groups, "bytes"))
         evidence = gather(compared, groups, rows, lambda ids: _texts(base.runs[0], split, ids), cfg.seed)
 
-        write_json(record.folder / RESULT, {"format": FORMAT, **jsonable(compared)})
+        write_json(record.folder / RESULT, {"format": FORMAT, **jsonable(compared), "smallest": chosen and chosen.name})
         pictures = draw(compared, evidence)
         images = save_png(pictures, record.folder / PLOTS)
         write_page(record.folder / PAGE, compared, evidence, pictures, _facts(record))
@@ -111,6 +116,8 @@ def compare(
         of = sorted({run.record["config"].get("sweep") or run.record["experiment"] for run in found})
         url = publish(f"{split}/{compared.metric}", table.markdown(compared), of, f"{split}/{compared.metric}")
         _show(compared, record, url)
+        if chosen is not None:
+            _show_smallest(compared, next(one for one in groups if one.name == chosen.name))
 
 
 def _compared(
@@ -246,6 +253,18 @@ def _show(compared: Comparison, record: Record, url: str | None) -> None:
     show.where(record)
     if url:
         console.print(f"W&B report: {url}", highlight=False, soft_wrap=True)
+
+
+def _show_smallest(compared: Comparison, chosen: Group) -> None:
+    """Which one was chosen, what it takes, and where it lies."""
+    run = chosen.runs[0]
+    cost = f"{run.costs['bytes'] / 1e6:,.1f} MB, {run.costs['p50_ms']:.1f} ms for an example alone"
+    lines = [
+        f"The smallest that is no worse than {compared.baseline} within {compared.margin:g}: {chosen.name} ({cost})",
+        f"artifact: {show.near(run.artifact)}",
+    ]
+    for line in lines:
+        get_console().print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _tracked(runs: Sequence[Run], what: str) -> Iterable[Run]:
