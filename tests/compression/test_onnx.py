@@ -10,15 +10,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
 from tests.serving.command import noria as other_process
+from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from noria.artifact import bundle
 from noria.common.errors import UserError
-from noria.compression.onnx import write_onnx
+from noria.compression.onnx import quantize_onnx, write_onnx
+from noria.inference.runner import Runner
+from noria.model.onnx import OnnxNetwork
 from noria.serving.model import Model
 from noria.serving.source import Named
 
@@ -187,3 +191,39 @@ def test_a_graph_that_says_something_else_is_refused(fitted: Path, tmp_path: Pat
     network.__class__ = Wayward
     with pytest.raises(UserError, match="differ by 1 on 1 rows"):
         write_onnx(network, ["input_ids", "attention_mask"], tmp_path / "model.onnx")
+
+
+SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+SIZES |= {"vocab_size": 120, "max_position_embeddings": 64, "pad_token_id": 1}
+FAMILIES = ["distilbert", "modernbert", "mpnet", "roberta"]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_attention_is_written_without_a_search_for_nan_and_says_the_same(family: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    config = AutoConfig.for_model(family, **SIZES)
+    network = AutoModelForSequenceClassification.from_config(config).eval()
+    before = network.config._attn_implementation
+    path = tmp_path / "model.onnx"
+    assert write_onnx(network, ["input_ids", "attention_mask"], path) < 1e-5
+    assert network.config._attn_implementation == before
+    assert not any(node.op_type == "IsNaN" for node in onnx.load(path).graph.node)
+    quantize_onnx(path, tmp_path / "small.onnx")
+    given = {"input_ids": torch.randint(5, 120, (3, 9)), "attention_mask": torch.ones(3, 9, dtype=torch.int64)}
+    whole, small = (OnnxNetwork(tmp_path / name, config)(**given).logits for name in ("model.onnx", "small.onnx"))
+    assert 0 < (whole - small).abs().max() < 0.1
+
+
+def test_several_threads_answer_as_one(exported: Path) -> None:
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            runner = Runner(bundle.open_artifact(exported / "int8"), "32-true", torch.device("cpu"))
+            encoded = runner.encoded([{"text": "warm " * (1 + number % 20)} for number in range(400)])
+            counted: list[int] = []
+            found.append(runner.outputs(encoded, 400, counted.append)["scores"])
+            assert sum(counted) == 400 and max(counted) < 100, "a call takes no more tokens than are quick"
+    finally:
+        torch.set_num_threads(before)
+    assert np.array_equal(found[0], found[1]) and len(found[0]) == 400

@@ -56,7 +56,8 @@ def write_onnx(network: nn.Module, takes: Sequence[str], path: Path) -> float:
     if gives is None:
         raise UserError(f"A '{_type_of(network)}' model gives nothing that an ONNX file of Noria's can hold.")
     try:
-        _quietly_export(_Positional(network, takes, gives).eval(), _made_up(network, takes, EXAMPLE), gives, path)
+        with _plain_attention(network):
+            _quietly_export(_Positional(network, takes, gives).eval(), _made_up(network, takes, EXAMPLE), gives, path)
     except Exception as error:  # torch's exporter raises many classes, for as many reasons
         said = str(error).strip().splitlines()[:1] or [type(error).__name__]
         raise UserError(f"A '{_type_of(network)}' model cannot be written as an ONNX file: {said[0]}") from error
@@ -72,6 +73,17 @@ def quantize_onnx(path: Path, goal: Path) -> None:
         quantize_dynamic(
             path, goal, per_channel=True, weight_type=QuantType.QInt8, extra_options={"MatMulConstBOnly": True}
         )
+
+
+@contextmanager
+def _plain_attention(network: Any) -> Iterator[None]:
+    """Attention as products and a softmax: torch's own in one piece becomes a graph that looks for NaN in every row."""
+    before = network.config._attn_implementation
+    network.set_attn_implementation("eager")
+    try:
+        yield
+    finally:
+        network.set_attn_implementation(before)
 
 
 def _quietly_export(network: nn.Module, given: dict[str, Tensor], gives: Sequence[str], path: Path) -> None:

@@ -9,7 +9,7 @@ import json
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,7 @@ from noria.metric.references import REFERENCE, RESPONSE
 from noria.model.session import Session
 from noria.task.form import FORM
 from noria.task.kind import Answerer
-from noria.task.outputs import Outputs, joined
+from noria.task.outputs import Outputs, Ragged, joined
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,6 @@ class Runner:
         self._settings = settings
         self._session = Session(artifact.network, precision, device, packed=artifact.kind.packed)
 
-    @torch.inference_mode()
     def outputs(
         self,
         encoded: Encoded,
@@ -72,22 +71,34 @@ class Runner:
         Raises:
             UserError: an example that the network cannot read.
         """
-        network, kind = self._session.network, self.kind
         if index is None:
-            kind.check(network, self.tokenizer, encoded, "The texts")
+            self.kind.check(self._session.network, self.tokenizer, encoded, "The texts")
         chosen = np.arange(len(encoded)) if index is None else index
-        lengths = np.asarray(encoded.lengths)[chosen]
-        parts, seen = [], [np.empty(0, np.int64)]
+        calls = self._calls(np.asarray(encoded.lengths)[chosen], batch_size)
+        parts = []
+        for rows, said in zip(
+            calls, self._session.each(partial(self._call, encoded), [chosen[rows] for rows in calls]), strict=True
+        ):
+            parts.append(said)
+            advance(len(rows))
+        return joined(parts, np.argsort(np.concatenate([np.empty(0, np.int64), *calls])))
+
+    def _calls(self, lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
+        """The rows that a forward takes together, as many as the kind and the network find best, the batch at most."""
+        calls = []
         for whole in epoch_batches(lengths, batch_size, seed=0, epoch=0, shuffle=False):
-            size = kind.at_once(network, max(int(lengths[whole].max()), 1)) or len(whole)
-            for rows in (whole[start : start + size] for start in range(0, len(whole), size)):
-                batch = self._session.moved(encoded[chosen[rows]])
-                with self._session.context():
-                    made = kind.forward(network, batch)
-                parts.append(kind.outputs(made, batch))
-                seen.append(rows)
-            advance(len(whole))
-        return joined(parts, np.argsort(np.concatenate(seen)))
+            longest = max(int(lengths[whole].max()), 1)
+            bounds = (self.kind.at_once(self._session.network, longest), self._session.at_once(longest))
+            size = min((bound for bound in bounds if bound is not None), default=len(whole))
+            calls += [whole[start : start + size] for start in range(0, len(whole), size)]
+        return calls
+
+    @torch.inference_mode()  # a thread's own: `outputs` may call from several
+    def _call(self, encoded: Encoded, network: Any, rows: np.ndarray) -> Mapping[str, np.ndarray | Ragged]:
+        batch = self._session.moved(encoded[rows])
+        with self._session.context():
+            made = self.kind.forward(network, batch)
+        return self.kind.outputs(made, batch)
 
     def measure(
         self,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import mmap
+from copy import copy
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,10 @@ OUTPUTS: dict[tuple[str, ...], type] = {
 }
 """What a graph may give, and as what a caller gets it."""
 
+SLOW_FUSIONS = [
+    "SkipLayerNormFusion"
+]  # its kernel took a third of all time (ONNX Runtime 1.32); apart they take a tenth
+
 
 class OnnxNetwork(nn.Module):
     """Tensors go in and come out, so that it stands where a network of transformers does. It has no weights to train.
@@ -28,18 +35,20 @@ class OnnxNetwork(nn.Module):
     Args:
         path: the graph; only what lies in the file itself is read.
         config: of the network that it was made from.
+        threads: that compute one call; None: torch's number.
 
     Raises:
         UserError: it cannot be opened, or takes or gives something else.
     """
 
+    tokens_at_once = 512  # of a call: what more of them make no longer lies in a core's caches
+
     def __init__(self, path: Path, config: PretrainedConfig) -> None:
         super().__init__()
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        options.log_severity_level = 3  # errors alone
         try:
-            self._session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+            with path.open("rb") as file:  # `narrow` reads this very file later, though another has taken its place
+                self._graph = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            self._session = _opened(self._graph[:], torch.get_num_threads())
         except FileNotFoundError:
             raise UserError(f"{path} is not there: copy the whole folder of the artifact.") from None
         except Exception as error:  # ONNX Runtime has a class of its own for each
@@ -56,6 +65,16 @@ class OnnxNetwork(nn.Module):
     def device(self) -> torch.device:
         return torch.device("cpu")
 
+    def narrow(self) -> OnnxNetwork:
+        """The same network, of which a call is computed by the thread that calls it: for calls from several at once."""
+        made = copy(self)
+        made._session = self._narrow
+        return made
+
+    @cached_property
+    def _narrow(self) -> onnxruntime.InferenceSession:
+        return _opened(self._graph[:], threads=1)
+
     def forward(self, **inputs: Tensor) -> Any:
         """As the network that it was made from.
 
@@ -66,3 +85,12 @@ class OnnxNetwork(nn.Module):
         given = {name: inputs.get(name, torch.zeros_like(ids)).cpu().numpy() for name in self._takes}
         made = self._session.run(None, given)
         return self._output(**{n: torch.from_numpy(x).to(ids.device) for n, x in zip(self._gives, made, strict=True)})
+
+
+def _opened(graph: bytes, threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3  # errors alone
+    return onnxruntime.InferenceSession(
+        graph, options, providers=["CPUExecutionProvider"], disabled_optimizers=SLOW_FUSIONS
+    )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +14,9 @@ from torch import Tensor, nn
 from noria.common.heap import keep_freed_memory
 from noria.common.precision import is_mixed, number_type
 from noria.model.execution import choose_execution
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Session:
@@ -39,6 +45,25 @@ class Session:
             return nullcontext()
         dtype = torch.bfloat16 if number_type(self.precision) == "bf16" else torch.float16
         return torch.autocast(self.device.type, dtype=dtype)
+
+    def at_once(self, longest: int) -> int | None:
+        """How many rows of that many tokens a call had best have; None: the network says nothing of it."""
+        tokens = getattr(self.network, "tokens_at_once", None)
+        return tokens and max(tokens // longest, 1)
+
+    def each(self, answer: Callable[[Any, T], R], asked: Sequence[T]) -> Iterator[R]:
+        """`answer(network, one)` of all that is asked, in its order.
+
+        A network that says that it can be narrow answers several at once, each with one thread, where there are as many
+        as threads: nothing then waits for its neighbours after every product.
+        """
+        threads = torch.get_num_threads()
+        if not 1 < threads <= len(asked) or not hasattr(self.network, "narrow"):
+            yield from (answer(self.network, one) for one in asked)
+            return
+        narrow = self.network.narrow()
+        with ThreadPoolExecutor(threads) as pool:
+            yield from pool.map(partial(answer, narrow), asked)
 
     def moved(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """The batch on the device."""
