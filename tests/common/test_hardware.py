@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import noria
-from noria.common.hardware import Machine, cpu_has_bf16, cpu_threads, gpu_count, has_mps, machine
+from noria.common.hardware import Machine, cpu_flags, cpu_has_bf16, cpu_name, cpu_threads, gpu_count, has_mps, machine
 
 UUIDS = ["GPU-11111111-aaaa", "GPU-22222222-bbbb", "GPU-33333333-cccc"]
 
@@ -105,3 +105,10 @@ def test_the_machine_is_asked_once():
         machine().gpu_count, has_mps=has_mps(), cpu_has_bf16=cpu_has_bf16(), cpu_threads=cpu_threads()
     )
     assert machine().cpu_threads >= 1
+
+
+def test_the_cpu_is_named_with_the_flags_that_matter(tmp_path):
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text("model name\t: Some CPU 3\nflags\t\t: fpu avx512_vnni avx2 sse\nmodel name\t: Other\n")
+    assert cpu_name(cpuinfo) == "Some CPU 3" and cpu_flags(cpuinfo) == ["avx2", "avx512_vnni"]
+    assert cpu_name(tmp_path / "none") and cpu_flags(tmp_path / "none") == []

@@ -64,3 +64,11 @@ def test_a_short_tmpdir_is_left_alone(monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", "/some/where")
     monkeypatch.setattr(process, "SHORT", ("/nowhere",))
     process.keep_sockets_short()
+
+
+def test_the_peak_counts_what_has_been_freed():
+    code = "from noria.common.process import peak_memory; a = peak_memory(); x = b'1' * 200_000_000; del x; "
+    done = subprocess.run(
+        [sys.executable, "-c", code + "print(peak_memory() - a)"], capture_output=True, text=True, check=True
+    )
+    assert 150e6 < int(done.stdout) < 250e6

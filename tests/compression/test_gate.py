@@ -13,7 +13,8 @@ import pytest
 import yaml
 
 from noria.comparison.rules import Rules
-from noria.compression.gate import judged
+from noria.compression.gate import judged, speaks_against
+from noria.compression.pace import Pace
 from noria.inference.evaluation import Evaluation
 from noria.metric.accuracy import Accuracy
 from noria.task.text_classification.form import TextClassificationForm
@@ -59,6 +60,22 @@ def test_the_same_answers_are_no_worse_and_others_may_be() -> None:
     assert wide["metrics"]["accuracy"]["holds"]
 
 
+def test_only_what_is_shown_to_be_slower_is_called_so() -> None:
+    rng = np.random.default_rng(0)
+    drift = rng.uniform(1, 5, 200)  # of the machine, in the turns of both
+
+    def pace(times: float) -> Pace:
+        noise = rng.normal(1, 0.05, (2, 200))
+        return Pace(drift * noise[0] * times, (drift * noise[1] * times)[:15], 100, 8)
+
+    found = {"metrics": {}, "margin": 0.01}
+    assert not speaks_against(found, {"before": pace(1), "after": pace(1)})
+    assert not speaks_against(found, {"before": pace(1), "after": pace(0.8)})
+    slower = speaks_against(found, {"before": pace(1), "after": pace(1.2)})
+    assert [one.split(":")[0] for one in slower] == ["slower, ms for an example alone", "slower, examples/s"]
+    assert "1.2" in slower[0] and "0.8" in slower[1]
+
+
 def test_an_export_is_measured_and_what_speaks_against_it_is_marked(
     fitted: Path, noria: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -69,6 +86,10 @@ def test_an_export_is_measured_and_what_speaks_against_it_is_marked(
     assert found["agreement"]["value"] == 1 and found["largest_difference"]["probabilities"] < 1e-4
     for one in found["pace"].values():
         assert 0 < one["p50_ms"] <= one["p99_ms"] and one["examples_per_second"] > 0
+        assert one["peak_memory"] > 50e6, "Python and torch alone"
+    for one in found["times"].values():
+        assert 0 < one["low"] <= one["value"] <= one["high"]
+    assert found["machine"]["cpu"] and found["machine"]["threads"] >= 1 and f"on {found['machine']['cpu']}" in said
     assert not found["metrics"]["accuracy"]["holds"], "nothing is shown to be better by 0 on the same answers"
     assert any("accuracy" in one and "not shown to be no worse within 0" in one for one in found["against"])
     assert "the same answer to 100.0%" in said and "against it: accuracy" in said

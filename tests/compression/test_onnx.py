@@ -51,7 +51,7 @@ def exported(fitted: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("exported")
     for name, more in (("fp32", ()), ("int8", ("stage.format=onnx_int8",))):
         words = ["stage=export", f"artifact={fitted}/artifact", f"stage.output={name}", f"paths.run_dir=runs/{name}"]
-        assert other_process(folder, *words, *more, "logger=csv") == 0
+        assert other_process(folder, *words, *more, "logger=csv", "stage.split=null") == 0
     return folder
 
 
@@ -145,7 +145,7 @@ def test_an_index_is_made_with_it(exported: Path, tiny_model: Path, noria: Calla
     fit += ["data.max_length=32", "trainer.max_epochs=1", "paths.run_dir=fit", "precision=fp32"]
     words = {
         "fit": fit,
-        "export": ["stage=export", "artifact=fit/artifact", "stage.output=small"],
+        "export": ["stage=export", "artifact=fit/artifact", "stage.output=small", "stage.split=null"],
         "index": ["stage=index", "artifact=small", "stage.documents=docs.jsonl", "stage.output=index"],
         "plain": ["stage=index", "artifact=fit/artifact", "stage.documents=docs.jsonl", "stage.output=plain"],
     }

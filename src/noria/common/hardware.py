@@ -52,12 +52,31 @@ def has_mps() -> bool:
 
 def cpu_has_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
     """Whether the CPU has bf16 instructions (AVX512-BF16 or AMX-BF16; `bf16` on Arm)."""
+    return bool({"avx512_bf16", "amx_bf16", "bf16"} & {*cpu_flags(cpuinfo)})
+
+
+X86 = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
+ARM = ("asimddp", "i8mm", "bf16", "sve")
+
+
+def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> list[str]:
+    """Those of the CPU's instructions that decide how quick numbers of 8 and 16 bits are; empty where none are told."""
+    found = re.search(r"^(?:flags|Features)\s*:(.*)$", _read(cpuinfo), re.MULTILINE)
+    flags = {*found[1].split()} if found else set()
+    return [name for name in (*X86, *ARM) if name in flags]
+
+
+def cpu_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """As its maker calls it, where the system tells."""
+    found = re.search(r"^model name\s*:(.*)$", _read(cpuinfo), re.MULTILINE)
+    return found[1].strip() if found else platform.processor() or platform.machine()
+
+
+def _read(path: Path) -> str:
     try:
-        text = cpuinfo.read_text(errors="replace")
+        return path.read_text(errors="replace")
     except OSError:
-        return False
-    flags = re.search(r"^(?:flags|Features)\s*:(.*)$", text, re.MULTILINE)
-    return bool(flags and {"avx512_bf16", "amx_bf16", "bf16"} & set(flags[1].split()))
+        return ""
 
 
 def cpu_threads() -> int:

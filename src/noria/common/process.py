@@ -1,12 +1,16 @@
-"""Processes that must not outlive the one that started them, and where they keep the sockets between them."""
+"""Processes that must not outlive the one that started them, where they keep the sockets between them, and the memory
+of one."""
 
 from __future__ import annotations
 
 import ctypes
 import os
+import re
+import resource
 import signal
 import sys
 import tempfile
+from pathlib import Path
 
 from noria.common.errors import UserError
 
@@ -17,6 +21,15 @@ def die_with_parent() -> None:
     """Lets the system kill this process when the one that started it ends (Linux; elsewhere nothing)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def peak_memory() -> int:
+    """Bytes that this process has held in memory at most."""
+    try:  # of this program alone: what `getrusage` says begins with the memory of the process that started it
+        text = Path("/proc/self/status").read_text()
+        return int(re.search(r"^VmHWM:\s*(\d+) kB", text, re.MULTILINE)[1]) * 1024  # type: ignore[index]
+    except (OSError, TypeError):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 SOCKET = "/pymp-12345678/listener-12345678"  # what multiprocessing adds to the folder for temporary files

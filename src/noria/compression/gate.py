@@ -12,9 +12,11 @@ import pyarrow as pa
 from noria.comparison.against import TESTS, against_single_run
 from noria.comparison.common_rows import ALWAYS
 from noria.comparison.rules import Rules
+from noria.compression.pace import Pace
 from noria.inference.evaluation import Evaluation
 from noria.metric.answers import Answers
 from noria.metric.base import Metric
+from noria.statistics.estimate import Estimate
 from noria.statistics.proportion import wilson
 from noria.statistics.resample import example_counts
 from noria.task.form import Form
@@ -77,8 +79,8 @@ def _metric(
     }
 
 
-def speaks_against(found: Mapping[str, Any], pace: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """In words what speaks against the second artifact; nothing where it is no worse and no slower.
+def speaks_against(found: Mapping[str, Any], pace: Mapping[str, Pace]) -> list[str]:
+    """In words what speaks against the second artifact; nothing where it is no worse and not shown to be slower.
 
     Args:
         found: what `judged` gives.
@@ -90,13 +92,18 @@ def speaks_against(found: Mapping[str, Any], pace: Mapping[str, Mapping[str, flo
         for name, one in found["metrics"].items()
         if not one["holds"]
     ]
-    first, second = pace[BEFORE], pace[AFTER]
-    slower = [
-        f"{words}: {first[name]:.3g} before, {second[name]:.3g} after"
-        for name, words, sign in (("p50_ms", "ms for an example alone", 1), ("examples_per_second", "examples/s", -1))
-        if sign * second[name] > sign * first[name]
-    ]
-    return [*said, *(f"slower, {one}" for one in slower)]
+    first, second = pace[BEFORE].as_dict(), pace[AFTER].as_dict()
+    times = pace[AFTER].times(pace[BEFORE])
+    if times["p50_ms"].low > 1:
+        said.append(_slower("ms for an example alone", first["p50_ms"], second["p50_ms"], times["p50_ms"]))
+    if times["examples_per_second"].high < 1:
+        rates = first["examples_per_second"], second["examples_per_second"]
+        said.append(_slower("examples/s", *rates, times["examples_per_second"]))
+    return said
+
+
+def _slower(words: str, first: float, second: float, times: Estimate) -> str:
+    return f"slower, {words}: {first:.3g} before, {second:.3g} after, {times} times"
 
 
 def _p(value: float | None) -> str:

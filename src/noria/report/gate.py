@@ -13,17 +13,21 @@ from noria.compression.gate import AFTER, BEFORE
 def show(found: dict[str, Any], sizes: dict[str, int]) -> None:
     """What was measured, as a table for people."""
     table = Table("", BEFORE, AFTER, "ratio", box=None)
-    pace = found["pace"]
+    first, second = found["pace"][BEFORE], found["pace"][AFTER]
     rows: list[tuple[str, float, float, str]] = [
         ("size, MB", sizes[BEFORE] / 1e6, sizes[AFTER] / 1e6, ".1f"),
-        ("one example, p50, ms", pace[BEFORE]["p50_ms"], pace[AFTER]["p50_ms"], ".2f"),
-        ("one example, p99, ms", pace[BEFORE]["p99_ms"], pace[AFTER]["p99_ms"], ".2f"),
-        ("examples/s", pace[BEFORE]["examples_per_second"], pace[AFTER]["examples_per_second"], ".0f"),
+        ("peak memory, MB", first["peak_memory"] / 1e6, second["peak_memory"] / 1e6, ".0f"),
+        ("one example, p50, ms", first["p50_ms"], second["p50_ms"], ".2f"),
+        ("one example, p99, ms", first["p99_ms"], second["p99_ms"], ".2f"),
+        ("examples/s", first["examples_per_second"], second["examples_per_second"], ".0f"),
     ]
-    for name, first, second, form in rows:
-        table.add_row(name, f"{first:{form}}", f"{second:{form}}", f"{second / first:.2f}")
+    for name, was, now, form in rows:
+        table.add_row(name, f"{was:{form}}", f"{now:{form}}", f"{now / was:.2f}")
     console = get_console()
     console.print(table)
+    machine = found["machine"]
+    words = f"on {machine['cpu']}, {machine['threads']} threads: {' '.join(machine['flags']) or 'no flags are told'}"
+    console.print(words, highlight=False, markup=False)
     if "agreement" in found:
         one = found["agreement"]
         said = f"the same answer to {one['value']:.1%} of {found['rows']:,} rows of {found['split']}"

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -13,9 +14,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from noria.artifact import bundle
 from noria.common.console import get_console
 from noria.common.errors import UserError
+from noria.common.hardware import cpu_flags, cpu_name
 from noria.comparison.rules import Rules
 from noria.compression.gate import AFTER, BEFORE, judged, speaks_against
-from noria.compression.pace import calls, paces
+from noria.compression.memory import peaks
+from noria.compression.pace import TOGETHER, calls, paces, some
 from noria.inference.runner import Runner
 from noria.stage.parts import device_of, make_metrics, open_form, own_kinds, precision_of
 
@@ -24,8 +27,10 @@ def measured(cfg: DictConfig, before: Path, after: Path, split: str, margin: flo
     """Both artifacts on the rows of a split of the data that the first was trained with, or that was typed.
 
     Returns:
-        What `noria.compression.gate.judged` says, the `pace` of both (`noria.compression.pace.paces`), and as `against`
-        in words what speaks against the second: nothing where it is kept.
+        What `noria.compression.gate.judged` says, the `pace` of both (`noria.compression.pace.Pace`) with the
+        `peak_memory` in bytes of a process that answers with it, how many `times` as long or as much the second takes
+        or gives (with the interval), the `machine` on which that holds, and as `against` in words what speaks against
+        the second: nothing where it is kept.
 
     Raises:
         UserError: the data have no such split.
@@ -35,9 +40,10 @@ def measured(cfg: DictConfig, before: Path, after: Path, split: str, margin: flo
     if split not in data.splits:
         raise UserError(f"stage.split={split}: this data has no such split, only {', '.join(data.splits)}.")
     metrics = make_metrics(cfg.metric)
+    folders = {BEFORE: before, AFTER: after}
     runners = {
         name: Runner(bundle.open_artifact(folder, own_kinds(cfg)), precision_of(cfg), device_of(cfg))
-        for name, folder in ((BEFORE, before), (AFTER, after))
+        for name, folder in folders.items()
     }
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     encoded = data.encoded(split)
@@ -48,5 +54,14 @@ def measured(cfg: DictConfig, before: Path, after: Path, split: str, margin: flo
             done[name] = runner.measure(data, split, metrics, data.eval_batch_size, partial(bar.advance, task))
         timing = bar.add_task("Timing both in turn", total=calls())
         pace = paces(runners, encoded, partial(bar.advance, timing))
+        bar.add_task("Answering in a process of its own, for the memory", total=None)
+        rows = some(encoded, TOGETHER)
+        memory = peaks(folders, own_kinds(cfg), precision_of(cfg), device_of(cfg), encoded, rows, data.eval_batch_size)
     found = judged(runners[BEFORE].form, metrics, done[BEFORE], done[AFTER], Rules(margin=margin))
-    return {**found, "pace": pace, "against": speaks_against(found, pace)}
+    return {
+        **found,
+        "pace": {name: {**one.as_dict(), "peak_memory": memory[name]} for name, one in pace.items()},
+        "times": {name: one.as_dict() for name, one in pace[AFTER].times(pace[BEFORE]).items()},
+        "machine": {"cpu": cpu_name(), "flags": cpu_flags(), "threads": torch.get_num_threads()},
+        "against": speaks_against(found, pace),
+    }
