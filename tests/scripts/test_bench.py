@@ -169,3 +169,29 @@ def test_growth_in_its_shortest_form(tmp_path: Path) -> None:
     said = json.loads((tmp_path / "growth.json").read_text())
     assert [row["rows"] for row in said["table"]] == [500, 2000, 8000]
     assert all(row["all, s"] > 0 and row["memory, MiB"] > 0 for row in said["table"])
+
+
+def test_smaller_artifacts_are_held_against_their_bars(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    opened("_bench", monkeypatch)
+    compress = opened("compress", monkeypatch)
+
+    def pace(p50: float, rate: float) -> dict[str, float]:
+        return {"p50_ms": p50, "examples_per_second": rate}
+
+    paces = {compress.FP32: pace(30, 100), compress.BF16: pace(20, 250), compress.INT8: pace(5, 300)}
+    runs = [{"pace": paces, "precision": "bf16"}]
+    sizes = {compress.FP32: 1000, compress.INT8: 260}
+    bars = compress.int8_bars(runs, sizes, {"no_worse": 0.01})
+    assert [bar.holds for bar in bars] == [True, False, True, True, True, None, None]
+    assert [round(bar.value, 2) for bar in bars] == [6, 1.2, 3, 0.26, 0.01, 0, 0]
+    assert bars[-1].lacking == "openvino and nncf are not installed"
+    paces[compress.PEER] = pace(5, 400)
+    assert [bar.holds for bar in compress.int8_bars(runs, sizes, {"no_worse": 0.2})][-3:] == [False, True, False]
+    source = tmp_path / "train.tsv"
+    source.write_text("sentence\tlabel\n" + "".join(f'a " film {number} \t{number % 2}\n' for number in range(9000)))
+    words = compress.write_rows(tmp_path, source)
+    assert f"data.val_path={tmp_path / 'held.csv'}" in words
+    held, learnt = (
+        {row["text"] for row in compress._bench.read_rows(tmp_path / f"{n}.csv")} for n in ("held", "train")
+    )
+    assert len(held) == 8000 and len(learnt) == 1000 and not held & learnt

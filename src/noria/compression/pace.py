@@ -51,14 +51,18 @@ class Pace:
 
 
 def paces(
-    runners: Mapping[str, Runner], encoded: Encoded, advance: Callable[[int], Any] = lambda calls: None
+    runners: Mapping[str, Runner],
+    encoded: Encoded,
+    advance: Callable[[int], Any] = lambda calls: None,
+    many: int = TOGETHER,
 ) -> dict[str, Pace]:
     """What each takes for an example alone, and for many at its best batch size, by name.
 
     Args:
         encoded: examples, of which some of every length are taken.
+        many: how many are answered together.
     """
-    alone, together = (some(encoded, count) for count in (ALONE, TOGETHER))
+    alone, together = (some(encoded, count) for count in (ALONE, many))
     seconds: dict[str, list[float]] = {name: [] for name in runners}
     for number, row in enumerate([*alone[:WARM], *np.random.default_rng(0).permutation(alone)]):
         for name in _turn(runners, number):
