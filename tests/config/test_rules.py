@@ -49,8 +49,13 @@ class Chats:
 LM, CHATS = {"_target_": "rule_parts.Decoding"}, {"_target_": "noria.data.source.instructions.Instructions"}
 LOGGED = {"logger": {"wandb": {"project": "mill"}}}
 TO_TEXT = {"_target_": "noria.task.seq2seq.kind.Seq2Seq"}
+TAUGHT = {"_target_": "noria.task.text_classification.kind.TextClassification"}
 BLEU = {"_target_": "noria.metric.bleu.Bleu"}
 UP, DOWN = {"_target_": "rule_parts.Up"}, {"_target_": "rule_parts.Down"}
+
+
+def wrapped(teacher: Any, kind: dict[str, Any] = TAUGHT) -> dict[str, Any]:
+    return {"task": {**kind, "wrapper": {"teacher": teacher}}}
 
 
 def stage(verb: str, **more: Any) -> dict[str, Any]:
@@ -248,6 +253,11 @@ TRIPS: list[Case] = [
     ("adapter_that_is_none", {"model": {"peft": 3}}, CPU, "model/peft=…"),
     ("freezing_under_an_adapter", stage("fit", model={"peft": LORA, "freeze": "backbone"}), CPU, "freeze=backbone"),
     ("freezing_under_an_adapter", stage("fit", model={"peft": LORA, "freeze": 0}), CPU, "model/peft=none"),
+    ("teacher_of_another_stage", stage("index", **wrapped("run/artifact")), CPU, "the stage is index"),
+    ("kind_that_no_teacher_teaches", wrapped("run/artifact", TO_TEXT), CPU, "Seq2Seq cannot be learnt from a teacher"),
+    ("teacher_that_is_not_there", wrapped("rum"), CPU, "there is no such folder"),
+    ("teacher_that_is_not_there", stage("fit", **wrapped("run")), CPU, "Did you mean run/artifact?"),
+    ("teacher_that_is_not_there", wrapped("empty"), CPU, "it is no artifact."),
 ]
 
 PASSES: list[tuple[str, dict[str, Any], Machine]] = [
@@ -382,6 +392,12 @@ PASSES: list[tuple[str, dict[str, Any], Machine]] = [
     ("freezing_under_an_adapter", stage("fit", model={"peft": LORA, "freeze": "none"}), CPU),
     ("freezing_under_an_adapter", stage("fit", model={"peft": None, "freeze": 2}), CPU),
     ("freezing_under_an_adapter", stage("evaluate", model={"peft": LORA, "freeze": 2}), CPU),
+    ("teacher_of_another_stage", stage("fit", **wrapped("run/artifact")), CPU),
+    ("teacher_of_another_stage", stage("index", task=TAUGHT), CPU),
+    ("kind_that_no_teacher_teaches", wrapped("run/artifact"), CPU),
+    ("kind_that_no_teacher_teaches", {"task": TO_TEXT}, CPU),
+    ("teacher_that_is_not_there", wrapped("run/artifact"), CPU),
+    ("teacher_that_is_not_there", stage("index", **wrapped("rum")), CPU),
 ]
 
 

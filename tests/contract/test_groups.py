@@ -15,6 +15,7 @@ ELSEWHERE = {
     "stage": "tests/stage",
     "strategy": "tests/test_ddp.py; fsdp needs GPUs",
     "trainer": "every fit",
+    "wrapper": "tests/task/wrapper",
 }
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
 
 from noria.model import token_losses
-from noria.model.token_losses import linear_token_losses, row_sums
+from noria.model.token_losses import divergence, divergence_of_likeliest, likeliest, linear_token_losses, row_sums
 
 
 @pytest.fixture(params=[1 << 21, 64], ids=["one piece", "many pieces"])
@@ -55,3 +57,48 @@ def test_nothing_is_kept_where_nothing_is_learnt() -> None:
 def test_sums_of_rows() -> None:
     there = torch.tensor([[True, False, True], [False, False, False], [False, True, False]])
     assert row_sums(torch.tensor([1.0, 2.0, 4.0]), there).tolist() == [3, 0, 4]
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.5])
+def test_the_divergence_is_that_of_the_formula(temperature: float) -> None:
+    """T² · sum of p log(p / q), of probabilities of logits divided by T."""
+    torch.manual_seed(0)
+    teacher, own = torch.randn(5, 7) * 3, (torch.randn(5, 7) * 3).requires_grad_()
+    found = divergence(own, teacher, temperature)
+    for row in range(5):
+        p, q = ([math.exp(z / temperature) for z in logits[row].tolist()] for logits in (teacher, own.detach()))
+        p, q = [one / sum(p) for one in p], [one / sum(q) for one in q]
+        wanted = temperature**2 * sum(a * math.log(a / b) for a, b in zip(p, q, strict=True))
+        assert float(found[row]) == pytest.approx(wanted, rel=1e-4)
+    found.sum().backward()  # by section 2 of the paper: T (q - p)
+    gradient = temperature * ((own / temperature).softmax(-1) - (teacher / temperature).softmax(-1))
+    torch.testing.assert_close(own.grad, gradient.detach(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.5])
+def test_of_the_likeliest_of_all_it_is_the_whole_divergence(temperature: float) -> None:
+    torch.manual_seed(0)
+    teacher, own = torch.randn(6, 40) * 3, torch.randn(6, 40) * 3
+    found = []
+    for kept in (None, 40, 400):
+        logits = own.clone().requires_grad_()
+        if kept is None:
+            losses = divergence(logits, teacher, temperature)
+        else:
+            losses = divergence_of_likeliest(logits, *likeliest(teacher, temperature, kept), temperature)
+        losses.sum().backward()
+        found.append((losses.detach(), logits.grad))
+    for losses, gradient in found[1:]:
+        torch.testing.assert_close(losses, found[0][0], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(gradient, found[0][1], rtol=1e-4, atol=1e-4)
+
+
+def test_all_tokens_but_the_likeliest_are_one() -> None:
+    torch.manual_seed(0)
+    teacher, own = torch.randn(6, 40) * 2, torch.randn(6, 40) * 2
+    ids, logs, rest = likeliest(teacher, 1.0, 3)
+    p, q = teacher.softmax(-1), own.softmax(-1)
+    kept = [torch.cat([x.gather(-1, ids), 1 - x.gather(-1, ids).sum(-1, keepdim=True)], -1) for x in (p, q)]
+    wanted = (kept[0] * (kept[0] / kept[1]).log()).sum(-1)
+    torch.testing.assert_close(divergence_of_likeliest(own, ids, logs, rest, 1.0), wanted, rtol=1e-4, atol=1e-5)
+    assert (wanted < divergence(own, teacher, 1.0)).all(), "what is put together cannot be told apart any more"

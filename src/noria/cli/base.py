@@ -32,6 +32,7 @@ OF_A_FIT = ("logger", "callback")
 FIT = "noria.stage.fit.fit"
 LOCAL = "optional local"
 SAVED = "_saved_"  # the choice in each group that stands for what was saved of it
+HOW_IT_WAS_LEARNT = ("task/wrapper",)  # of an artifact: nothing that is done with it now
 OVER = "_over_"  # the config that comes after all choices
 
 
@@ -101,7 +102,8 @@ def find_start(argv: list[str]) -> Start:
     base = {key: value for key, value in config.items() if key not in dropped and key not in replaced}
     if kept is not None and isinstance(base.get("data"), dict) and base["data"].get("chat_template") is not None:
         base["data"] = {**base["data"], "chat_template": None}  # its tokenizer has it; the file may be another by now
-    for group in typed:  # model/peft=… replaces what stands at model.peft
+    learnt = HOW_IT_WAS_LEARNT if artifact is not None else ()
+    for group in (*typed, *learnt):  # model/peft=… replaces what stands at model.peft
         parent, _, name = group.partition("/")
         if name and isinstance(base.get(parent), dict):
             base[parent] = {key: value for key, value in base[parent].items() if key != name}
@@ -122,6 +124,7 @@ def find_start(argv: list[str]) -> Start:
     logger = "wandb" if "wandb" in (config.get("logger") or {}) else None
     over = kept.config() if kept is not None else {}
     folder = _write_primary(base, logger, over, resumes=resume is not None)
+    choices = {group: choice for group, choice in choices.items() if group not in learnt}
     return Start(folder, "saved", argv, choices, config if resume is not None else None, kept)
 
 

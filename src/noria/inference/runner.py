@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 from hydra.utils import get_class
+from torch import Tensor
 
 from noria.artifact.bundle import Artifact
 from noria.common.errors import UserError
@@ -30,10 +31,12 @@ from noria.metric.base import Metric
 from noria.metric.references import REFERENCE, RESPONSE
 from noria.model.session import Session
 from noria.task.form import FORM
-from noria.task.kind import Answerer
+from noria.task.kind import Answerer, Batch
 from noria.task.outputs import Outputs, Ragged, joined
 
 log = logging.getLogger(__name__)
+
+Said = Callable[[Tensor, Batch], Mapping[str, np.ndarray | Ragged]]
 
 
 class Runner:
@@ -59,6 +62,7 @@ class Runner:
         batch_size: int,
         advance: Callable[[int], Any] = lambda rows: None,
         index: np.ndarray | None = None,
+        of: Said | None = None,
     ) -> Outputs:
         """What the network says of all examples, in their order.
 
@@ -67,6 +71,7 @@ class Runner:
         Args:
             advance: told the number of examples after each batch, for a progress bar.
             index: which of the examples; None: all.
+            of: what is wanted of what the network makes of a batch; None: what decides the answers.
 
         Raises:
             UserError: an example that the network cannot read.
@@ -75,10 +80,8 @@ class Runner:
             self.kind.check(self._session.network, self.tokenizer, encoded, "The texts")
         chosen = np.arange(len(encoded)) if index is None else index
         calls = self._calls(np.asarray(encoded.lengths)[chosen], batch_size)
-        parts = []
-        for rows, said in zip(
-            calls, self._session.each(partial(self._call, encoded), [chosen[rows] for rows in calls]), strict=True
-        ):
+        call, parts = partial(self._call, encoded, of or self.kind.outputs), []
+        for rows, said in zip(calls, self._session.each(call, [chosen[rows] for rows in calls]), strict=True):
             parts.append(said)
             advance(len(rows))
         return joined(parts, np.argsort(np.concatenate([np.empty(0, np.int64), *calls])))
@@ -94,11 +97,11 @@ class Runner:
         return calls
 
     @torch.inference_mode()  # a thread's own: `outputs` may call from several
-    def _call(self, encoded: Encoded, network: Any, rows: np.ndarray) -> Mapping[str, np.ndarray | Ragged]:
+    def _call(self, encoded: Encoded, of: Said, network: Any, rows: np.ndarray) -> Mapping[str, np.ndarray | Ragged]:
         batch = self._session.moved(encoded[rows])
         with self._session.context():
             made = self.kind.forward(network, batch)
-        return self.kind.outputs(made, batch)
+        return of(made, batch)
 
     def measure(
         self,

@@ -12,6 +12,7 @@ from torch.autograd.function import once_differentiable
 from noria.model.residual_norm import low_type
 
 IGNORED = -100  # the label of a place that is no target, as torch's cross entropy has it
+LEAST = 1e-7  # of a probability that is a difference to 1, in fp32
 CHUNK = 1 << 21  # logits that are held at a time
 
 
@@ -44,6 +45,35 @@ def token_losses(logits: Tensor, targets: Tensor, smoothing: float = 0.0) -> tup
         return losses, losses.detach()
     with torch.no_grad():
         return losses, F.cross_entropy(scores, targets, reduction="none")
+
+
+def divergence(logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """T² · KL(teacher ‖ student) over the last dimension, of logits (…, classes) divided by the temperature T (Hinton
+    et al. 2015, section 2): (…,)."""
+    wanted, found = (teacher / temperature).log_softmax(-1), (logits / temperature).log_softmax(-1)
+    return temperature**2 * (wanted.exp() * (wanted - found)).sum(-1)
+
+
+def likeliest(logits: Tensor, temperature: float, top: int) -> tuple[Tensor, Tensor, Tensor]:
+    """What is kept of the probabilities of logits (targets, vocabulary) divided by a temperature: the ids of the `top`
+    likeliest tokens and their log-probabilities, both (targets, top), and the probability of all others (targets,)."""
+    logs = (logits.float() / temperature).log_softmax(-1)
+    kept, ids = logs.topk(min(top, logs.shape[-1]))
+    return ids, kept, (1 - kept.exp().sum(-1)).clamp(min=0)
+
+
+def divergence_of_likeliest(logits: Tensor, ids: Tensor, logs: Tensor, rest: Tensor, temperature: float) -> Tensor:
+    """`divergence` from a teacher of which `likeliest` is known; all other tokens are one: (targets,), fp32.
+
+    Args:
+        logits: of the student (targets, vocabulary).
+        ids, logs, rest: of the teacher, as `likeliest` gives them.
+    """
+    scaled = logits.float() / temperature
+    found = scaled.gather(-1, ids.long()) - scaled.logsumexp(-1, keepdim=True)
+    others = (1 - found.exp().sum(-1)).clamp(min=LEAST).log()
+    logs = logs.float()
+    return temperature**2 * ((logs.exp() * (logs - found)).sum(-1) + torch.xlogy(rest, rest) - rest * others)
 
 
 def linear_token_losses(x: Tensor, weight: Tensor, targets: Tensor, smoothing: float = 0.0) -> tuple[Tensor, Tensor]:

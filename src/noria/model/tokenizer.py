@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from noria.common.console import say_once
@@ -39,3 +41,23 @@ def _is_known(tokenizer: PreTrainedTokenizerBase, token: str, size: int | None) 
     """Whether a model with so many embeddings has one for a token."""
     number: Any = tokenizer.convert_tokens_to_ids(token)
     return size is None or number < size
+
+
+def difference(one: PreTrainedTokenizerBase, other: PreTrainedTokenizerBase, texts: Sequence[str]) -> str | None:
+    """In what two tokenizers differ; None where they have the same tokens and make the same of these texts."""
+    first, second = one.get_vocab(), other.get_vocab()
+    if first != second:
+        token = next(iter(sorted({token for token, _ in first.items() ^ second.items()})))
+        numbers = " and ".join(str(vocabulary.get(token, "none")) for vocabulary in (first, second))
+        return f"they have {len(first):,} and {len(second):,} tokens, and '{token}' is {numbers}"
+    if ("token_type_ids" in one.model_input_names) != ("token_type_ids" in other.model_input_names):
+        return "only one of them tells the texts of a pair apart by types"
+    for text in texts:
+        made = [list(tokenizer(text, verbose=False)["input_ids"]) for tokenizer in (one, other)]
+        if made[0] == made[1]:
+            continue
+        pieces = [one.convert_ids_to_tokens(ids) for ids in made]
+        begin = next(n for n, (a, b) in enumerate(zip_longest(*pieces)) if a != b)
+        shown = "' and '".join(" ".join(row[max(begin - 2, 0) : begin + 3]) for row in pieces)
+        return f"of the same text they make '{shown}'"
+    return None

@@ -49,8 +49,10 @@ from noria.stage.parts import (
 from noria.stage.rehearsal import rehearse
 from noria.stage.run import known_to_other_ranks, open_record, plain, recording, shareable
 from noria.stage.seen_rows import keep_train_keys
+from noria.stage.teacher import student, teach, teacher_facts
 from noria.task.kind import Kind
 from noria.task.learner import Learner
+from noria.task.wrapper.taught import taught
 from noria.tracking.environment import versions
 from noria.tracking.epoch_table import EpochTable
 from noria.tracking.record import Record, first_rank
@@ -102,11 +104,14 @@ def fit(
         metrics = make_metrics(cfg.metric)
         trainer.loggers = make_loggers(cfg.get("logger"), run_info(cfg, record, "fit", summary_modes(metrics)))
         record.update(precision=trainer.precision, devices=trainer.world_size)
+        if given.kind.wrapper is not None:
+            teach(cfg, given.data, given.kind, metrics, record, trainer.precision)
         learner = _learner(cfg, given, network, metrics, trainer)
         record.data["model"]["parameters"] = sum(weight.numel() for weight in learner.network.parameters())
         facts = _facts(cfg, choices, given, trainer.precision, dtype)
         if first_rank():
-            rehearse(trainer, given.data, learner, splits, metrics, monitored.names(trainer), facts, bool(cfg.resume))
+            wanted = monitored.names(trainer)
+            rehearse(trainer, given.data, learner, given.kind, splits, metrics, wanted, facts, bool(cfg.resume))
         checkpoint, earlier = _checkpoint(cfg)
         record.update(execution=settle_execution(cfg, given.pretrained, learner, trainer, given.data, earlier))
         if before and "val" in given.data.splits and not cfg.resume:
@@ -147,6 +152,7 @@ def _given(cfg: DictConfig) -> _Given:
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     pretrained = instantiate(cfg.model)
     kind: Kind = instantiate(cfg.task)
+    pretrained = student(pretrained, kind.wrapper)
     data: DataModule = instantiate(cfg.data).bind(kind.form, seed=cfg.seed)
     tokenizer = pretrained.tokenizer(data.corpus)
     data.bind(kind.form, tokenizer, cfg.seed).setup()
@@ -154,7 +160,8 @@ def _given(cfg: DictConfig) -> _Given:
 
 
 def _facts_of(cfg: DictConfig, given: _Given) -> dict[str, Any]:
-    return input_facts(plain(cfg), given.data, given.tokenizer, given.pretrained)
+    facts = input_facts(plain(cfg), given.data, given.tokenizer, given.pretrained)
+    return {**facts, **teacher_facts(given.kind)}
 
 
 def _network(given: _Given, splits: Sequence[str]) -> nn.Module:
@@ -187,9 +194,10 @@ def _learner(
     if given.kind.whole_step:  # its loss needs all batches of a step together: they are taken apart again inside it
         given.data.batch_size *= trainer.accumulate_grad_batches
         trainer.accumulate_grad_batches = 1
+    how = given.kind.wrapper
     return Learner(
         network,
-        given.kind,
+        given.kind if how is None else taught(given.kind, how),
         instantiate(cfg.optimizer, _partial_=True),
         instantiate(cfg.scheduler, _partial_=True),
         metrics,

@@ -28,16 +28,20 @@ def input_facts(
     """For the record: the data's fingerprints, the tokenizer's, its chat template's, and those of the model's files and
     of the source of the user's own components."""
     template = tokenizer.chat_template
-    files = {path.name: _sha256(path, path.stat().st_mtime_ns) for path in pretrained.files()}
     return {
         "data": {**data_facts(data), "columns": data.column_prints},
         "tokenizer": {
             "fingerprint": tokenizer_fingerprint(tokenizer),
             "template": hashlib.sha256(repr(template).encode()).hexdigest() if template else None,
         },
-        "model": {"revision": pretrained.revision, "files": files},
+        "model": {"revision": pretrained.revision, "files": file_prints(pretrained)},
         "own_code": {name: _sha256(path, path.stat().st_mtime_ns) for name, path in own_sources(config).items()},
     }
+
+
+def file_prints(pretrained: Pretrained) -> dict[str, str]:
+    """The sha256 (hex) of each file that a model's network is made of."""
+    return {path.name: _sha256(path, path.stat().st_mtime_ns) for path in pretrained.files()}
 
 
 def refuse_other_inputs(run: Path, now: Mapping[str, Any]) -> None:
@@ -104,6 +108,9 @@ def _model_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterato
     if files is not None and files != files_now:
         other = sorted(name for name in {*files, *files_now} if files.get(name) != files_now.get(name))
         yield f"the model's files: {', '.join(other)}"
+    teacher, teacher_now = (facts.get("teacher") or {} for facts in (before, now))
+    if teacher.get("files") != teacher_now.get("files"):
+        yield f"the teacher's files ({teacher_now.get('folder')})"
 
 
 def _listed(labels: list[str]) -> str:

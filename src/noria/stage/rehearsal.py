@@ -40,6 +40,7 @@ def rehearse(
     trainer: pl.Trainer,
     data: DataModule,
     learner: Learner,
+    kind: Kind,
     splits: Sequence[str],
     metrics: Mapping[str, Metric],
     monitored: Sequence[str],
@@ -50,6 +51,7 @@ def rehearse(
 
     Args:
         trainer: its default root is the run folder.
+        kind: what the artifact is to do.
         splits: those that will be measured at the end.
         monitored: the numbers that something of the run goes by, `val/…`.
         facts: what `noria.yaml` will say.
@@ -60,14 +62,14 @@ def rehearse(
     """
     assert data.row_weights is not None and data.tokenizer is not None
     try_weights(data.row_weights)
-    try_metrics(data, learner.kind, splits, metrics, monitored if trainer.limit_val_batches else ())
+    try_metrics(data, kind, splits, metrics, monitored if trainer.limit_val_batches else ())
     if resumed:
         return
     for callback in trainer.checkpoint_callbacks:
         if folder := getattr(callback, "dirpath", None):
             try_folder(Path(folder))
     prompts = data.prompts(splits[0], PROMPTS) if splits else []
-    try_artifact(Path(trainer.default_root_dir), learner.network, data.tokenizer, learner.kind, facts, prompts)
+    try_artifact(Path(trainer.default_root_dir), learner.network, data.tokenizer, kind, facts, prompts)
 
 
 def try_weights(weights: np.ndarray) -> None:

@@ -20,6 +20,9 @@ from noria.task.outputs import Ragged
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+    from noria.task.wrapper.distillation import Distillation
+
+TEACHER = "teacher_"  # begins the names of what a batch holds of a teacher
 Batch = dict[str, Tensor]
 
 
@@ -56,9 +59,15 @@ class Kind(ABC):
         whole_step: its loss is one of all examples of an optimiser step (`noria.task.whole_step`).
         untrained: what its networks say means something as they come, without any training.
         keeps_dtype: an artifact's weights keep the type in which the base model came.
+        teacher_says: what `says` gives of a batch, by name; nothing where the kind cannot be learnt from a teacher.
+        teacher_keys: the keys of `task.wrapper` on which it depends.
+        teacher_settings: the settings of the form in which a teacher and its student have to agree.
         batch_size, chunk: requests that are answered at once, and batches that are read before the first is answered.
         form: the other half itself.
         folder: of the artifact that it was opened from, if it was.
+
+    Args:
+        wrapper: how it is learnt besides (`task/wrapper=distillation`).
     """
 
     form_path: ClassVar[str] = ""
@@ -68,11 +77,18 @@ class Kind(ABC):
     whole_step: ClassVar[bool] = False
     untrained: ClassVar[bool] = False
     keeps_dtype: ClassVar[bool] = False
+    teacher_says: ClassVar[tuple[str, ...]] = ()
+    teacher_keys: ClassVar[tuple[str, ...]] = ()
+    teacher_settings: ClassVar[tuple[str, ...]] = ()
     batch_size: ClassVar[int] = 64
     chunk: ClassVar[int] = 32
 
     form: Form
     folder: Path | None = None
+    wrapper: Distillation | None = None
+
+    def __init__(self, *, wrapper: Distillation | None = None) -> None:
+        self.wrapper = wrapper
 
     @classmethod
     def of(cls, form: Form) -> Self:
@@ -123,6 +139,21 @@ class Kind(ABC):
         Where the batch has targets the plain loss is among it: without class weights or smoothing, so that runs
         trained with other losses can be compared.
         """
+
+    def says(self, made: Tensor, batch: Batch, temperature: float, top: int) -> Mapping[str, np.ndarray | Ragged]:
+        """What of it a student is to learn, on the host, by the names of `teacher_says`. A training batch holds it as
+        `teacher_<name>`: an array (examples, …); of `Ragged` values those of all examples one after the other, and none
+        of a filler's.
+
+        Args:
+            temperature, top: as `noria.task.wrapper.distillation.Distillation` takes them.
+        """
+        raise NotImplementedError
+
+    def distance(self, made: Tensor, batch: Batch, temperature: float) -> Tensor:
+        """How far each example is from what a teacher says of it (examples,), in fp32, beside the loss of its labels:
+        a mean over what that loss is a mean over."""
+        raise NotImplementedError
 
     def said(self, network: nn.Module, batch: Batch) -> Mapping[str, np.ndarray]:
         """What the network, in evaluation mode, answers to each example of a validation batch: `response`, texts as

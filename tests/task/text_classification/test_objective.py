@@ -102,3 +102,28 @@ class TestBalanced:
     def test_a_label_of_every_row_is_refused(self) -> None:
         with pytest.raises(UserError, match=r"task\.class_weights=balanced: a label stands in every training row"):
             balanced_weights("multi_label", torch.tensor([[1.0, 0.0], [1.0, 1.0]]), 2)
+
+
+TEACHER = torch.tensor([[1.0, 0.0, -0.5], [0.5, -2.0, 0.0], [-1.0, 1.0, 2.0], [3.0, 1.5, -0.5]])
+
+
+def test_the_distance_to_a_teacher_of_one_label() -> None:
+    found = Objective("single_label", WEIGHTS).distances(LOGITS, TEACHER, 2.0)
+    for own, teacher, distance in zip(LOGITS.tolist(), TEACHER.tolist(), found.tolist(), strict=True):
+        p, q = softmax([z / 2 for z in teacher]), softmax([z / 2 for z in own])
+        assert distance == pytest.approx(4 * sum(a * math.log(a / b) for a, b in zip(p, q, strict=True)), rel=1e-4)
+
+
+def test_the_distance_to_a_teacher_of_several_labels() -> None:
+    found = Objective("multi_label").distances(LOGITS, TEACHER, 3.0)
+    for own, teacher, distance in zip(LOGITS.tolist(), TEACHER.tolist(), found.tolist(), strict=True):
+        each = []
+        for z, t in zip(own, teacher, strict=True):
+            p, q = sigmoid(t / 3), sigmoid(z / 3)
+            each.append(p * math.log(p / q) + (1 - p) * math.log((1 - p) / (1 - q)))
+        assert distance == pytest.approx(9 * sum(each) / 3, rel=1e-4)
+
+
+def test_the_distance_to_a_teacher_of_a_number() -> None:
+    found = Objective("regression").distances(torch.tensor([[1.0], [-2.0]]), torch.tensor([[3.0], [-2.5]]), 2.0)
+    assert found.tolist() == [4.0, 0.25]

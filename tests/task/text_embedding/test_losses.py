@@ -91,3 +91,29 @@ def test_they_are_those_of_sentence_transformers() -> None:
     cosines = (made[:, 0] * made[:, 1]).sum(-1)
     found = CoSENTLoss(model=None).compute_loss_from_embeddings(list(made[:, :2].unbind(1)), labels)
     torch.testing.assert_close(found, losses.cosent(cosines, labels, torch.ones(6, dtype=torch.bool))[0])
+
+
+def test_the_distance_to_a_teacher_of_the_same_width_is_by_cosines() -> None:
+    own, teacher = drawn(4, 3, 6), drawn(4, 3, 6).flip(0)
+    there = torch.tensor([[True, True, True], [True, True, False], [True, True, True], [False, False, False]])
+    found = losses.from_teacher(own, teacher, there)
+    for row in range(4):
+        each = [1 - float(own[row, text] @ teacher[row, text]) for text in range(3) if there[row, text]]
+        assert float(found[row]) == pytest.approx(sum(each) / max(len(each), 1), abs=1e-6)
+
+
+def test_the_distance_to_a_teacher_of_another_width_is_by_the_cosines_of_the_step() -> None:
+    own = drawn(3, 2, 6)
+    teacher = F.normalize(torch.randn(3, 2, 4, generator=torch.Generator().manual_seed(9)), dim=-1)
+    there = torch.tensor([[True, True], [True, False], [True, True]])
+    found = losses.from_teacher(own, teacher, there)
+    places = [(row, text) for row in range(3) for text in range(2) if there[row, text]]
+    for row in range(3):
+        of_row = []
+        for here in (place for place in places if place[0] == row):
+            others = [place for place in places if place != here]
+            gaps = [float(own[here] @ own[other]) - float(teacher[here] @ teacher[other]) for other in others]
+            of_row.append(sum(gap**2 for gap in gaps) / len(gaps))
+        assert float(found[row]) == pytest.approx(sum(of_row) / len(of_row), rel=1e-4)
+    alone = losses.from_teacher(own[:, :1], teacher[:, :1], torch.tensor([[True], [False], [False]]))
+    assert alone.tolist() == [0, 0, 0], "one text has no others"

@@ -5,16 +5,20 @@ Knows token ids only: it never tokenises once it is made, and holds no tokenizer
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from noria.data.batch.columns import Columns
 from noria.data.batch.tokens import Tokens, tokenise
 
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedTokenizerBase
+
+STEP = 512  # examples that are padded at once, for a fingerprint
 
 
 class Encoded:
@@ -26,7 +30,8 @@ class Encoded:
     `batch` gives the examples with some numbers as arrays: `input_ids`, `attention_mask` and, where the tokenizer makes
     them, `token_type_ids` (int64, examples x longest, padded at the right), `labels` where there are targets, and
     `index` (int64, the numbers themselves; -1 for a filler, which is asked for as -1 - number and counts nowhere).
-    Indexing gives the same as tensors; nothing else here needs torch.
+    Indexing gives the same as tensors, and besides what the `columns` hold of these examples, by name; nothing else
+    here needs torch.
 
     Args:
         labels: one target an example, in the form that the loss takes; None: there are none.
@@ -42,6 +47,7 @@ class Encoded:
         self.pad_type_id = pad_type_id
         self.row = np.arange(len(tokens))
         self.left_out: dict[str, int] = {}
+        self.columns: Columns = {}
 
     @classmethod
     def of(cls, tokenizer: PreTrainedTokenizerBase, tokens: Tokens, labels: np.ndarray | None) -> Encoded:
@@ -79,7 +85,20 @@ class Encoded:
     def __getitem__(self, indices: Sequence[int] | np.ndarray) -> dict[str, Tensor]:
         import torch
 
-        return {name: torch.from_numpy(values) for name, values in self.batch(indices).items()}
+        index = np.asarray(indices, np.int64)
+        more = {name: column.take(index) for name, column in self.columns.items()}
+        return {name: torch.from_numpy(values) for name, values in {**self.batch(index), **more}.items()}
+
+
+def fingerprint(encoded: Encoded) -> str:
+    """The sha256 (hex) of all that the batches of these examples hold."""
+    found = hashlib.sha256()
+    for start in range(0, len(encoded), STEP):
+        batch = encoded.batch(np.arange(start, min(start + STEP, len(encoded))))
+        for name in sorted(batch):
+            found.update(f"{name}{batch[name].dtype.str}{batch[name].shape}".encode())
+            found.update(np.ascontiguousarray(batch[name]).tobytes())
+    return found.hexdigest()
 
 
 def padding_id(tokenizer: PreTrainedTokenizerBase) -> int:

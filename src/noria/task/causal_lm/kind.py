@@ -14,11 +14,12 @@ from noria.data.chat.stops import name_stops
 from noria.model.limits import refuse_unknown_tokens
 from noria.model.pretrained import Pretrained
 from noria.model.session import Session
-from noria.model.token_losses import row_sums
+from noria.model.token_losses import divergence_of_likeliest, likeliest, row_sums, wanted
 from noria.task.causal_lm.form import CausalLMForm
 from noria.task.generation.generator import Generator
 from noria.task.generation.sampling import Sampling, settled
 from noria.task.kind import Batch, Kind
+from noria.task.outputs import Ragged
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -39,15 +40,20 @@ class CausalLM(Kind):
     form_path = "noria.task.causal_lm.form.CausalLMForm"
     architectures = ("decoder",)
     keeps_dtype: ClassVar[bool] = True
+    teacher_says: ClassVar[tuple[str, ...]] = ("ids", "logs", "rest")
+    teacher_keys: ClassVar[tuple[str, ...]] = ("temperature", "top")
     batch_size: ClassVar[int] = 16
     chunk: ClassVar[int] = 4
 
     form: CausalLMForm
 
-    def __init__(self, *, prefix: str = "") -> None:
+    def __init__(self, *, prefix: str = "", **shared: Any) -> None:
+        super().__init__(**shared)
         self.form = CausalLMForm(prefix=prefix)
+        self._tokens: int | None = None  # of the tokenizer: a network may have rows that stand for none
 
     def network(self, pretrained: Pretrained, tokenizer: PreTrainedTokenizerBase) -> nn.Module:
+        self._tokens = 1 + max(tokenizer.get_vocab().values())
         made: nn.Module = pretrained.language_model()
         return made
 
@@ -70,6 +76,21 @@ class CausalLM(Kind):
         if "of_text" in batch:  # what ends a text or a turn is a target and no text
             found["text_loss"] = row_sums(losses * batch["of_text"][:, 1:][there], there).double()
         return {name: values.cpu().numpy() for name, values in found.items()}
+
+    def says(self, made: Tensor, batch: Batch, temperature: float, top: int) -> dict[str, np.ndarray | Ragged]:
+        """Of each target the `top` likeliest tokens with their log-probabilities, and what is left for all others."""
+        there = wanted(batch["labels"][:, 1:])
+        ids, logs, rest = likeliest(made.detach()[:, :-1][there][:, : self._tokens], temperature, top)
+        lengths = there.sum(1).cpu().numpy().astype(np.int64)
+        kept = {"ids": ids.int(), "logs": logs.half(), "rest": rest}
+        return {name: Ragged(values.cpu().numpy(), lengths) for name, values in kept.items()}
+
+    def distance(self, made: Tensor, batch: Batch, temperature: float) -> Tensor:
+        """The mean over the targets of each row."""
+        there = wanted(batch["labels"][:, 1:])
+        ids, logs, rest = (batch[f"teacher_{name}"] for name in self.teacher_says)
+        found = divergence_of_likeliest(made[:, :-1][there], ids, logs, rest, temperature)
+        return row_sums(found, there) / there.sum(1).clamp(min=1)
 
     def weights(self, encoded: Encoded) -> np.ndarray:
         assert isinstance(encoded, EncodedText)

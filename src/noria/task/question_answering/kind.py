@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from transformers import AutoModelForQuestionAnswering
 from noria.data.batch.encoded import Encoded, padding_id
 from noria.model.head import Head, scores_of
 from noria.model.pretrained import Pretrained
+from noria.model.token_losses import divergence
 from noria.task.kind import Batch, Kind
 from noria.task.outputs import Ragged
 from noria.task.question_answering.form import QuestionAnsweringForm
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 SPANS = Head(AutoModelForQuestionAnswering, "question answering", "QUESTION_ANS", rows=("start", "end"))
 NETWORK_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+
+NOWHERE = -1e4  # the logit of what is no token: a probability of 0 without an infinite number
 
 
 class QuestionAnswering(Kind):
@@ -46,6 +49,7 @@ class QuestionAnswering(Kind):
 
     form: QuestionAnsweringForm
     packed: ClassVar[bool] = True
+    teacher_says: ClassVar[tuple[str, ...]] = ("logits",)
 
     def __init__(
         self,
@@ -55,7 +59,9 @@ class QuestionAnswering(Kind):
         n_best: Annotated[int, Gt(0)] = 20,
         no_answer: bool | None = None,
         no_answer_threshold: float = 0.0,
+        **shared: Any,
     ) -> None:
+        super().__init__(**shared)
         self.form = QuestionAnsweringForm(
             stride=stride, max_answer_length=max_answer_length, n_best=n_best, no_answer=no_answer,
             no_answer_threshold=no_answer_threshold,
@@ -88,6 +94,20 @@ class QuestionAnswering(Kind):
         if "start" in batch:
             found["loss"] = self.losses(made.detach(), batch)[0].double().cpu().numpy()
         return found
+
+    def says(self, made: Tensor, batch: Batch, temperature: float, top: int) -> dict[str, np.ndarray | Ragged]:
+        """The logits of all tokens, of which each may begin or end the answer."""
+        there = batch["attention_mask"] > 0
+        logits = made.detach()[there].float().cpu().numpy()
+        return {"logits": Ragged(logits, there.sum(1).cpu().numpy().astype(np.int64))}
+
+    def distance(self, made: Tensor, batch: Batch, temperature: float) -> Tensor:
+        """The mean of two, of the answer's first and of its last token."""
+        there = (batch["attention_mask"] > 0) & (batch["index"] >= 0)[:, None]
+        logits = made.float().masked_fill(~there[..., None], NOWHERE * temperature)
+        teacher = torch.full_like(logits, NOWHERE * temperature)
+        teacher[there] = batch["teacher_logits"]
+        return divergence(logits.mT, teacher.mT, temperature).mean(-1)
 
     def weights(self, encoded: Encoded) -> np.ndarray:
         return np.ones(len(encoded), np.float32)

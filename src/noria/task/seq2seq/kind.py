@@ -57,7 +57,9 @@ class Seq2Seq(Kind):
         target_lang: str | None = None,
         generate_in_validation: bool = False,
         generation: Sampling | None = None,
+        **shared: Any,
     ) -> None:
+        super().__init__(**shared)
         self.label_smoothing = label_smoothing
         self.generates = generate_in_validation
         self.generation = generation or Sampling()

@@ -39,6 +39,8 @@ class TextClassification(Kind):
     form_path = "noria.task.text_classification.form.TextClassificationForm"
     architectures = ("encoder", "decoder", "both")
     packed: ClassVar[bool] = True
+    teacher_says: ClassVar[tuple[str, ...]] = ("logits",)
+    teacher_settings: ClassVar[tuple[str, ...]] = ("kind", "texts")
     only_for: ClassVar[dict[str, tuple[str, ...]]] = {
         "label_smoothing": ("single_label",),
         "class_weights": ("single_label", "multi_label"),
@@ -52,7 +54,9 @@ class TextClassification(Kind):
         kind: Literal["single_label", "multi_label", "regression"] = "single_label",
         label_smoothing: Annotated[float, Interval(ge=0, lt=1)] = 0.0,
         class_weights: list[Annotated[float, Ge(0)]] | Literal["balanced"] | None = None,
+        **shared: Any,
     ) -> None:
+        super().__init__(**shared)
         self.form = TextClassificationForm(kind)
         self.label_smoothing = label_smoothing
         self.class_weights = class_weights
@@ -93,6 +97,12 @@ class TextClassification(Kind):
         if "labels" in batch:
             found["loss"] = plain.losses(logits, batch["labels"].cpu())[0].numpy()
         return found
+
+    def says(self, made: Tensor, batch: Batch, temperature: float, top: int) -> dict[str, np.ndarray]:
+        return {"logits": made.detach().float().cpu().numpy()}
+
+    def distance(self, made: Tensor, batch: Batch, temperature: float) -> Tensor:
+        return self.objective.distances(made, batch["teacher_logits"], temperature)
 
     def weights(self, encoded: Encoded) -> np.ndarray:
         assert encoded.labels is not None

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from noria.common.errors import UserError
+from noria.model.token_losses import divergence
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,20 @@ class Objective:
         else:
             loss = F.mse_loss(logits.squeeze(-1), labels, reduction="none")
         return loss, self.weights(labels)
+
+    def distances(self, logits: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+        """How far each example's logits are from a teacher's, both (batch, classes): (batch,), in fp32.
+
+        Of probabilities T² · KL(teacher ‖ student) of logits divided by T (Hinton et al. 2015, section 2), of several
+        labels its mean over them; of numbers the squared difference.
+        """
+        logits, teacher = logits.float(), teacher.float()
+        if self.kind == "regression":
+            return (logits - teacher).squeeze(-1) ** 2
+        if self.kind == "multi_label":  # each label is two classes
+            logits, teacher = (torch.stack([x, torch.zeros_like(x)], -1) for x in (logits, teacher))
+        found = divergence(logits, teacher, temperature)
+        return found.mean(-1) if self.kind == "multi_label" else found
 
     def weights(self, labels: Tensor) -> Tensor:
         """What each example counts with, (batch,), in fp32."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from noria.model.head import scores_of
 from noria.model.pretrained import Pretrained
 from noria.task.kind import Batch
 from noria.task.text_embedding import losses
+from noria.task.text_embedding.encoded import NO_TEXT
 from noria.task.text_embedding.form import TextEmbeddingForm
 from noria.task.text_embedding.library import write_modules
 from noria.task.text_embedding.pooling import pooled
@@ -49,6 +50,8 @@ class TextEmbedding(WholeStepKind):
     batch_size: ClassVar[int] = 16  # documents are long: more at once only leave the processor's cache
     chunk: ClassVar[int] = 128
     untrained: ClassVar[bool] = True
+    teacher_says: ClassVar[tuple[str, ...]] = ("vectors",)
+    teacher_settings: ClassVar[tuple[str, ...]] = ("query_prompt", "document_prompt")
     compared: ClassVar[tuple[str, ...]] = ("index", "texts", "targets")
 
     form: TextEmbeddingForm
@@ -64,7 +67,9 @@ class TextEmbedding(WholeStepKind):
         temperature: Annotated[float, Gt(0)] = 0.05,
         margin: Annotated[float, Ge(0)] = 0.2,
         matryoshka: list[Annotated[int, Gt(0)]] | None = None,
+        **shared: Any,
     ) -> None:
+        super().__init__(**shared)
         self.form = TextEmbeddingForm(
             kind=kind, pooling=pooling, query_prompt=query_prompt, document_prompt=document_prompt, loss=loss,
             temperature=temperature, margin=margin,
@@ -111,6 +116,13 @@ class TextEmbedding(WholeStepKind):
 
     def outputs(self, made: Tensor, batch: Batch) -> dict[str, np.ndarray]:
         return {"vectors": made.detach().float().cpu().numpy()}
+
+    def says(self, made: Tensor, batch: Batch, temperature: float, top: int) -> dict[str, np.ndarray]:
+        return {"vectors": made.detach().half().cpu().numpy()}
+
+    def distance(self, made: Tensor, batch: Batch, temperature: float) -> Tensor:
+        there = (batch["texts"] != NO_TEXT) & (batch["index"] >= 0)[:, None]
+        return losses.from_teacher(made, batch["teacher_vectors"].to(made.dtype), there)
 
     def weights(self, encoded: Encoded) -> np.ndarray:
         return np.ones(len(encoded), np.float32)

@@ -73,3 +73,24 @@ def cosent(cosines: Tensor, wanted: Tensor, there: Tensor) -> Tensor:
     counts = (wanted[:, None] > wanted[None]) & there[:, None] & there[None]
     gaps = torch.cat([gaps.new_zeros(1), gaps[counts]])
     return gaps.logsumexp(0).expand(len(cosines))
+
+
+def from_teacher(made: Tensor, teacher: Tensor, there: Tensor) -> Tensor:
+    """How far each example's vectors are from a teacher's, the mean over its texts: 1 less their cosine; where they
+    have another width, the squared difference of the cosines between each text and all others of the step (Tung and
+    Mori 2019, Similarity-Preserving Knowledge Distillation, section 3.1, with cosines in place of products).
+
+    Args:
+        made, teacher: (n, texts, width), of length 1.
+        there: (n, texts), bool: which texts there are and count.
+
+    Returns:
+        (n,)
+    """
+    if made.shape[-1] == teacher.shape[-1]:
+        each = 1 - (made * teacher).sum(-1)
+    else:
+        own, other = (x.flatten(0, 1) @ x.flatten(0, 1).T for x in (made, teacher))
+        others = there.flatten()[None] & ~torch.eye(len(own), dtype=torch.bool, device=own.device)
+        each = (((own - other) ** 2 * others).sum(-1) / others.sum(-1).clamp(min=1)).view(there.shape)
+    return (each * there).sum(-1) / there.sum(-1).clamp(min=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch.nn.functional as F
@@ -13,6 +13,7 @@ from noria.data.batch.encoded import Encoded, padding_id
 from noria.data.batch.encoded_text import IGNORED
 from noria.model.head import Head
 from noria.model.pretrained import Pretrained
+from noria.model.token_losses import divergence, row_sums, wanted
 from noria.task.kind import Batch, Kind
 from noria.task.outputs import Ragged
 from noria.task.token_classification.form import TokenClassificationForm
@@ -36,8 +37,10 @@ class TokenClassification(Kind):
 
     form: TokenClassificationForm
     packed: ClassVar[bool] = True
+    teacher_says: ClassVar[tuple[str, ...]] = ("logits",)
 
-    def __init__(self, *, viterbi: bool = True) -> None:
+    def __init__(self, *, viterbi: bool = True, **shared: Any) -> None:
+        super().__init__(**shared)
         self.form = TokenClassificationForm(viterbi=viterbi)
 
     def network(self, pretrained: Pretrained, tokenizer: PreTrainedTokenizerBase) -> nn.Module:
@@ -65,6 +68,17 @@ class TokenClassification(Kind):
             losses = -logs.gather(1, labels[:, None])[:, 0].double()
             found["loss"] = Ragged(losses.numpy(), lengths)
         return found
+
+    def says(self, made: Tensor, batch: Batch, temperature: float, top: int) -> dict[str, np.ndarray | Ragged]:
+        """The logits of the words alone."""
+        lengths = batch["scored"].sum(1).cpu().numpy().astype(np.int64)
+        return {"logits": Ragged(made.detach()[batch["scored"]].float().cpu().numpy(), lengths)}
+
+    def distance(self, made: Tensor, batch: Batch, temperature: float) -> Tensor:
+        """The mean over the words of each window."""
+        there = wanted(batch["labels"])
+        found = divergence(made[there].float(), batch["teacher_logits"], temperature)
+        return row_sums(found, there) / there.sum(1).clamp(min=1)
 
     def weights(self, encoded: Encoded) -> np.ndarray:
         assert isinstance(encoded, EncodedWords)

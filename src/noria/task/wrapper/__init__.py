@@ -1,0 +1,1 @@
+"""Other ways of learning a kind of work, laid around it."""
