@@ -32,12 +32,13 @@ class Session:
         self.network: Any = network.to(device, torch.bfloat16 if is_short else torch.float32).eval()
         self.device = device
         self.precision = precision
-        if packed and any(True for _ in self.network.parameters()):  # a graph of ONNX is as it is
+        weights = list(self.network.parameters())
+        if packed and weights:  # a graph of ONNX, which has none, is as it is
             choose_execution(self.network, device.type)
-            if precision == "bf16-mixed" and not any(weight.requires_grad for weight in self.network.parameters()):
-                cast_once(self.network)
-            if device.type == "cpu":
-                keep_freed_memory()
+        if precision == "bf16-mixed" and not any(weight.requires_grad for weight in weights):
+            cast_once(self.network)
+        if packed and weights and device.type == "cpu":
+            keep_freed_memory()
 
     def context(self) -> AbstractContextManager[Any]:
         """In which the network is to be called."""
@@ -71,7 +72,12 @@ class Session:
 
 
 def cast_once(network: nn.Module) -> None:
-    """Casts to bf16, in place, the weights that autocast would cast again for every batch. The results are the same."""
-    for module in network.modules():
-        if type(module) is nn.Linear:
-            module.to(torch.bfloat16)
+    """Casts to bf16, in place, the weights that autocast would cast again for every batch, or for every token that a
+    decoder writes. The results are the same: an embedding that an output layer shares stays as it is."""
+    linears = [module for module in network.modules() if type(module) is nn.Linear]
+    others = (module for module in network.modules() if type(module) is not nn.Linear)
+    shared = {id(weight) for module in others for weight in module.parameters(recurse=False)}
+    for module in linears:
+        if id(module.weight) in shared:
+            module.weight = nn.Parameter(module.weight.detach().to(torch.bfloat16), requires_grad=False)
+        module.to(torch.bfloat16)
