@@ -1,9 +1,8 @@
 """A student of half its teacher's layers, with the teacher and without it, side by side over seeds: the metric on the
 validation rows with a paired test, time and memory of training.
 
-Both begin with the same layers of the teacher. The answers of the teacher are made once, before the first student: the
-first run pays for them, and its time says so; `trained` is the training alone. Each run is a process of its own, the two
-ways in turn. One seed took a minute on 2 cores with 3,000 rows.
+Both begin with the same layers of the teacher. The answers of the teacher are made once, before the first student is
+trained; `trained` is the training alone. Each run is a process of its own, the two ways in turn.
 
     python scripts/bench/distil.py
     python scripts/bench/distil.py --data rows.csv --words data.text=review trainer.max_epochs=2

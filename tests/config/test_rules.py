@@ -50,6 +50,8 @@ LM, CHATS = {"_target_": "rule_parts.Decoding"}, {"_target_": "noria.data.source
 LOGGED = {"logger": {"wandb": {"project": "mill"}}}
 TO_TEXT = {"_target_": "noria.task.seq2seq.kind.Seq2Seq"}
 TAUGHT = {"_target_": "noria.task.text_classification.kind.TextClassification"}
+WITH_STATES = {"task": {**TAUGHT, "wrapper": {"hidden": 0.5}}}
+VECTORS = {"_target_": "noria.task.text_embedding.kind.TextEmbedding"}
 BLEU = {"_target_": "noria.metric.bleu.Bleu"}
 UP, DOWN = {"_target_": "rule_parts.Up"}, {"_target_": "rule_parts.Down"}
 
@@ -255,6 +257,9 @@ TRIPS: list[Case] = [
     ("freezing_under_an_adapter", stage("fit", model={"peft": LORA, "freeze": 0}), CPU, "model/peft=none"),
     ("teacher_of_another_stage", stage("index", **wrapped("run/artifact")), CPU, "the stage is index"),
     ("kind_that_no_teacher_teaches", wrapped("run/artifact", TO_TEXT), CPU, "Seq2Seq cannot be learnt from a teacher"),
+    ("states_that_are_not_there", {**WITH_STATES, "model": {"attn_implementation": "unpadded"}}, CPU, "take auto"),
+    ("states_that_are_not_there", {**WITH_STATES, **trainer(compile=True)}, CPU, "leave one of the two out"),
+    ("states_that_are_not_there", {"task": {**WITH_STATES["task"], **VECTORS}}, CPU, "set it to 0"),
     ("teacher_that_is_not_there", wrapped("rum"), CPU, "there is no such folder"),
     ("teacher_that_is_not_there", stage("fit", **wrapped("run")), CPU, "Did you mean run/artifact?"),
     ("teacher_that_is_not_there", wrapped("empty"), CPU, "it is no artifact."),
@@ -396,6 +401,8 @@ PASSES: list[tuple[str, dict[str, Any], Machine]] = [
     ("teacher_of_another_stage", stage("index", task=TAUGHT), CPU),
     ("kind_that_no_teacher_teaches", wrapped("run/artifact"), CPU),
     ("kind_that_no_teacher_teaches", {"task": TO_TEXT}, CPU),
+    ("states_that_are_not_there", {**WITH_STATES, "model": {"attn_implementation": "auto"}}, CPU),
+    ("states_that_are_not_there", {**wrapped("run/artifact"), **trainer(compile=True)}, CPU),
     ("teacher_that_is_not_there", wrapped("run/artifact"), CPU),
     ("teacher_that_is_not_there", stage("index", **wrapped("rum")), CPU),
 ]

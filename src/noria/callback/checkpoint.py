@@ -122,3 +122,9 @@ class LastCheckpoint(Checkpoint):
         trainer.save_checkpoint(self._path, weights_only=False)
         self.writes += 1
         self.seconds += time.perf_counter() - started
+
+
+def price(trainer: pl.Trainer) -> dict[str, float]:
+    """How often the last checkpoint was written in this part of the run, and how long training waited for it."""
+    last = next((c for c in trainer.checkpoint_callbacks if isinstance(c, LastCheckpoint)), None)
+    return {"writes": last.writes, "seconds": last.seconds} if last else {}

@@ -56,6 +56,12 @@ class Runner:
         self._settings = settings
         self._session = Session(artifact.network, precision, device, packed=artifact.kind.packed)
 
+    @property
+    def network(self) -> torch.nn.Module:
+        """The network that answers, as it is executed."""
+        found: torch.nn.Module = self._session.network
+        return found
+
     def outputs(
         self,
         encoded: Encoded,

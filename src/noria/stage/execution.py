@@ -48,9 +48,9 @@ def settle_execution(
     if device.type == "cpu":
         keep_freed_memory()
     compiled = deepcopy(learner.network) if cfg.trainer.get("compile") else None  # of steady shapes
-    found: dict[str, Any] = {
-        "attn_implementation": choose_execution(learner.network, device.type, pretrained.attn_implementation)
-    }
+    # of whole rows, where the states of all tokens are read: packed, a classifier computes only the first one's
+    wanted = attention_of(learner.network) if learner.kind.reads_states else pretrained.attn_implementation
+    found: dict[str, Any] = {"attn_implementation": choose_execution(learner.network, device.type, wanted)}
     found["compiled"] = False
     if compiled is not None:
         compile_network(compiled)

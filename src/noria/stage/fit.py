@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 from torch import nn
 
 from noria.artifact import bundle
-from noria.callback.checkpoint import AveragedCheckpoint, LastCheckpoint
+from noria.callback.checkpoint import AveragedCheckpoint, price
 from noria.callback.heartbeat import Heartbeat
 from noria.callback.interrupt import Interrupt
 from noria.callback.last_validation import LastValidation
@@ -105,7 +105,7 @@ def fit(
         trainer.loggers = make_loggers(cfg.get("logger"), run_info(cfg, record, "fit", summary_modes(metrics)))
         record.update(precision=trainer.precision, devices=trainer.world_size)
         if given.kind.wrapper is not None:
-            teach(cfg, given.data, given.kind, metrics, record, trainer.precision)
+            teach(cfg, given.data, given.kind, network, metrics, record, trainer.precision)
         learner = _learner(cfg, given, network, metrics, trainer)
         record.data["model"]["parameters"] = sum(weight.numel() for weight in learner.network.parameters())
         facts = _facts(cfg, choices, given, trainer.precision, dtype)
@@ -128,7 +128,7 @@ def fit(
                 trainer.fit(learner, given.data, ckpt_path=checkpoint, weights_only=True)
         finally:
             record.time("fit_seconds", time.perf_counter() - started)
-            record.update(history=table.rows, throughput=throughput.summary(), checkpoints=_price(trainer))
+            record.update(history=table.rows, throughput=throughput.summary(), checkpoints=price(trainer))
         if not trainer.is_global_zero:
             return
         artifact = _saved(given, learner, trainer, record, facts)
@@ -282,12 +282,6 @@ def _steps(trainer: pl.Trainer, data: DataModule) -> int:
             "cuts one from train."
         )
     return steps
-
-
-def _price(trainer: pl.Trainer) -> dict[str, float]:
-    """How often the last checkpoint was written in this part of the run, and how long training waited for it."""
-    last = next((c for c in trainer.checkpoint_callbacks if isinstance(c, LastCheckpoint)), None)
-    return {"writes": last.writes, "seconds": last.seconds} if last else {}
 
 
 def _checkpoint(cfg: DictConfig) -> tuple[str | None, dict[str, Any] | None]:

@@ -8,7 +8,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
@@ -19,6 +19,7 @@ from lightning.pytorch.utilities.seed import isolate_rng
 from omegaconf import DictConfig
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
+from torch import Tensor
 
 from noria.artifact import bundle
 from noria.common.console import get_console
@@ -31,13 +32,16 @@ from noria.data.module import DataModule
 from noria.inference.runner import Runner
 from noria.metric.base import Metric
 from noria.model.limits import readable_length
+from noria.model.padding import is_rearranged
 from noria.model.pretrained import Pretrained
+from noria.model.states import caught
 from noria.model.thinned import Thinned
 from noria.model.tokenizer import difference
 from noria.stage.inputs import file_prints
 from noria.stage.parts import device_of, own_kinds
-from noria.task.kind import TEACHER, Kind
+from noria.task.kind import TEACHER, Batch, Kind
 from noria.task.outputs import Ragged
+from noria.task.wrapper.taught import states_of
 from noria.tracking.beside import beside
 from noria.tracking.record import Record, first_rank
 
@@ -70,7 +74,13 @@ def teacher_facts(kind: Kind) -> dict[str, Any]:
 
 
 def teach(
-    cfg: DictConfig, data: DataModule, kind: Kind, metrics: Mapping[str, Metric], record: Record, precision: str
+    cfg: DictConfig,
+    data: DataModule,
+    kind: Kind,
+    network: Any,
+    metrics: Mapping[str, Metric],
+    record: Record,
+    precision: str,
 ) -> None:
     """Lays what the teacher says beside the training rows, and writes into the record how good it is itself.
 
@@ -78,6 +88,7 @@ def teach(
 
     Args:
         kind: with a wrapper.
+        network: the student's.
 
     Raises:
         UserError: the teacher is none for this student.
@@ -87,6 +98,8 @@ def teach(
     started = time.perf_counter()
     teacher = _Teacher(cfg, how, kind, data, precision)
     teacher.refuse_unfit()
+    if how.hidden:
+        teacher.refuse_other_states(network)
     train, measured = data.encoded("train"), {}
     with isolate_rng():  # opening draws random numbers; no run is to depend on what the cache holds
         found = cached_columns(teacher.key(how, "train"), len(train), partial(teacher.columns, how, "train"))
@@ -113,6 +126,9 @@ class _Teacher:
         self._facts = bundle.read_facts(self._folder)
         self._kind = bundle.open_kind(self._folder, self._facts, own_kinds(cfg))
         self._pretrained = Pretrained(name=str(self._folder))
+        self._states = how.hidden > 0
+        if self._states:
+            self._kind.packed = False  # type: ignore[misc]  # packed, a classifier computes only the first one's
         self._tokenizer: PreTrainedTokenizerBase = self._pretrained.tokenizer()
 
     def refuse_unfit(self) -> None:
@@ -145,6 +161,27 @@ class _Teacher:
                 "teacher's own tokenizer, such as the teacher with fewer layers (task.wrapper.every=2)."
             )
 
+    def refuse_other_states(self, network: Any) -> None:
+        """Refuses a teacher whose hidden states cannot be held against those of the student's network.
+
+        Raises:
+            UserError: they have another width, or the network is called in parts.
+        """
+        if is_rearranged(network):
+            raise UserError(
+                f"task.wrapper.hidden: a '{network.config.model_type}' model is called in parts, for its answers would "
+                "change with padding, so that its states are not at hand. Leave it at 0."
+            )
+        widths = [
+            getattr(config.get_text_config(), "hidden_size", None)
+            for config in (self._pretrained.config, network.config)
+        ]
+        if widths[0] is None or widths[0] != widths[1]:
+            raise UserError(
+                f"task.wrapper.hidden: the states of {KEY}={self._name} are {widths[0]} wide and the student's "
+                f"{widths[1]}. Leave it at 0, or take a student of the teacher's own layers (task.wrapper.every=2)."
+            )
+
     def key(self, how: Distillation, split: str, **more: Any) -> str:
         """A hash of all that decides what it says of a split."""
         parts = {
@@ -155,6 +192,7 @@ class _Teacher:
             "precision": self._precision,
             "rows": fingerprint(self._data.encoded(split)),
             **{name: getattr(how, name) for name in self._kind.teacher_keys},
+            **({"states": True} if self._states else {}),
             **more,
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True, default=repr).encode()).hexdigest()[:32]
@@ -181,8 +219,14 @@ class _Teacher:
     def columns(self, how: Distillation, split: str) -> Iterator[Columns]:
         """What it says of a split, part by part."""
         encoded = self._data.encoded(split)
-        of = partial(self._kind.says, temperature=how.temperature, top=how.top)
-        with _bar("Asking the teacher", len(encoded)) as advance:
+        states: list[Tensor] = []
+
+        def of(made: Tensor, batch: Batch) -> dict[str, np.ndarray | Ragged]:
+            found = dict(self._kind.says(made, batch, how.temperature, how.top))
+            return {**found, "states": states_of(states.pop(), batch)} if self._states else found
+
+        catching = caught(self._runner.network) if self._states else nullcontext(states)
+        with _bar("Asking the teacher", len(encoded)) as advance, catching as states:
             for start in range(0, len(encoded), PART):
                 index = np.arange(start, min(start + PART, len(encoded)))
                 made = self._runner.outputs(encoded, self._data.eval_batch_size, advance, index, of)

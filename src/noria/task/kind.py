@@ -65,6 +65,7 @@ class Kind(ABC):
         batch_size, chunk: requests that are answered at once, and batches that are read before the first is answered.
         form: the other half itself.
         folder: of the artifact that it was opened from, if it was.
+        reads_states: its loss reads the last hidden states of all tokens, whatever the network's head reads.
 
     Args:
         wrapper: how it is learnt besides (`task/wrapper=distillation`).
@@ -85,6 +86,7 @@ class Kind(ABC):
 
     form: Form
     folder: Path | None = None
+    reads_states: bool = False
     wrapper: Distillation | None = None
 
     def __init__(self, *, wrapper: Distillation | None = None) -> None:

@@ -43,6 +43,11 @@ class Taught:
     folder: Path
     words: list[str]
 
+    @property
+    def compares(self) -> bool:
+        """Whether its loss is one of a whole step."""
+        return "task=embedding" in self.words
+
     def noria(self, *words: str) -> int:
         before = Path.cwd()
         os.chdir(self.folder)
@@ -149,6 +154,28 @@ def test_a_student_is_measured_without_its_teacher(classes: Taught) -> None:
     again = classes.record("again")
     assert again["metrics"]["val/loss"]["value"] == pytest.approx(record["metrics"]["val/loss"]["value"], rel=1e-4)
     assert "wrapper" not in again["config"]["task"] and "task/wrapper" not in again["choices"]
+
+
+def test_hidden_states_count_as_well(kind: Taught, capsys: pytest.CaptureFixture[str]) -> None:
+    if kind.compares:
+        words = [*kind.words, LEARNT, "task.wrapper.teacher=teacher/artifact", "task.wrapper.hidden=1"]
+        assert kind.noria(*words) == 2 and "learns vectors" in capsys.readouterr().err
+        return
+    whole = ["data.batch_size=64", "optimizer.lr=1e-9", "task.wrapper.labels=0"]
+    found = []
+    for hidden, soft in ((0, 1), (1, 1e-9), (2, 1)):
+        words = [f"task.wrapper.hidden={hidden}", f"task.wrapper.soft={soft}"]
+        found.append(kind.fit(f"states/{hidden}", *words, *whole)["history"][0]["train/loss"])
+    assert found[1] > 0 and found[2] == pytest.approx(found[0] + 2 * found[1], rel=1e-4)
+
+
+def test_hidden_states_of_another_width(classes: Taught, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from tests.conftest import make_tiny
+
+    words = [LEARNT, "task.wrapper.teacher=teacher/artifact", "task.wrapper.hidden=1"]
+    narrow = make_tiny(tmp_path / "narrow", hidden_size=16)
+    assert classes.noria(*classes.words, *words, f"model.name={narrow}", "paths.run_dir=narrow") == 2
+    assert "teacher/artifact are 32 wide and the student's 16" in " ".join(capsys.readouterr().err.split())
 
 
 def test_it_goes_on_bit_for_bit(classes: Taught, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,3 +46,19 @@ def teacher_that_is_not_there(config: dict[str, Any], machine: Machine) -> str |
     inner = folder / "artifact"
     meant = f" Did you mean {inner}?" if (inner / ARTIFACT_FILE).is_file() else ""
     return f"{WRAPPER}.teacher={given} holds no {ARTIFACT_FILE}, so it is no artifact.{meant}"
+
+
+@rule
+def states_that_are_not_there(config: dict[str, Any], machine: Machine) -> str | None:
+    """`task.wrapper.hidden` with a task that compares the texts of a step, `model.attn_implementation=unpadded`, which
+    computes only the states that a head reads, or `trainer.compile`."""
+    if not at(config, f"{WRAPPER}.hidden") or not trains(config):
+        return None
+    said = f"{WRAPPER}.hidden={at(config, f'{WRAPPER}.hidden')}"
+    if attributes(config.get("task")).get("whole_step"):
+        return f"{said}: {target_name(config.get('task'))} learns vectors, and not the states below: set it to 0."
+    if at(config, "model.attn_implementation") == "unpadded":
+        return f"{said} reads the states of all tokens, and model.attn_implementation=unpadded drops some: take auto."
+    if at(config, "trainer.compile"):
+        return f"{said} reads states inside the network, which trainer.compile=true hides: leave one of the two out."
+    return None

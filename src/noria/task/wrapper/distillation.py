@@ -11,9 +11,10 @@ class Distillation:
     """A student learns from what a teacher says of the training rows, beside their labels (Hinton et al. 2015,
     Distilling the Knowledge in a Neural Network, section 2).
 
-    The loss of an example is `labels` times that of its labels plus `soft` times its distance to the teacher. Where
-    both say probabilities, the distance is T² · KL(teacher ‖ student), of logits divided by the temperature T: with T²
-    the size of its gradients does not depend on T. The loss of validation is that of the labels alone.
+    The loss of an example is `labels` times that of its labels, plus `soft` times its distance to the teacher, plus
+    `hidden` times that of the states below. Where both say probabilities the distance is T² · KL(teacher ‖ student) of
+    logits divided by the temperature T: with T² the size of its gradients does not depend on T. The loss of validation
+    is that of the labels alone.
 
     Args:
         teacher: the folder of an artifact of the same kind of work, with the same labels and the same tokenizer. What
@@ -23,6 +24,9 @@ class Distillation:
         temperature: T; without meaning for numbers and vectors.
         labels: what the loss of the labels counts.
         soft: what the distance to the teacher counts.
+        hidden: what the mean squared distance between the last hidden states of both counts, over an example's tokens
+            and all dimensions (Jiao et al. 2020, TinyBERT, equation 8, without its map between widths: both have the
+            same). A classifier's network then computes the states of all tokens, on a CPU unpacked and slower.
         top: of a decoder, how many of the likeliest tokens are kept one by one at each place; all others are one.
     """
 
@@ -34,6 +38,7 @@ class Distillation:
         temperature: Annotated[float, Gt(0)] = 2.0,
         labels: Annotated[float, Ge(0)] = 0.5,
         soft: Annotated[float, Gt(0)] = 0.5,
+        hidden: Annotated[float, Ge(0)] = 0.0,
         top: Annotated[int, Gt(0)] = 64,
     ) -> None:
         self.teacher = teacher
@@ -41,4 +46,5 @@ class Distillation:
         self.temperature = temperature
         self.labels = labels
         self.soft = soft
+        self.hidden = hidden
         self.top = top
