@@ -166,6 +166,7 @@ def in_eight_bits(model: str, goal: str) -> None:
     """The model as it comes, as `stage=export stage.format=onnx_int8` writes it."""
     from noria.artifact import bundle
     from noria.compression.artifact import save_onnx
+    from noria.compression.eight_bits import quantize_onnx
     from noria.model.pretrained import Pretrained
     from noria.task.text_embedding.kind import TextEmbedding
 
@@ -174,7 +175,7 @@ def in_eight_bits(model: str, goal: str) -> None:
     plain = Path(goal).with_name("plain")
     facts = {"max_length": 256, "precision": "32-true", "config": {}, "data": {}}
     bundle.save(plain, kind.network(pretrained, tokenizer).eval(), tokenizer, kind, facts)
-    save_onnx(Path(goal), bundle.open_artifact(plain), eight_bits=True)
+    save_onnx(Path(goal), bundle.open_artifact(plain), quantize_onnx)
 
 
 def noria_encodes(model: str, texts: str, precision: str, artifact: str | None = None) -> dict[str, Any]:

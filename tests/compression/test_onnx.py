@@ -20,7 +20,8 @@ from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from noria.artifact import bundle
 from noria.common.errors import UserError
-from noria.compression.onnx import quantize_onnx, write_onnx
+from noria.compression.eight_bits import quantize_onnx
+from noria.compression.onnx import write_onnx
 from noria.inference.runner import Runner
 from noria.model.onnx import OnnxNetwork
 from noria.serving.model import Model

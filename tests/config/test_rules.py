@@ -53,6 +53,13 @@ TAUGHT = {"_target_": "noria.task.text_classification.kind.TextClassification"}
 WITH_STATES = {"task": {**TAUGHT, "wrapper": {"hidden": 0.5}}}
 VECTORS = {"_target_": "noria.task.text_embedding.kind.TextEmbedding"}
 BLEU = {"_target_": "noria.metric.bleu.Bleu"}
+METHODS = {
+    "float16": {"_target_": "noria.compression.float16.Float16"},
+    "quantize_int8": {"_target_": "noria.compression.quantize_int8.QuantizeInt8", "rows": 8},
+    "prune_magnitude": {"_target_": "noria.compression.prune_magnitude.PruneMagnitude", "recover_epochs": 0},
+}
+CLASSIFIER = {"_target_": "noria.task.text_classification.kind.TextClassification"}
+TRAINED = {"prune_magnitude": {"recover_epochs": 1}}
 UP, DOWN = {"_target_": "rule_parts.Up"}, {"_target_": "rule_parts.Down"}
 
 
@@ -67,6 +74,11 @@ def stage(verb: str, **more: Any) -> dict[str, Any]:
 def under(config: dict[str, Any], **variables: str) -> dict[str, Any]:
     """A config, and the environment in which it is looked at."""
     return {**config, "env": variables}
+
+
+def compress(*steps: Any, **more: Any) -> dict[str, Any]:
+    verb = {"_target_": "noria.stage.compress.compress", "steps": [*steps]}
+    return {"stage": verb, "compression": METHODS, "artifact": "run/artifact", **more}
 
 
 def trainer(**keys: Any) -> dict[str, Any]:
@@ -219,6 +231,13 @@ TRIPS: list[Case] = [
     ("part_that_is_left_out", stage("fit", data={"_target_": "a.B"}), CPU, "needs a choice for model, metric, task"),
     ("part_that_is_left_out", stage("fit", data={"_target_": "a.B"}, model=None), CPU, "a choice for model, metric"),
     ("part_that_is_left_out", stage("predict", data={"x": 1}, trainer={"_target_": "a.B"}), CPU, "type data=…"),
+    ("steps_that_are_none", compress(), CPU, "type some of float16, quantize_int8, prune_magnitude"),
+    ("steps_that_are_none", compress("float61"), CPU, "'float61' is no step. Did you mean 'float16'?"),
+    ("steps_that_are_none", compress(16), CPU, "neither a name nor one name with its settings"),
+    ("steps_that_are_none", compress({"quantize_int8": {"row": 1}}), CPU, "Did you mean 'rows'?"),
+    ("step_after_the_last_one", compress("quantize_int8", "float16"), CPU, "put 'quantize_int8' last"),
+    ("step_for_another_kind_of_work", compress("quantize_int8", task=TO_TEXT), CPU, "Seq2Seq, is none of them"),
+    ("zeros_that_an_adapter_would_fill", compress(TRAINED, model={"peft": LORA}), CPU, "model/peft=none"),
     ("resume_without_fit", stage("predict", resume="run"), CPU, "the stage is predict"),
     ("resume_with_artifact", stage("fit", resume="run", artifact="run/artifact"), CPU, "give one of the two"),
     ("stage_without_artifact", stage("evaluate"), CPU, "type artifact="),
@@ -365,6 +384,16 @@ PASSES: list[tuple[str, dict[str, Any], Machine]] = [
     ("early_stopping_without_validation", {"callback": {}, **trainer(limit_val_batches=0)}, CPU),
     ("part_that_is_left_out", stage("predict", data={"_target_": "a.B"}, trainer={"_target_": "a.B"}), CPU),
     ("part_that_is_left_out", {"stage": {"_target_": "mine.verb"}}, CPU),
+    ("steps_that_are_none", compress("float16", {"quantize_int8": {"rows": 1}}), CPU),
+    ("steps_that_are_none", stage("fit"), CPU),
+    ("step_after_the_last_one", compress("prune_magnitude", "float16", "prune_magnitude", "quantize_int8"), CPU),
+    ("step_for_another_kind_of_work", compress("quantize_int8", task=CLASSIFIER), CPU),
+    ("step_for_another_kind_of_work", compress("float16", task=TO_TEXT), CPU),
+    ("zeros_that_an_adapter_would_fill", compress("prune_magnitude", model={"peft": LORA}), CPU),
+    ("zeros_that_an_adapter_would_fill", compress(TRAINED, model={"peft": None}), CPU),
+    ("resume_without_fit", compress("float16", resume="run"), CPU),
+    ("resume_with_artifact", compress("float16", resume="run"), CPU),
+    ("resume_from_what_is_not_there", compress("float16", resume="empty"), CPU),
     ("resume_without_fit", stage("fit", resume="run"), CPU),
     ("resume_with_artifact", stage("fit", resume="run", artifact=None), CPU),
     ("stage_without_artifact", stage("evaluate", artifact="run/artifact"), CPU),

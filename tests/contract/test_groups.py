@@ -6,6 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 ELSEWHERE = {
+    "compression": "tests/compression",
     "hparams_search": "tests/sweep/test_wandb_sweep.py",
     "hydra": "tests/cli",
     "kind": "tests/task/test_contract.py",

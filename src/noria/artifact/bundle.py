@@ -36,7 +36,8 @@ FORMAT = 2
 ADAPTER = "adapter"
 BACKEND, ONNX = "backend", "onnx"  # what runs the network, where it is not torch as it is trained
 PACKED = "packed"  # torch, with weights of few bits
-SOURCE = "source"  # the artifact that such a one was made from
+SOURCE = "source"  # the artifact that such a one, or a smaller one, was made from
+COMPRESSION = "compression"  # the steps by which a smaller one was made of it: `name`, `settings`, and what they did
 LONGEST = 2**31  # tokens
 SHAPES: dict[str, Callable[[Any], bool]] = {
     "kind": lambda kind: isinstance(kind, str),
@@ -44,6 +45,9 @@ SHAPES: dict[str, Callable[[Any], bool]] = {
     "precision": lambda precision: isinstance(precision, str),
     BACKEND: lambda backend: backend in (ONNX, PACKED),
     SOURCE: lambda source: isinstance(source, str),
+    COMPRESSION: lambda steps: (
+        isinstance(steps, list) and all(isinstance(one, dict) and "name" in one for one in steps)
+    ),
     **dict.fromkeys(("settings", "config", "data", "choices", "metrics", "gate"), lambda part: isinstance(part, dict)),
 }
 """Of what `noria.yaml` says, what each value has to be."""

@@ -29,7 +29,7 @@ from noria.config.moved import move_targets, moved
 # Not taken over: they belong to the machine and the moment, or say where a run keeps its own files.
 OF_THE_MOMENT = ("stage", "paths", "resume", "artifact", "input", "sweep")
 OF_A_FIT = ("logger", "callback")
-FIT = "noria.stage.fit.fit"
+FIT, COMPRESS = "noria.stage.fit.fit", "noria.stage.compress.compress"  # what `resume=` goes on with
 LOCAL = "optional local"
 SAVED = "_saved_"  # the choice in each group that stands for what was saved of it
 HOW_IT_WAS_LEARNT = ("task/wrapper",)  # of an artifact: nothing that is done with it now
@@ -108,10 +108,17 @@ def find_start(argv: list[str]) -> Start:
         if name and isinstance(base.get(parent), dict):
             base[parent] = {key: value for key, value in base[parent].items() if key != name}
     stage = config.get("stage")
-    if resume is not None and "stage" not in typed and isinstance(stage, dict) and stage.get("_target_") == FIT:
+    verb = stage.get("_target_") if isinstance(stage, dict) else None
+    if resume is not None and "stage" not in typed and verb in (FIT, COMPRESS):
         base["stage"] = stage  # what it was to do besides training holds for the rest of it
+        if verb == COMPRESS:
+            base["artifact"] = config.get("artifact")
     trust.refuse_untrusted(base, where, trust.own_targets([conf_dir(), *own_folders(argv)], own_words(argv)))
-    if artifact is not None and typed.get("stage", "evaluate") in ("evaluate", "export"):  # others read no data of it
+    if artifact is not None and typed.get("stage", "evaluate") in (
+        "compress",
+        "evaluate",
+        "export",
+    ):  # others read no data of it
         trust.refuse_addresses(base, {word.lstrip("+") for word in typed}, where)
     _refuse_lost(base, typed, where)
     if (base.get("model") or {}).get("trust_remote_code") and "model.trust_remote_code" not in typed:

@@ -25,7 +25,10 @@ def refuse_finished(folder: Path, architecture: str | None = None) -> None:
         UserError: says what to do instead.
     """
     path = folder / "record.json"
-    if path.is_file() and json.loads(path.read_text(encoding="utf-8")).get("status") == "done":
+    record = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if record.get("status") == "done" and record.get("stage") == "compress":
+        raise UserError(f"resume={folder}: this run is done. For other steps start anew.")
+    if record.get("status") == "done":
         kind = "" if architecture in (None, "encoder") else f" model.architecture={architecture}"
         model = word("model.name", folder / "artifact")
         raise UserError(

@@ -81,6 +81,8 @@ def _imported(name: str) -> ModuleType:
 
 def _way_on(verb: str, run_dir: str) -> str:
     """What to type to go on with a fit that has left a checkpoint; whatever else was stopped begins anew."""
+    if verb.endswith(".compress"):
+        return f" To go on from the last step: {command(word('resume', run_dir))}"
     if not verb.endswith(".fit"):
         return ""
     if not (Path(run_dir) / LAST_CHECKPOINT).is_file():

@@ -64,17 +64,6 @@ def write_onnx(network: nn.Module, takes: Sequence[str], path: Path) -> float:
     return _refuse_different(network, takes, gives, path)
 
 
-def quantize_onnx(path: Path, goal: Path) -> None:
-    """Writes a graph with its weights in int8, a scale for each output channel, and with activations that are rounded
-    to 8 bits as they come (dynamic quantisation), so that products are of integers."""
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    with _without_logs():
-        quantize_dynamic(
-            path, goal, per_channel=True, weight_type=QuantType.QInt8, extra_options={"MatMulConstBOnly": True}
-        )
-
-
 @contextmanager
 def _plain_attention(network: Any) -> Iterator[None]:
     """Attention as products and a softmax: torch's own in one piece becomes a graph that looks for NaN in every row."""
@@ -88,7 +77,7 @@ def _plain_attention(network: Any) -> Iterator[None]:
 
 def _quietly_export(network: nn.Module, given: dict[str, Tensor], gives: Sequence[str], path: Path) -> None:
     free = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
-    with warnings.catch_warnings(), _without_logs(), torch.inference_mode():
+    with warnings.catch_warnings(), without_logs(), torch.inference_mode():
         warnings.simplefilter("ignore")
         torch.onnx.export(
             network, tuple(given.values()), path, input_names=list(given), output_names=list(gives), dynamo=True,
@@ -133,7 +122,7 @@ def _type_of(network: nn.Module) -> str:
 
 
 @contextmanager
-def _without_logs() -> Iterator[None]:
+def without_logs() -> Iterator[None]:
     """What torch's exporter and ONNX Runtime's quantiser log is for those who write them."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)

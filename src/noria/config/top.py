@@ -39,3 +39,4 @@ class Top(TypedDict, total=False):
     trainer: Group
     callback: Group
     logger: Group
+    compression: Group

@@ -21,6 +21,7 @@ from noria.config.source import Definition
 
 TRUSTED = (
     "noria.callback",
+    "noria.compression",
     "noria.data",
     "noria.metric",
     "noria.model",

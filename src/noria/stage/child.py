@@ -11,10 +11,13 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from noria.artifact import bundle
+from noria.config import signature
 from noria.config.check import check
 from noria.stage.fit import fit
 from noria.stage.run import plain
 
+PRETRAINED = "noria.model.pretrained.Pretrained"
 FIT = {"_target_": "noria.stage.fit.fit", "test": False, "before": False}
 """It leaves the test set alone, also where it is resumed."""
 
@@ -33,6 +36,19 @@ def inside(cfg: DictConfig, folder: Path) -> DictConfig:
         return value
 
     return OmegaConf.create(moved(plain(cfg)))
+
+
+def trained_on(folder: Path, model: dict[str, Any]) -> dict[str, Any]:
+    """The config of a model that is trained on from an artifact: a folder of transformers, whatever it was made from.
+
+    Args:
+        model: the config with which the artifact was trained.
+    """
+    kept = {name: value for name, value in model.items() if name not in ("revision", "new_head")}
+    if str(model["_target_"]).startswith("noria."):
+        known = signature.read(PRETRAINED).keys
+        kept = {"_target_": PRETRAINED, **{name: value for name, value in kept.items() if name in known}}
+    return {**kept, "name": str(bundle.trainable(folder))}
 
 
 def child_fit(cfg: DictConfig, choices: dict[str, Any], folder: Path, **parts: Any) -> Path:

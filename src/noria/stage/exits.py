@@ -71,6 +71,20 @@ def saving(artifact: Path, checkpoint: str | None) -> Iterator[None]:
         raise RunError(f"The artifact {artifact} cannot be written ({reason}). {there}Make room{way}.") from problem
 
 
+@contextmanager
+def making_smaller(run: Path) -> Iterator[None]:
+    """Says of a disk without room that what is there of the run is whole, and how to go on."""
+    try:
+        yield
+    except Exception as problem:
+        if not (reason := no_room(problem)):
+            raise
+        raise RunError(
+            f"There is no room in {run} or at stage.output ({reason}). What is there is whole. Make room, then go on "
+            f"with resume={os.path.relpath(run)}."
+        ) from problem
+
+
 def no_room(problem: BaseException) -> str:
     """Why a file could not be written, where that is the reason; safetensors has an error of its own for it."""
     if isinstance(problem, OSError):

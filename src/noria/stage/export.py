@@ -9,13 +9,9 @@ from annotated_types import Ge
 from omegaconf import DictConfig
 
 from noria.artifact import bundle
-from noria.common.console import get_console
-from noria.common.errors import UserError
-from noria.common.names import ARTIFACT_FILE
 from noria.compression.artifact import save_onnx
-from noria.compression.gate import AFTER, BEFORE
-from noria.report.gate import show
-from noria.stage.gate import measured
+from noria.compression.eight_bits import quantize_onnx
+from noria.stage.gate import hold_against, place_for
 from noria.stage.parts import own_kinds
 from noria.stage.run import open_record, recording
 
@@ -51,25 +47,8 @@ def export(
     record = open_record(cfg, "export", choices)
     with recording(record):
         source = Path(cfg.artifact)
-        goal = Path(output) if output else record.folder / "artifact"
-        if goal.resolve() == source.resolve():
-            raise UserError(f"stage.output={goal} is the artifact itself, which would be lost: name another folder.")
-        if goal.exists() and not (overwrite and (goal / ARTIFACT_FILE).is_file()):
-            raise UserError(
-                f"stage.output={goal} is there already: name another folder, or type stage.overwrite=true to write an "
-                "artifact anew."
-            )
+        goal = place_for(source, output, overwrite, record)
         opened = bundle.open_artifact(source, own_kinds(cfg))
-        said = save_onnx(goal, opened, eight_bits=format == "onnx_int8")
-        record.data["paths"]["artifact"] = str(goal)
+        said = save_onnx(goal, opened, quantize_onnx if format == "onnx_int8" else None)
         record.update(export={"format": format, **said})
-        console = get_console()
-        if split is not None:
-            unproven = {"against": ["it has not been measured to the end"], "split": split, "margin": margin}
-            bundle.write_facts(goal, {**bundle.read_facts(goal), "gate": unproven})
-            found = measured(cfg, source, goal, split, margin)
-            record.update(gate=found)
-            bundle.write_facts(goal, {**bundle.read_facts(goal), "gate": {**unproven, "against": found["against"]}})
-            show(found, {BEFORE: said["bytes_before"], AFTER: said["bytes"]})
-        console.print(f"artifact: {goal}", highlight=False, markup=False)
-        console.print(f"next:     noria stage=evaluate artifact={goal}", highlight=False, markup=False)
+        hold_against(cfg, record, source, goal, split, margin)

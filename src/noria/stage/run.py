@@ -64,13 +64,13 @@ def known_to_other_ranks(cfg: DictConfig, choices: dict[str, Any]) -> Iterator[N
 def open_record(cfg: DictConfig, stage: str, choices: dict[str, Any]) -> Record:
     """Starts the record in the run folder, writes `config.yaml` beside it, and points `latest` at a fit of its own.
 
-    A fit that resumes goes on with the record and the W&B id of the part before.
+    A fit or a compression that resumes goes on with the record and the W&B id of the part before.
 
     Raises:
         UserError: the folder is another run's.
     """
     folder = Path(cfg.paths.run_dir)
-    resumes = stage == "fit" and bool(cfg.resume)
+    resumes = stage in ("fit", "compress") and bool(cfg.resume)
     if not first_rank():
         return _opened(cfg, stage, choices, folder, resumes)
     if not resumes:

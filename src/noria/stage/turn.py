@@ -14,7 +14,6 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from noria.artifact import bundle
-from noria.config import signature
 from noria.cycle.gate import Decision, decide
 from noria.cycle.reasons import Reason, Thresholds, reasons, worth_training
 from noria.data.module import DataModule
@@ -24,7 +23,7 @@ from noria.inference.runner import Runner
 from noria.registry.registry import Registry, Version
 from noria.report import cycle as cycle_report
 from noria.report import show
-from noria.stage.child import child_fit
+from noria.stage.child import child_fit, trained_on
 from noria.stage.parts import device_of, make_loggers, open_form, own_kinds, precision_of
 from noria.stage.run import open_record, plain, recording, shareable
 from noria.tracking.beside import beside
@@ -35,7 +34,6 @@ from noria.tracking.run_info import RunInfo
 
 KNOWN = 2000  # rows of the original data that what was served is held against
 ORIGINAL, FEEDBACK = "frozen test", "trusted feedback"
-PRETRAINED = "noria.model.pretrained.Pretrained"
 FEEDBACK_DATA = f"{FeedbackData.__module__}.{FeedbackData.__qualname__}"
 
 
@@ -85,7 +83,7 @@ def turn(cfg: DictConfig, plan: Plan) -> None:
         cycle_report.reasons(found)
         kept = None
         if worth_training(found) or plan.force:
-            made = {"data": _node(cfg, plan), "model": _from(champion, plain(cfg.model))}
+            made = {"data": _node(cfg, plan), "model": trained_on(champion.folder, plain(cfg.model))}
             choices = {**plan.choices, "data": "feedback", "model": "hub"}
             challenger = child_fit(cfg, choices, record.folder / "fit", **made)
             decision = _judged(cfg, plan, champion, challenger, ours, record)
@@ -156,15 +154,6 @@ def _reasons(cfg: DictConfig, plan: Plan, champion: Version, data: FeedbackData)
     served = [(service.text(one.request or {}), service.group(one.answer)) for one in kept]
     known = [(service.text(a), service.group(service.answer(b))) for a, b in zip(asked, said, strict=True)]
     return reasons(new, wrong, len(judged), served, known, plan.thresholds)
-
-
-def _from(champion: Version, model: dict[str, Any]) -> dict[str, Any]:
-    """The config of the champion as a model to train on from: a folder of transformers, whatever it was made from."""
-    kept = {name: value for name, value in model.items() if name not in ("revision", "new_head")}
-    if str(model["_target_"]).startswith("noria."):
-        known = signature.read(PRETRAINED).keys
-        kept = {"_target_": PRETRAINED, **{name: value for name, value in kept.items() if name in known}}
-    return {**kept, "name": str(bundle.trainable(champion.folder))}
 
 
 def _judged(

@@ -3,7 +3,18 @@
 They know the config, never an object made from it.
 """
 
-from noria.config.rules import data, files, hardware, model, stages, task, teacher, training, wandb  # noqa: F401 - they register
+from noria.config.rules import (  # noqa: F401 - they register
+    compression,
+    data,
+    files,
+    hardware,
+    model,
+    stages,
+    task,
+    teacher,
+    training,
+    wandb,
+)
 from noria.config.rules.registry import RULES, broken, rule, table
 
 __all__ = ["RULES", "broken", "rule", "table"]

@@ -44,9 +44,10 @@ def artifact_that_is_not_there(config: dict[str, Any], machine: Machine) -> str 
 
 @rule
 def resume_from_what_is_not_there(config: dict[str, Any], machine: Machine) -> str | None:
-    """`resume=` names no run folder with `checkpoints/last.ckpt` (`auto` looks for one itself)."""
+    """`resume=` names no run folder with `checkpoints/last.ckpt` (`auto` looks for one itself); one of `compress` needs
+    none."""
     given = config.get("resume")
-    if not isinstance(given, str) or given == "auto":
+    if not isinstance(given, str) or given == "auto" or stage(config) == "compress":
         return None
     folder = Path(given).expanduser()
     if folder.is_file():
@@ -96,7 +97,7 @@ def data_that_is_not_there(config: dict[str, Any], machine: Machine) -> str | No
     """`data.path`, `data.val_path` or `data.test_path` of Noria's own data names no file or folder."""
     target = at(config, "data._target_")
     is_ours = isinstance(target, str) and target.startswith("noria.") and target not in NAMED_NOT_STORED
-    if not is_ours or not (trains(config) or stage(config) == "evaluate"):
+    if not is_ours or not (trains(config) or stage(config) in ("compress", "evaluate")):
         return None
     keys = [key for key in ("data.path", "data.val_path", "data.test_path") if isinstance(at(config, key), str)]
     ends = attributes(config.get("data")).get("ends")

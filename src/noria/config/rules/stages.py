@@ -8,11 +8,12 @@ from noria.common.hardware import Machine
 from noria.config.rules.facts import at, attributes, stage, trains
 from noria.config.rules.registry import rule
 
-READS_ARTIFACT = ("evaluate", "export", "predict", "search", "serve", "cycle")
+READS_ARTIFACT = ("compress", "evaluate", "export", "predict", "search", "serve", "cycle")
 PARTS = {
     "noria.stage.fit.fit": ("data", "model", "metric", "task", "optimizer", "scheduler", "trainer"),
     "noria.stage.evaluate.evaluate": ("data", "metric", "trainer"),
     "noria.stage.predict.predict": ("data", "trainer"),
+    "noria.stage.compress.compress": ("data", "model", "metric", "task", "optimizer", "scheduler", "trainer"),
     "noria.stage.export.export": ("data", "metric", "trainer"),
     "noria.stage.serve.serve": ("trainer",),
     "noria.stage.index.index": ("model", "task", "trainer"),
@@ -35,25 +36,25 @@ def part_that_is_left_out(config: dict[str, Any], machine: Machine) -> str | Non
 
 @rule
 def resume_without_fit(config: dict[str, Any], machine: Machine) -> str | None:
-    """`resume=` with a stage other than fit."""
-    if config.get("resume") is None or trains(config):
+    """`resume=` with a stage other than fit and compress."""
+    if config.get("resume") is None or trains(config) or stage(config) == "compress":
         return None
-    return f"resume={config['resume']} goes on with training, and the stage is {stage(config)}: leave one out."
+    return f"resume={config['resume']} goes on with a run that trains, and the stage is {stage(config)}: leave one out."
 
 
 @rule
 def resume_with_artifact(config: dict[str, Any], machine: Machine) -> str | None:
-    """`resume=` and `artifact=` together."""
+    """`resume=` and `artifact=` together; a run that made one smaller knows which."""
     resume, artifact = config.get("resume"), config.get("artifact")
-    if resume is None or artifact is None:
+    if resume is None or artifact is None or stage(config) == "compress":
         return None
     return f"resume={resume} goes on with a run, artifact={artifact} opens a finished one: give one of the two."
 
 
 @rule
 def stage_without_artifact(config: dict[str, Any], machine: Machine) -> str | None:
-    """`stage=evaluate`, `export`, `predict`, `serve` or a turn of `cycle` without `artifact=`, but for measuring a
-    model whose answers mean something without any training."""
+    """`stage=compress`, `evaluate`, `export`, `predict`, `serve` or a turn of `cycle` without `artifact=`, but
+    for measuring a model whose answers mean something without any training."""
     looks = stage(config) == "cycle" and at(config, "stage.action") != "turn"
     if stage(config) not in READS_ARTIFACT or looks or config.get("artifact") is not None:
         return None
