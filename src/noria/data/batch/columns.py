@@ -148,5 +148,11 @@ def _alone(folder: Path) -> Iterator[None]:
     """Waits until no other process makes the same; a killed one is waited for no longer."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.info("Another process makes %s: this one waits for it.", folder)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError:  # of a file system without locks: both make the same
+            pass
         yield
