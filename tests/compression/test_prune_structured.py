@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.compression.conftest import did, logits, weights
+from tests.compression.conftest import did, logits, record, weights
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
@@ -157,6 +157,15 @@ def test_a_config_that_forbids_what_is_left_is_refused(tmp_path: Path, tiny_deco
     opened = bundle.open_artifact(tmp_path / "it")
     with pytest.raises(UserError, match=r"its config cannot say what is left: .* not a multiple of the number of"):
         PruneStructured(heads=0.25).apply(opened, tmp_path / "left", lambda: of_text(opened))
+
+
+def test_it_learns_from_what_it_was_cut_from(compressed: Compressed, fitted: Path) -> None:
+    step = "{prune_structured: {neurons: 0.5, rows: 16, recover_epochs: 1}}"
+    taught = compressed(f"[{step}]", "stage.teacher=true", run="taught")
+    said = record("taught/fit-1-1")
+    assert said["teacher"]["folder"] == str(fitted / "artifact") and said["status"] == "done"
+    alone = compressed(f"[{step}]", run="alone")
+    assert any(not torch.equal(x, weights(alone)[name]) for name, x in weights(taught).items())
 
 
 def test_it_recovers_and_is_then_rounded(compressed: Compressed, fitted: Path) -> None:

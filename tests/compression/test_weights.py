@@ -12,6 +12,7 @@ from transformers import AutoModelForCausalLM, CompressedTensorsConfig
 from noria.artifact import bundle
 from noria.artifact.bundle import Artifact
 from noria.common.errors import UserError
+from noria.compression.quantize_weights import QuantizeWeights
 from noria.compression.weights import save_packed, scales
 from noria.model.packed_weights import PackedWeights, is_packed
 from noria.model.pretrained import Pretrained
@@ -107,3 +108,10 @@ def test_scales_leave_the_smallest_error(bits):
         scales(torch.zeros(2, 64), bits, 32).isfinite(),
         torch.ones_like(scales(torch.zeros(2, 64), bits, 32), dtype=torch.bool),
     )
+
+
+def test_it_is_a_step(decoder_folder: Path, tmp_path: Path) -> None:
+    opened = bundle.open_artifact(decoder_folder)
+    QuantizeWeights(bits=4, group_size=32).apply(opened, tmp_path / "small", lambda: pytest.fail("it needs no rows"))
+    facts = bundle.read_facts(tmp_path / "small")
+    assert facts["backend"] == "packed" and facts["source"] == str(decoder_folder.resolve())

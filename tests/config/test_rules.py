@@ -56,6 +56,7 @@ BLEU = {"_target_": "noria.metric.bleu.Bleu"}
 METHODS = {
     "float16": {"_target_": "noria.compression.float16.Float16"},
     "quantize_int8": {"_target_": "noria.compression.quantize_int8.QuantizeInt8", "rows": 8},
+    "quantize_weights": {"_target_": "noria.compression.quantize_weights.QuantizeWeights"},
     "prune_magnitude": {"_target_": "noria.compression.prune_magnitude.PruneMagnitude", "recover_epochs": 0},
 }
 CLASSIFIER = {"_target_": "noria.task.text_classification.kind.TextClassification"}
@@ -77,7 +78,7 @@ def under(config: dict[str, Any], **variables: str) -> dict[str, Any]:
 
 
 def compress(*steps: Any, **more: Any) -> dict[str, Any]:
-    verb = {"_target_": "noria.stage.compress.compress", "steps": [*steps]}
+    verb = {"_target_": "noria.stage.compress.compress", "steps": [*steps], "teacher": more.pop("teacher", False)}
     return {"stage": verb, "compression": METHODS, "artifact": "run/artifact", **more}
 
 
@@ -231,12 +232,15 @@ TRIPS: list[Case] = [
     ("part_that_is_left_out", stage("fit", data={"_target_": "a.B"}), CPU, "needs a choice for model, metric, task"),
     ("part_that_is_left_out", stage("fit", data={"_target_": "a.B"}, model=None), CPU, "a choice for model, metric"),
     ("part_that_is_left_out", stage("predict", data={"x": 1}, trainer={"_target_": "a.B"}), CPU, "type data=…"),
-    ("steps_that_are_none", compress(), CPU, "type some of float16, quantize_int8, prune_magnitude"),
+    ("steps_that_are_none", compress(), CPU, "type some of float16, quantize_int8, quantize_weights"),
     ("steps_that_are_none", compress("float61"), CPU, "'float61' is no step. Did you mean 'float16'?"),
     ("steps_that_are_none", compress(16), CPU, "neither a name nor one name with its settings"),
     ("steps_that_are_none", compress({"quantize_int8": {"row": 1}}), CPU, "Did you mean 'rows'?"),
     ("step_after_the_last_one", compress("quantize_int8", "float16"), CPU, "put 'quantize_int8' last"),
-    ("step_for_another_kind_of_work", compress("quantize_int8", task=TO_TEXT), CPU, "Seq2Seq, is none of them"),
+    ("step_for_another_kind_of_work", compress("quantize_int8", task=TO_TEXT), CPU, "Seq2Seq, is another"),
+    ("step_for_another_kind_of_work", compress("quantize_weights", task=CLASSIFIER), CPU, "is for decoders"),
+    ("teacher_without_pupil", compress(TRAINED, teacher=True, task=TO_TEXT), CPU, "cannot be learnt from a teacher"),
+    ("teacher_without_pupil", compress("float16", teacher=True, task=CLASSIFIER), CPU, "no step is followed by"),
     ("zeros_that_an_adapter_would_fill", compress(TRAINED, model={"peft": LORA}), CPU, "model/peft=none"),
     ("resume_without_fit", stage("predict", resume="run"), CPU, "the stage is predict"),
     ("resume_with_artifact", stage("fit", resume="run", artifact="run/artifact"), CPU, "give one of the two"),
@@ -389,6 +393,9 @@ PASSES: list[tuple[str, dict[str, Any], Machine]] = [
     ("step_after_the_last_one", compress("prune_magnitude", "float16", "prune_magnitude", "quantize_int8"), CPU),
     ("step_for_another_kind_of_work", compress("quantize_int8", task=CLASSIFIER), CPU),
     ("step_for_another_kind_of_work", compress("float16", task=TO_TEXT), CPU),
+    ("step_for_another_kind_of_work", compress("quantize_weights", task=LM), CPU),
+    ("teacher_without_pupil", compress(TRAINED, teacher=True, task=CLASSIFIER), CPU),
+    ("teacher_without_pupil", compress("float16", task=TO_TEXT), CPU),
     ("zeros_that_an_adapter_would_fill", compress("prune_magnitude", model={"peft": LORA}), CPU),
     ("zeros_that_an_adapter_would_fill", compress(TRAINED, model={"peft": None}), CPU),
     ("resume_without_fit", compress("float16", resume="run"), CPU),

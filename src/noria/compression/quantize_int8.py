@@ -28,7 +28,7 @@ class QuantizeInt8(Step):
     """
 
     ends: ClassVar[bool] = True
-    whole_texts: ClassVar[bool] = True
+    reads: ClassVar[str] = "whole texts"
 
     def __init__(
         self,

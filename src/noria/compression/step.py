@@ -21,14 +21,14 @@ class Step(ABC):
 
     Attributes:
         ends: what it makes can neither be trained nor cut any more, so that nothing comes after it.
-        whole_texts: it takes only artifacts that read whole texts.
+        reads: what it takes: `whole texts`, that is what reads them; `decoder`; or `any` artifact.
         leaves_zeros: it sets weights to zero, and training afterwards has to leave them so.
         rounds: how often it is applied, each time more strongly.
         recover_epochs: how long what it made is trained after each round.
     """
 
     ends: ClassVar[bool] = False
-    whole_texts: ClassVar[bool] = False
+    reads: ClassVar[str] = "any"
     leaves_zeros: ClassVar[bool] = False
     rounds: int = 1
     recover_epochs: int = 0

@@ -34,6 +34,7 @@ def compress(
     multirun: bool,
     *,
     steps: list[Any],
+    teacher: bool = False,
     output: str | None = None,
     overwrite: bool = False,
     split: Literal["train", "val", "test"] | None = "val",
@@ -49,6 +50,8 @@ def compress(
     Args:
         steps: names of `compression`; or one with settings that go over those there, `{prune_magnitude: {ratio: 0.3}}`.
             One may come twice.
+        teacher: the training after a step learns from the artifact that all began with as well, by the usual settings
+            of `noria.task.wrapper.distillation.Distillation`.
         output: where the artifact goes; None: into the run's folder.
         overwrite: an artifact that lies at `output` gives way; False refuses that.
         split: the rows that both answer, of the artifact's own data or of `data`; None: nothing is measured.
@@ -68,7 +71,7 @@ def compress(
                 f"artifact={source} {WHY[backend]}, of which nothing can be cut: name what it was made from."
             )
         with making_smaller(record.folder):
-            made = _done(cfg, choices, source, record.folder, steps)
+            made = _done(cfg, choices, source, record.folder, steps, source if teacher else None)
             record.update(compress=bundle.read_facts(made[-1])[COMPRESSION])
             record.data["paths"]["artifact"] = str(goal)
             _put(made, source, goal)
@@ -80,7 +83,9 @@ def compress(
                 shutil.rmtree(folder)
 
 
-def _done(cfg: DictConfig, choices: dict[str, Any], source: Path, home: Path, steps: list[Any]) -> list[Path]:
+def _done(
+    cfg: DictConfig, choices: dict[str, Any], source: Path, home: Path, steps: list[Any], teacher: Path | None
+) -> list[Path]:
     """The artifacts that the steps leave, each in a folder of its own."""
     made, zeros = [source], _has_zeros(cfg, source)
     for number, entry in enumerate(steps, 1):
@@ -96,9 +101,8 @@ def _done(cfg: DictConfig, choices: dict[str, Any], source: Path, home: Path, st
                 get_console().print(f"step {number}: {said}", highlight=False, markup=False)
                 _apply(cfg, step, made[-1], folder, turn, {"name": name, "settings": used})
             if step.recover_epochs:
-                # Here the artifact that all began with, `source`, could teach.
                 fit = home / f"fit-{number}-{turn}"
-                folder = recovered(cfg, choices, folder, fit, step.recover_epochs, zeros)
+                folder = recovered(cfg, choices, folder, fit, step.recover_epochs, zeros, teacher)
             made.append(folder)
     return made
 

@@ -62,15 +62,33 @@ def step_after_the_last_one(config: dict[str, Any], machine: Machine) -> str | N
 
 @rule
 def step_for_another_kind_of_work(config: dict[str, Any], machine: Machine) -> str | None:
-    """A step of `stage.steps` takes only what reads whole texts (classification, tags, answers, vectors), and this
-    artifact writes texts."""
-    packed = attributes(config.get("task")).get("packed")
+    """A step of `stage.steps` takes only what reads whole texts (classification, tags, answers, vectors) or only
+    decoders, and this artifact's task is another."""
+    task = attributes(config.get("task"))
+    others = {
+        "whole texts": (task.get("packed") is False, "what reads whole texts: classes, tags, answers, vectors"),
+        "decoder": (task.get("architectures") not in (None, ("decoder",)), "decoders"),
+    }
     for name, node in _steps(config):
-        if attributes(node).get("whole_texts") and packed is False:
+        wrong, what = others.get(str(attributes(node).get("reads")), (False, ""))
+        if wrong:
             return (
-                f"stage.steps: '{name}' is for what reads whole texts: classification, tags, answers to questions, "
-                f"vectors. This artifact's task, {target_name(config.get('task'))}, is none of them."
+                f"stage.steps: '{name}' is for {what}. This artifact's task, {target_name(config.get('task'))}, is "
+                "another: leave the step out."
             )
+    return None
+
+
+@rule
+def teacher_without_pupil(config: dict[str, Any], machine: Machine) -> str | None:
+    """`stage.teacher=true` where no step of `stage.steps` is followed by training, or no teacher teaches this task."""
+    if stage(config) != "compress" or not at(config, "stage.teacher"):
+        return None
+    if not attributes(config.get("task")).get("teacher_says"):
+        return f"stage.teacher=true: {target_name(config.get('task'))} cannot be learnt from a teacher. Leave it out."
+    steps = _steps(config)
+    if steps and not any(node.get("recover_epochs") for _, node in steps):
+        return "stage.teacher=true: no step is followed by training. Give one epochs, such as recover_epochs: 1."
     return None
 
 
