@@ -72,7 +72,7 @@ def test_only_what_is_shown_to_be_slower_is_called_so() -> None:
     assert not speaks_against(found, {"before": pace(1), "after": pace(1)})
     assert not speaks_against(found, {"before": pace(1), "after": pace(0.8)})
     slower = speaks_against(found, {"before": pace(1), "after": pace(1.2)})
-    assert [one.split(":")[0] for one in slower] == ["slower, ms for an example alone", "slower, examples/s"]
+    assert [one.split(":")[0] for one in slower] == ["slower, ms for one example", "slower, examples/s"]
     assert "1.2" in slower[0] and "0.8" in slower[1]
 
 

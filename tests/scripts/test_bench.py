@@ -172,7 +172,7 @@ def test_growth_in_its_shortest_form(tmp_path: Path) -> None:
 
 
 def test_smaller_artifacts_are_held_against_their_bars(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    opened("_bench", monkeypatch)
+    shared = opened("_bench", monkeypatch)
     compress = opened("compress", monkeypatch)
 
     def pace(p50: float, rate: float) -> dict[str, float]:
@@ -191,7 +191,5 @@ def test_smaller_artifacts_are_held_against_their_bars(monkeypatch: pytest.Monke
     source.write_text("sentence\tlabel\n" + "".join(f'a " film {number} \t{number % 2}\n' for number in range(9000)))
     words = compress.write_rows(tmp_path, source)
     assert f"data.val_path={tmp_path / 'held.csv'}" in words
-    held, learnt = (
-        {row["text"] for row in compress._bench.read_rows(tmp_path / f"{n}.csv")} for n in ("held", "train")
-    )
+    held, learnt = ({row["text"] for row in shared.read_rows(tmp_path / f"{n}.csv")} for n in ("held", "train"))
     assert len(held) == 8000 and len(learnt) == 1000 and not held & learnt

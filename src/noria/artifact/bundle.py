@@ -46,7 +46,7 @@ SHAPES: dict[str, Callable[[Any], bool]] = {
     BACKEND: lambda backend: backend in (ONNX, PACKED),
     SOURCE: lambda source: isinstance(source, str),
     COMPRESSION: lambda steps: (
-        isinstance(steps, list) and all(isinstance(one, dict) and isinstance(one.get("name"), str) for one in steps)
+        isinstance(steps, list) and all(isinstance(one, dict) and "name" in one for one in steps)
     ),
     **dict.fromkeys(("settings", "config", "data", "choices", "metrics", "gate"), lambda part: isinstance(part, dict)),
 }

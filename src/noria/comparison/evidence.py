@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -76,8 +77,21 @@ def _seconds(runs: Sequence[Run]) -> tuple[float, ...]:
 
 
 def costs(groups: Sequence[Group], name: str) -> dict[str, tuple[float, ...]]:
-    """One of the costs of each run, by system; a system that has it of no run is left out."""
-    found = {one.name: tuple(float(run.costs[name]) for run in one.runs if name in run.costs) for one in groups}
+    """One of the costs of each run, by system; a system that has it of no run is left out.
+
+    That of an artifact that others were made of, and which was measured beside each, is the median.
+    """
+    beside: dict[Path, list[float]] = {}
+    for run in (run for one in groups for run in one.runs if run.costs):
+        beside.setdefault(Path(str(run.record["paths"]["source"])), []).append(run.costs["before"][name])
+
+    def of(run: Run) -> list[float]:
+        if run.costs:
+            return [float(run.costs["after"][name])]
+        found = beside.get(run.artifact.resolve())
+        return [float(np.median(found))] if found else []
+
+    found = {one.name: tuple(value for run in one.runs for value in of(run)) for one in groups}
     return {system: each for system, each in found.items() if each}
 
 

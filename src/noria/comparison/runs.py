@@ -58,8 +58,9 @@ class Run:
         return (Path(str(made_of)) if made_of else self.artifact).parent
 
     @property
-    def costs(self) -> dict[str, float]:
-        """What the model takes on the machine that measured it: `bytes` on disk, `p50_ms` of an example alone …"""
+    def costs(self) -> dict[str, dict[str, float]]:
+        """What an artifact and the one that it was made of take on the machine that measured them, as `after` and
+        `before`: `bytes` on disk, `p50_ms` of an example alone …; nothing of a model that was made of no other."""
         return dict(self.record.get("costs") or {})
 
 

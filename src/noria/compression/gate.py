@@ -95,10 +95,10 @@ def speaks_against(found: Mapping[str, Any], pace: Mapping[str, Pace]) -> list[s
     first, second = pace[BEFORE].as_dict(), pace[AFTER].as_dict()
     times = pace[AFTER].times(pace[BEFORE])
     if times["p50_ms"].low > 1:
-        said.append(_slower("ms for an example alone", first["p50_ms"], second["p50_ms"], times["p50_ms"]))
+        said.append(_slower(f"ms for one {pace[BEFORE].of}", first["p50_ms"], second["p50_ms"], times["p50_ms"]))
     if times["examples_per_second"].high < 1:
         rates = first["examples_per_second"], second["examples_per_second"]
-        said.append(_slower("examples/s", *rates, times["examples_per_second"]))
+        said.append(_slower(f"{pace[BEFORE].of}s/s", *rates, times["examples_per_second"]))
     return said
 
 

@@ -28,18 +28,21 @@ class Pace:
         together: (rounds,), seconds of all examples at the best batch size.
         examples: how many those are.
         batch_size: the best of a few.
+        of: what is counted: an `example`, or a `token` that is written.
     """
 
     alone: np.ndarray
     together: np.ndarray
     examples: int
     batch_size: int
+    of: str = "example"
 
-    def as_dict(self) -> dict[str, float]:
-        """`p50_ms` and `p99_ms` of an example alone, and `examples_per_second` at `batch_size`."""
+    def as_dict(self) -> dict[str, Any]:
+        """`p50_ms` and `p99_ms` of an example (or whatever it is `of`) alone, and `examples_per_second` at
+        `batch_size`."""
         p50, p99 = (float(value) for value in np.quantile(self.alone, [0.5, 0.99]) * 1e3)
         rate = self.examples / float(np.median(self.together))
-        return {"p50_ms": p50, "p99_ms": p99, "examples_per_second": rate, "batch_size": self.batch_size}
+        return {"p50_ms": p50, "p99_ms": p99, "examples_per_second": rate, "batch_size": self.batch_size, "of": self.of}
 
     def times(self, other: Pace) -> dict[str, Estimate]:
         """How many times as long an example alone takes as with another artifact, and how many times as many examples
@@ -65,7 +68,7 @@ def paces(
     alone, together = (some(encoded, count) for count in (ALONE, many))
     seconds: dict[str, list[float]] = {name: [] for name in runners}
     for number, row in enumerate([*alone[:WARM], *np.random.default_rng(0).permutation(alone)]):
-        for name in _turn(runners, number):
+        for name in in_turn(runners, number):
             taken = _seconds(runners[name], encoded, np.array([row]), 1)
             if number >= WARM:
                 seconds[name].append(taken)
@@ -73,14 +76,14 @@ def paces(
     tried: dict[str, dict[int, float]] = {name: {} for name in runners}
     for number in range(TRIED):
         for size in SIZES:
-            for name in _turn(runners, number):
+            for name in in_turn(runners, number):
                 taken = _seconds(runners[name], encoded, together, size)
                 tried[name][size] = min(taken, tried[name].get(size, taken))
             advance(1)
     best = {name: min(each, key=lambda size: each[size]) for name, each in tried.items()}
     all_of_them: dict[str, list[float]] = {name: [] for name in runners}
     for number in range(ROUNDS):
-        for name in _turn(runners, number):
+        for name in in_turn(runners, number):
             all_of_them[name].append(_seconds(runners[name], encoded, together, best[name]))
         advance(1)
     return {
@@ -99,7 +102,7 @@ def calls() -> int:
     return WARM + ALONE + TRIED * len(SIZES) + ROUNDS
 
 
-def _turn(runners: Mapping[str, Runner], number: int) -> list[str]:
+def in_turn(runners: Mapping[str, Runner], number: int) -> list[str]:
     """Every second time backwards: none always follows the same one."""
     return list(runners)[:: -1 if number % 2 else 1]
 

@@ -89,6 +89,8 @@ def _in_pairs(whole: Tensor) -> Tensor:
 def run_packed(network: Any) -> Any:
     """Puts a `PackedWeights` in the place of each linear layer that came with packed weights, before anything is asked
     of the network: compressed-tensors would unpack them all at the first call."""
+    if (hook := getattr(network, "ct_decompress_hook", None)) is not None:  # it would look for them at that call
+        hook.remove()
     for module in list(network.modules()):
         for name, child in list(module.named_children()):
             if hasattr(child, "weight_packed"):

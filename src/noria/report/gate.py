@@ -14,12 +14,13 @@ def show(found: dict[str, Any], sizes: dict[str, int]) -> None:
     """What was measured, as a table for people."""
     table = Table("", BEFORE, AFTER, "ratio", box=None)
     first, second = found["pace"][BEFORE], found["pace"][AFTER]
+    of = first["of"]
     rows: list[tuple[str, float, float, str]] = [
         ("size, MB", sizes[BEFORE] / 1e6, sizes[AFTER] / 1e6, ".1f"),
         ("peak memory, MB", first["peak_memory"] / 1e6, second["peak_memory"] / 1e6, ".0f"),
-        ("one example, p50, ms", first["p50_ms"], second["p50_ms"], ".2f"),
-        ("one example, p99, ms", first["p99_ms"], second["p99_ms"], ".2f"),
-        ("examples/s", first["examples_per_second"], second["examples_per_second"], ".0f"),
+        (f"one {of}, p50, ms", first["p50_ms"], second["p50_ms"], ".2f"),
+        (f"one {of}, p99, ms", first["p99_ms"], second["p99_ms"], ".2f"),
+        (f"{of}s/s", first["examples_per_second"], second["examples_per_second"], ".0f"),
     ]
     for name, was, now, form in rows:
         table.add_row(name, f"{was:{form}}", f"{now:{form}}", f"{now / was:.2f}")

@@ -26,7 +26,7 @@ from noria.comparison.compare import compare as compare_groups
 from noria.comparison.evidence import costs, gather
 from noria.comparison.from_wandb import PREFIX, fetch
 from noria.comparison.leaks import refuse_leaks
-from noria.comparison.result import Comparison, Winner
+from noria.comparison.result import Comparison, Evidence, Winner
 from noria.comparison.rules import Rules
 from noria.comparison.runs import Run, find_runs
 from noria.comparison.smallest import smallest
@@ -117,7 +117,7 @@ def compare(
         url = publish(f"{split}/{compared.metric}", table.markdown(compared), of, f"{split}/{compared.metric}")
         _show(compared, record, url)
         if chosen is not None:
-            _show_smallest(compared, next(one for one in groups if one.name == chosen.name))
+            _show_smallest(compared, next(one for one in groups if one.name == chosen.name), evidence)
 
 
 def _compared(
@@ -255,10 +255,10 @@ def _show(compared: Comparison, record: Record, url: str | None) -> None:
         console.print(f"W&B report: {url}", highlight=False, soft_wrap=True)
 
 
-def _show_smallest(compared: Comparison, chosen: Group) -> None:
+def _show_smallest(compared: Comparison, chosen: Group, evidence: Evidence) -> None:
     """Which one was chosen, what it takes, and where it lies."""
-    run = chosen.runs[0]
-    cost = f"{run.costs['bytes'] / 1e6:,.1f} MB, {run.costs['p50_ms']:.1f} ms for an example alone"
+    run, size, alone = chosen.runs[0], evidence.bytes[chosen.name][0], evidence.latency[chosen.name][0]
+    cost = f"{size / 1e6:,.1f} MB, {alone:.1f} ms for an example alone"
     lines = [
         f"The smallest that is no worse than {compared.baseline} within {compared.margin:g}: {chosen.name} ({cost})",
         f"artifact: {show.near(run.artifact)}",

@@ -76,9 +76,10 @@ def compress(
             record.data["paths"]["artifact"] = str(goal)
             _put(made, source, goal)
         hold_against(cfg, record, source, goal, split, margin)
-        needed = Path(bundle.read_facts(goal)[SOURCE])  # where training can go on from, of what cannot be trained
         for folder in record.folder.glob("step-*"):
-            if folder.resolve() != needed:
+            if folder.resolve() != Path(
+                bundle.read_facts(goal)[SOURCE]
+            ):  # one that cannot be trained is made of that one
                 shutil.rmtree(folder)
 
 
