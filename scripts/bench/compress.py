@@ -102,7 +102,7 @@ def int8(folder: Path, artifact: Path, rows: list[str], rounds: int) -> Table:
         for name, one in paces.items()
     ]
     accuracy = gate["metrics"]["accuracy"]
-    facts = {**gate["machine"], "precision": runs[0]["precision"]}
+    facts = {**gate["machine"], "flags": " ".join(gate["machine"]["flags"]), "precision": runs[0]["precision"]}
     facts |= {f"accuracy {name}": f"{accuracy[name]['value']:.4f}" for name in ("before", "after", "difference")}
     facts |= {f"peak memory {name}, MB": round(one["peak_memory"] / 1e6) for name, one in gate["pace"].items()}
     facts |= {"fp32 graph": f"differs by {whole['largest_difference']:.1g}", "runs": runs}
