@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from tests.conftest import make_tiny_decoder
+from tests.serving.command import noria as other_process
 
 from noria.artifact import bundle
 
@@ -45,3 +47,18 @@ def logits(folder: Path, rows: int = 4) -> torch.Tensor:
     ids = torch.randint(5, network.config.vocab_size, (rows, 9), generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         return network(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
+
+
+@pytest.fixture(scope="session")
+def fitted_decoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of a small fit of a decoder whose layers can be packed."""
+    folder = tmp_path_factory.mktemp("fitted_decoder")
+    base = make_tiny_decoder(folder / "base", hidden_size=64, intermediate_size=128)
+    (folder / "texts").mkdir()
+    for number in range(8):
+        lines = [f"The stream {number} turns the wheel, and wheel {line} lifts the water." for line in range(12)]
+        (folder / "texts" / f"{number}.txt").write_text("\n".join(lines), encoding="utf-8")
+    words = ["task=causal_lm", "data=text", f"data.path={folder}/texts", "data.max_length=64", "logger=csv"]
+    words += ["model=hub", "model.architecture=decoder", f"model.name={base}", "trainer.max_steps=2", "precision=fp32"]
+    assert other_process(folder, *words, "paths.run_dir=fit", "data.val_fraction=0.3", "data.test_fraction=0") == 0
+    return folder / "fit"

@@ -39,6 +39,16 @@ def test_it_is_the_artifact_again(decoder: Artifact, tmp_path: Path, weights, ne
     )  # fmt: skip
 
 
+def test_it_is_a_format_of_export(fitted_decoder: Path, noria, capsys):
+    words = ["stage=export", f"artifact={fitted_decoder}/artifact", "stage.format=gguf_q8_0", "stage.output=out/m.gguf"]
+    assert noria(*words, "paths.run_dir=run", "logger=csv") == 0
+    said = json.loads(Path("run/record.json").read_text())["export"]
+    assert said["bytes"] == Path("out/m.gguf").stat().st_size and said["largest_difference"] > 0
+    assert "llama-cli -m out/m.gguf" in capsys.readouterr().out
+    assert noria(*words, "logger=csv") == 2
+    assert "is there already" in capsys.readouterr().err
+
+
 def test_a_smollm_cut_is_named_so(decoder: Artifact, tmp_path: Path):
     folder = tmp_path / "artifact"
     shutil.copytree(decoder.folder, folder)
