@@ -26,6 +26,7 @@ from _bench import NEEDS_BF16, ROOT, Bar
 RUN = (sys.executable, ROOT / "scripts/run.py")
 HELD, MANY, CALIBRATED = 8000, 1024, 300
 FP32, BF16, INT8, PEER = "fp32", "bf16, as stage=predict", "onnx_int8", "OpenVINO int8"
+NEURONS, PRUNED, PRUNED_MARGIN = 0.5, 5.0, 0.02
 ALONE, TIMES_FP32, TIMES_BF16, SIZE, MARGIN, TIMES_PEER = 5.0, 2.3, 1.25, 0.30, 0.01, 0.8
 Table = tuple[dict[str, Any], list[dict[str, Any]], list[Bar]]
 
@@ -174,7 +175,50 @@ def timed(artifact: str, small: str, whole: str, rows: list[str]) -> dict[str, A
     }
 
 
-PARTS = {"int8": int8}
+def pruned(folder: Path, artifact: Path, rows: list[str], rounds: int) -> Table:
+    """Half of the feed-forward neurons go, what is left learns from the labels and from the artifact, and 8 bits."""
+    cut = f"{{prune_structured:{{neurons:{NEURONS},recover_epochs:1}}}}"
+    words = ["stage=compress", f"artifact={artifact}", f"stage.steps=[{cut},quantize_int8]", "stage.teacher=true"]
+    words += [f"stage.margin={PRUNED_MARGIN}", "metric=[accuracy]", "precision=auto", "optimizer.lr=1e-4"]
+    goal = folder / "small"
+    _bench.run_command([*RUN, *rows, *words, f"paths.run_dir={goal}", f"paths.runs={folder}/all"])
+    gate = json.loads((goal / "record.json").read_text())["gate"]
+    shared = {"before": str(artifact), "after": str(goal / "artifact"), "rows": rows}
+    runs = [_bench.run_function(__file__, "beside_fp32", **shared).result for _ in range(rounds)]
+    times = [one["after"]["examples_per_second"] / one["before"]["examples_per_second"] for one in runs]
+    accuracy = gate["metrics"]["accuracy"]
+    table = [
+        {"artifact": name, "one example, p50, ms": _bench.middle(one[key]["p50_ms"] for one in runs),
+         "examples/s": _bench.middle(one[key]["examples_per_second"] for one in runs), "MB": size / 1e6,
+         "accuracy": accuracy[key]["value"]}
+        for name, key, size in (
+            (FP32, "before", (artifact / "model.safetensors").stat().st_size),
+            (f"{NEURONS:.0%} neurons less, taught, {INT8}", "after", (goal / "artifact/model.onnx").stat().st_size),
+        )
+    ]  # fmt: skip
+    facts = {"difference in accuracy": accuracy["difference"], "runs": runs}
+    return facts, table, [
+        Bar("examples/s, times fp32", _bench.middle(times), PRUNED),
+        Bar(f"accuracy worse by {PRUNED_MARGIN}, p", accuracy["no_worse"], 0.05, at_most=True),
+    ]  # fmt: skip
+
+
+def beside_fp32(before: str, after: str, rows: list[str]) -> dict[str, Any]:
+    """For a child: two artifacts in turn on held-out rows of every length."""
+    import torch
+
+    from noria.artifact.bundle import open_artifact
+    from noria.compression.pace import paces
+    from noria.inference.runner import Runner
+
+    named = {"before": before, "after": after}
+    runners = {name: Runner(open_artifact(Path(one)), "32-true", torch.device("cpu")) for name, one in named.items()}
+    path = dict(word.split("=", 1) for word in rows)["data.val_path"]
+    encoded = runners["before"].encoded([{"text": row["text"]} for row in _bench.read_rows(path)])
+    return {name: pace.as_dict() for name, pace in paces(runners, encoded, many=MANY).items()}
+
+
+PARTS = {"int8": int8, "pruned": pruned}
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ def test_the_sweep_that_is_shipped_names_steps_that_there_are() -> None:
 
 
 def test_the_smallest_that_is_no_worse_is_found(
-    fitted: Path, noria: Callable[..., int], capsys: pytest.CaptureFixture[str]
+    fitted: Path, noria: Callable[..., int], run_notebook: Callable[..., str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["stage=compress", f"artifact={fitted}/artifact", "hparams_search=pareto", STEPS, "sweep=smaller", "-m"]
     assert noria(*words, "logger=csv", "stage.margin=0.5") == 0
@@ -50,6 +50,8 @@ def test_the_smallest_that_is_no_worse_is_found(
     assert "The smallest that is no worse than" in said and f"({min(sizes.values()) / 1e6:,.1f} MB" in said
     pictures = {path.stem for path in Path("compared/plots").iterdir()}
     assert {"against_latency", "against_bytes"} <= pictures
+    said = run_notebook("06_make_it_smaller", NORIA_SMALLER=Path("runs/default/smaller").resolve())
+    assert "3 ways to make" in said and "on the front, the quickest first" in said
 
 
 def test_runs_of_which_nobody_knows_the_size_are_refused(

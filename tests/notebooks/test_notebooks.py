@@ -1,4 +1,5 @@
-"""Every notebook runs from top to bottom on a real, tiny run. The wheel's does in tests/stage/test_feedback_loop.py."""
+"""Every notebook runs from top to bottom on a real, tiny run. The wheel's does in tests/stage/test_feedback_loop.py,
+and the one on smaller artifacts in tests/compression/test_pareto.py, where there are such runs."""
 
 from __future__ import annotations
 
@@ -19,6 +20,7 @@ def test_there_are_notebooks() -> None:
         "03_attention_by_hand",
         "04_the_wheel",
         "05_search",
+        "06_make_it_smaller",
     }
 
 
