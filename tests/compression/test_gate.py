@@ -106,8 +106,16 @@ def test_nothing_is_measured_without_rows(fitted: Path, noria: Callable[..., int
     assert "gate" not in yaml.safe_load(Path("run/artifact/noria.yaml").read_text())
 
 
-def test_what_was_not_measured_to_the_end_is_marked(fitted: Path, noria: Callable[..., int]) -> None:
+def test_what_was_not_measured_to_the_end_is_marked_and_no_champion(
+    fitted: Path, noria: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
     words = ["stage=export", f"artifact={fitted}/artifact", "logger=csv", "paths.run_dir=run", "data.path=gone.csv"]
     assert noria(*words) == 2
     facts = yaml.safe_load(Path("run/artifact/noria.yaml").read_text())
     assert facts["gate"]["against"] == ["it has not been measured to the end"]
+    words = ["stage=cycle", "artifact=run/artifact", "stage.registry=registry", "stage.feedback=sqlite:///said.db"]
+    assert noria(*words, "logger=csv") == 2
+    assert "stage.take_marked=true takes it all the same" in " ".join(capsys.readouterr().err.split())
+    assert not list(Path("registry").glob("versions/*"))
+    assert noria(*words, "logger=csv", "stage.take_marked=true") == 2, "there is no feedback yet"
+    assert "stage.take_marked" not in " ".join(capsys.readouterr().err.split())

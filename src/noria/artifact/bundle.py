@@ -204,6 +204,22 @@ def open_artifact(folder: Path, own: Collection[str] = ()) -> Artifact:
     return Artifact(folder, facts, network.eval().requires_grad_(False), tokenizer, kind)
 
 
+def refuse_marked(folder: Path, facts: dict[str, Any], otherwise: str) -> None:
+    """Refuses an artifact that was made of another one and not shown to be as good and as quick.
+
+    Args:
+        otherwise: what takes it all the same, as a sentence.
+
+    Raises:
+        UserError: it says what speaks against it.
+    """
+    if against := (facts.get("gate") or {}).get("against"):
+        raise UserError(
+            f"artifact={folder} was measured against the one it was made from, and this speaks against it: "
+            f"{'; '.join(map(str, against))}. {otherwise}"
+        )
+
+
 def trainable(folder: Path) -> Path:
     """The folder that training can go on from: the artifact's own, or that of the one it was made from.
 

@@ -33,6 +33,7 @@ def cycle(
     registry: str = "registry",
     feedback: str = "sqlite:///feedback.db",
     force: bool = False,
+    take_marked: bool = False,
     watch: bool = False,
     every: Annotated[float, Gt(0)] = 60.0,
     rows: Annotated[int, Gt(0)] = 100,
@@ -55,6 +56,8 @@ def cycle(
     Args:
         action: `turn`; `rollback` to the champion before; `status`; `history`.
         rows, error, drift, force: when there is reason to train.
+        take_marked: make a first champion of an artifact, too, that was made of another one (`stage=compress`,
+            `export`) and not shown to be as good and as quick.
         margin, alpha: when a challenger is promoted.
         replay, weigh, cap, least, distrust, held_out: what is learnt from (`data=feedback`).
         watch, every: turn again whenever `rows` more corrections have come; seconds between two looks at that.
@@ -70,7 +73,7 @@ def cycle(
     learnt = {"replay": replay, "weigh": weigh, "cap": cap, "least": least, "distrust": distrust}
     plan = Plan(
         choices, versions, feedback, {**learnt, "test_fraction": held_out}, Thresholds(rows, error, drift), force,
-        margin, alpha,
+        take_marked, margin, alpha,
     )  # fmt: skip
     if watch:
         _keep_turning(cfg, plan, every)

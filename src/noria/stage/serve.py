@@ -14,7 +14,6 @@ from sqlalchemy import URL
 
 from noria.artifact import bundle
 from noria.common.console import get_console
-from noria.common.errors import UserError
 from noria.feedback.engine import is_open_to_others, parse, shown
 from noria.feedback.scrub import coverage, personal
 from noria.feedback.store import Store
@@ -79,7 +78,7 @@ def serve(
     facts = bundle.read_facts(named.folder)
     describe(facts, named)
     if not force:
-        _refuse_marked(named.folder, facts)
+        bundle.refuse_marked(named.folder, facts, "stage.force=true serves it all the same.")
     precision, device = precision_of(cfg), device_of(cfg)
     scrubs = feedback is not None and keep_texts and scrub
     texts = _kept_texts(feedback, keep_texts, scrub)
@@ -92,15 +91,6 @@ def serve(
     finally:
         if store is not None:
             store.close()
-
-
-def _refuse_marked(folder: Path, facts: dict[str, Any]) -> None:
-    against = (facts.get("gate") or {}).get("against")
-    if against:
-        raise UserError(
-            f"artifact={folder} was measured against the one it was made from, and this speaks against it: "
-            f"{'; '.join(map(str, against))}. stage.force=true serves it all the same."
-        )
 
 
 def _run(server: Server, greeting: Callable[[str], list[str]]) -> None:

@@ -47,6 +47,7 @@ class Plan:
         learnt: keys of `data=feedback`: what of the feedback is learnt from.
         thresholds: when there is reason to train.
         force: train without one.
+        take_marked: make a first champion of what its measurement speaks against, too.
         margin, alpha: when a challenger is promoted.
     """
 
@@ -56,6 +57,7 @@ class Plan:
     learnt: dict[str, Any]
     thresholds: Thresholds
     force: bool
+    take_marked: bool
     margin: float
     alpha: float
 
@@ -71,7 +73,7 @@ def turn(cfg: DictConfig, plan: Plan) -> None:
     """
     versions = plan.versions
     with versions.lock(), recording(open_record(cfg, "cycle", plan.choices)) as record:
-        champion = versions.champion() or first_champion(versions, Path(cfg.artifact))
+        champion = versions.champion() or first_champion(versions, Path(cfg.artifact), plan.take_marked)
         record.update(champion=champion.name, registry=str(versions.folder))
         read = datetime.now(UTC)
         ours = _feedback_data(cfg, plan, champion)
@@ -99,8 +101,14 @@ def turn(cfg: DictConfig, plan: Plan) -> None:
         cycle_report.turn(record, versions, champion, kept, decision)
 
 
-def first_champion(versions: Registry, artifact: Path) -> Version:
-    """Makes an artifact the first version and the champion of an empty registry."""
+def first_champion(versions: Registry, artifact: Path, take_marked: bool = False) -> Version:
+    """Makes an artifact the first version and the champion of an empty registry.
+
+    Raises:
+        UserError: it was made of another one and not shown to be as good and as quick, and no `take_marked`.
+    """
+    if not take_marked:
+        bundle.refuse_marked(artifact, bundle.read_facts(artifact), "stage.take_marked=true takes it all the same.")
     first = versions.add(artifact, {"parent": None, "from": str(artifact), "said": "the first champion"})
     versions.promote(first, "the first champion")
     return first
