@@ -165,6 +165,8 @@ def _evidence(
             for system in systems
         },
         parameters={system.name: 22_713_986 if system.rank % 3 or not sizes else 109_483_778 for system in systems},
+        latency={system.name: (2.0 + system.rank,) for system in systems} if sizes else {},
+        bytes={system.name: (1e7 * (1 + system.rank % 4),) for system in systems} if sizes else {},
         labels=labels,
         confusion={system.name: _confusion(system, comparison.rows, len(labels), rng) for system in systems[:12]}
         | {comparison.baseline: _confusion(systems[-1], comparison.rows, len(labels), rng)},

@@ -20,8 +20,8 @@ from noria.report.plot_settings import is_geometric, parallel_coordinates, place
 from noria.report.plot_style import label, leading, limits, shorten, tidy
 from noria.report.plots import draw, save_png, to_svg
 
-NAMES = ["ranking", "learning_curves", "against_time", "against_size", "parallel_coordinates", "confusion",
-         "calibration"]  # fmt: skip
+NAMES = ["ranking", "learning_curves", "against_time", "against_size", "against_latency", "against_bytes",
+         "parallel_coordinates", "confusion", "calibration"]  # fmt: skip
 Case = Callable[..., tuple[Comparison, Evidence]]
 
 
