@@ -88,8 +88,9 @@ def int8(folder: Path, artifact: Path, rows: list[str], rounds: int) -> Table:
     runs = [_bench.run_function(__file__, "timed", **shared).result for _ in range(rounds)]
     sizes = {name: (artifact / "model.safetensors").stat().st_size for name in (FP32, BF16)}
     sizes |= {INT8: (folder / INT8 / "model.onnx").stat().st_size, **runs[0]["sizes"]}
-    paces = {name: {key: _bench.middle(run["pace"][name][key] for run in runs) for key in one}
-             for name, one in runs[0]["pace"].items()}  # fmt: skip
+    keys = ("p50_ms", "p99_ms", "examples_per_second", "batch_size")
+    paces = {name: {key: _bench.middle(run["pace"][name][key] for run in runs) for key in keys}
+             for name in runs[0]["pace"]}  # fmt: skip
     table = [
         {
             "artifact": name,
