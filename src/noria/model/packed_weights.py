@@ -42,30 +42,39 @@ class PackedWeights(nn.Module):
         self.register_buffer("bias", None if bias is None else bias.detach(), persistent=False)
         held = whole if bits == 8 else _in_pairs(whole)
         self.register_buffer("held", held.contiguous(), persistent=False)
-        self._for_kernel: tuple[Tensor, Tensor] | None = None  # of 4 bits, in the order of torch's kernel
+        self._group = inputs // scales.shape[1]
+        self._biased = bias is not None
+        # Weights and scales as torch's kernel takes them. A decoder calls hundreds of layers for each token: what is
+        # no module's buffer is found sooner.
+        self._for_kernel: tuple[Tensor, Tensor] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         if torch.is_autocast_enabled(x.device.type):
             x = x.to(torch.get_autocast_dtype(x.device.type))
         rows = x.reshape(-1, self.inputs)
         found = self._few(rows) if x.device.type == "cpu" and len(rows) <= FEW[self.bits] else self._many(rows)
-        if self.bias is not None:
+        if self._biased:
+            assert self.bias is not None
             found = found + self.bias.to(found.dtype)
         return found.view(*x.shape[:-1], self.outputs)
 
     def _few(self, rows: Tensor) -> Tensor:
+        if self._for_kernel is None or self._for_kernel[1].dtype != rows.dtype:
+            self._for_kernel = self._laid_out(rows.dtype)
+        weights, scales = self._for_kernel
         found: Tensor
         if self.bits == 8:
-            found = torch.ops.aten._weight_int8pack_mm(rows, self.held, self.scales[:, 0].to(rows.dtype))
-            return found
-        if self._for_kernel is None or self._for_kernel[1].dtype != rows.dtype:
-            packed = torch.ops.aten._convert_weight_to_int4pack_for_cpu(self._whole().to(torch.int32) + 8, 1)
-            zeros = torch.zeros_like(self.scales)
-            scales = torch.stack([self.scales, zeros], -1).transpose(0, 1).contiguous().to(rows.dtype)
-            self._for_kernel = packed, scales
-        group = self.inputs // self.scales.shape[1]
-        found = torch.ops.aten._weight_int4pack_mm_for_cpu(rows, self._for_kernel[0], group, self._for_kernel[1])
+            found = torch.ops.aten._weight_int8pack_mm(rows, weights, scales)
+        else:
+            found = torch.ops.aten._weight_int4pack_mm_for_cpu(rows, weights, self._group, scales)
         return found
+
+    def _laid_out(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        if self.bits == 8:
+            return self.held, self.scales[:, 0].contiguous().to(dtype)
+        packed = torch.ops.aten._convert_weight_to_int4pack_for_cpu(self._whole().to(torch.int32) + 8, 1)
+        with_zeros = torch.stack([self.scales, torch.zeros_like(self.scales)], -1)
+        return packed, with_zeros.transpose(0, 1).contiguous().to(dtype)
 
     def _many(self, rows: Tensor) -> Tensor:
         if self.bits == 8:  # whole numbers up to 127 are exact in 8 bits of a bf16's fraction

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import torch
 from hydra.utils import instantiate
@@ -34,6 +35,8 @@ from noria.stage.inputs import data_facts
 from noria.stage.parts import device_of, make_metrics, open_form, own_kinds, precision_of
 from noria.tracking.record import Record
 from noria.tracking.record_file import PREDICTIONS
+
+TOKENS = 16384  # that are answered for the peak of memory, about
 
 
 def place_for(source: Path, output: str | None, overwrite: bool, record: Record) -> Path:
@@ -116,7 +119,7 @@ def measured(
             done[name] = runner.measure(data, split, metrics, data.eval_batch_size, partial(bar.advance, task))
         pace = _paces(runners, data, split, bar)
         bar.add_task("Answering in a process of its own, for the memory", total=None)
-        rows = some(encoded, TOGETHER)
+        rows = some(encoded, max(1, min(TOGETHER, TOKENS // max(int(np.mean(encoded.lengths)), 1))))
         memory = peaks(folders, own_kinds(cfg), precision_of(cfg), device_of(cfg), encoded, rows, data.eval_batch_size)
     found = judged(runners[BEFORE].form, metrics, done[BEFORE], done[AFTER], Rules(margin=margin))
     said = {
