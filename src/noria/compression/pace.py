@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,29 +66,71 @@ def paces(
         many: how many are answered together.
     """
     alone, together = (some(encoded, count) for count in (ALONE, many))
-    seconds: dict[str, list[float]] = {name: [] for name in runners}
-    for number, row in enumerate([*alone[:WARM], *np.random.default_rng(0).permutation(alone)]):
-        for name in in_turn(runners, number):
-            taken = _seconds(runners[name], encoded, np.array([row]), 1)
-            if number >= WARM:
-                seconds[name].append(taken)
-        advance(1)
-    tried: dict[str, dict[int, float]] = {name: {} for name in runners}
-    for number in range(TRIED):
-        for size in SIZES:
-            for name in in_turn(runners, number):
-                taken = _seconds(runners[name], encoded, together, size)
-                tried[name][size] = min(taken, tried[name].get(size, taken))
+    order = [*alone[:WARM], *np.random.default_rng(0).permutation(alone)]
+
+    def seconds(name: str, rows: np.ndarray, size: int) -> float:
+        started = time.perf_counter()
+        runners[name].outputs(encoded, size, index=rows)
+        return time.perf_counter() - started
+
+    timing = Timing(list(runners), seconds, WARM, SIZES, TRIED, ROUNDS)
+    return timing.run([np.array([row]) for row in order], together, len(together), "example", advance)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How some are timed in turn.
+
+    Args:
+        names: of those that are timed.
+        seconds: (name, what is asked, batch size) -> what that one takes.
+        warm: how many of those asked alone do not count.
+        sizes, tried: batch sizes, and how often each is tried before the best one counts.
+        rounds: how often all is asked together at the best batch size.
+    """
+
+    names: list[str]
+    seconds: Callable[[str, Any, int], float]
+    warm: int
+    sizes: tuple[int, ...]
+    tried: int
+    rounds: int
+
+    def run(
+        self, alone: Sequence[Any], together: Any, count: int, of: str, advance: Callable[[int], Any]
+    ) -> dict[str, Pace]:
+        """The pace of each, by name.
+
+        Args:
+            alone: what is asked one after the other.
+            together: what is asked at once, which counts as so many.
+            advance: told after each turn.
+        """
+        each: dict[str, list[float]] = {name: [] for name in self.names}
+        for number, one in enumerate(alone):
+            for name in self._turn(number):
+                taken = self.seconds(name, one, 1)
+                if number >= self.warm:
+                    each[name].append(taken)
             advance(1)
-    best = {name: min(each, key=lambda size: each[size]) for name, each in tried.items()}
-    all_of_them: dict[str, list[float]] = {name: [] for name in runners}
-    for number in range(ROUNDS):
-        for name in in_turn(runners, number):
-            all_of_them[name].append(_seconds(runners[name], encoded, together, best[name]))
-        advance(1)
-    return {
-        name: Pace(np.array(seconds[name]), np.array(all_of_them[name]), len(together), best[name]) for name in runners
-    }
+        quickest: dict[str, dict[int, float]] = {name: {} for name in self.names}
+        for number in range(self.tried):
+            for size in self.sizes:
+                for name in self._turn(number):
+                    taken = self.seconds(name, together, size)
+                    quickest[name][size] = min(taken, quickest[name].get(size, taken))
+                advance(1)
+        best = {name: min(found, key=lambda size: found[size]) for name, found in quickest.items()}
+        rounds: dict[str, list[float]] = {name: [] for name in self.names}
+        for number in range(self.rounds):
+            for name in self._turn(number):
+                rounds[name].append(self.seconds(name, together, best[name]))
+            advance(1)
+        return {name: Pace(np.array(each[name]), np.array(rounds[name]), count, best[name], of) for name in self.names}
+
+    def _turn(self, number: int) -> list[str]:
+        """Every second time backwards: none always follows the same one."""
+        return self.names[:: -1 if number % 2 else 1]
 
 
 def some(encoded: Encoded, count: int) -> np.ndarray:
@@ -100,14 +142,3 @@ def some(encoded: Encoded, count: int) -> np.ndarray:
 def calls() -> int:
     """How often `paces` will count, for a progress bar."""
     return WARM + ALONE + TRIED * len(SIZES) + ROUNDS
-
-
-def in_turn(runners: Mapping[str, Runner], number: int) -> list[str]:
-    """Every second time backwards: none always follows the same one."""
-    return list(runners)[:: -1 if number % 2 else 1]
-
-
-def _seconds(runner: Runner, encoded: Encoded, rows: np.ndarray, size: int) -> float:
-    started = time.perf_counter()
-    runner.outputs(encoded, size, index=rows)
-    return time.perf_counter() - started

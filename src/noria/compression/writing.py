@@ -9,9 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-from noria.compression.pace import Pace, in_turn
+from noria.compression.pace import Pace, Timing
 from noria.inference.runner import Runner
 from noria.task.generation.sampling import Sampling
 
@@ -28,27 +26,12 @@ def writing_paces(
         runners: that write with `SHORT`, so that all answers have about the same length.
         requests: `ASKED` or fewer prompts.
     """
-    alone: dict[str, list[float]] = {name: [] for name in runners}
-    for number, request in enumerate([requests[0], *requests]):
-        for name in in_turn(runners, number):
-            taken = _seconds_a_token(runners[name], [request], 1)
-            if number:  # the first is there to warm up
-                alone[name].append(taken)
-        advance(1)
-    tried: dict[str, dict[int, float]] = {name: {} for name in runners}
-    for number in range(TRIED):
-        for size in SIZES:
-            for name in in_turn(runners, number):
-                taken = _seconds_a_token(runners[name], requests, size)
-                tried[name][size] = min(taken, tried[name].get(size, taken))
-            advance(1)
-    best = {name: min(each, key=lambda size: each[size]) for name, each in tried.items()}
-    together: dict[str, list[float]] = {name: [] for name in runners}
-    for number in range(ROUNDS):
-        for name in in_turn(runners, number):
-            together[name].append(_seconds_a_token(runners[name], requests, best[name]))
-        advance(1)
-    return {name: Pace(np.array(alone[name]), np.array(together[name]), 1, best[name], "token") for name in runners}
+
+    def seconds(name: str, asked: Sequence[Any], size: int) -> float:
+        return _seconds_a_token(runners[name], asked, size)
+
+    timing = Timing(list(runners), seconds, 1, SIZES, TRIED, ROUNDS)  # the first one is there to warm up
+    return timing.run([[request] for request in (requests[0], *requests)], requests, 1, "token", advance)
 
 
 def writing_calls(requests: Sequence[Any]) -> int:

@@ -76,10 +76,11 @@ def compress(
             record.data["paths"]["artifact"] = str(goal)
             _put(made, source, goal)
         hold_against(cfg, record, source, goal, split, margin)
+        stays = Path(
+            bundle.read_facts(goal)[SOURCE]
+        )  # what training goes on from, where the artifact cannot be trained
         for folder in record.folder.glob("step-*"):
-            if folder.resolve() != Path(
-                bundle.read_facts(goal)[SOURCE]
-            ):  # one that cannot be trained is made of that one
+            if folder.resolve() != stays:
                 shutil.rmtree(folder)
 
 

@@ -230,10 +230,7 @@ class _Teacher:
             for start in range(0, len(encoded), PART):
                 index = np.arange(start, min(start + PART, len(encoded)))
                 made = self._runner.outputs(encoded, self._data.eval_batch_size, advance, index, of)
-                yield {
-                    name: Column(x.values, x.lengths) if isinstance(x, Ragged) else Column(x)
-                    for name, x in made.items()
-                }
+                yield {name: _column(said) for name, said in made.items()}
 
     def measure(self, metrics: Mapping[str, Metric]) -> dict[str, Any]:
         """How good it is itself on the validation set."""
